@@ -1,0 +1,1 @@
+"""Observability for a FastAPI application in one call."""

@@ -1,0 +1,66 @@
+"""The guard between telemetry and the application: a fault of ours is counted and logged, and goes no further.
+
+Call sites on the request path write ``try: ... except Exception: fault("site")`` themselves, because a wrapper would
+cost a call per request; everything else uses `guarded`.
+"""
+
+import functools
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+logger = logging.getLogger("wxiai_otel")
+
+LOG_INTERVAL_SECONDS = 60.0
+
+_lock = threading.Lock()
+_counts: Counter[str] = Counter()
+_logged_at: dict[str, float] = {}
+
+
+def fault(site: str) -> None:
+    """Count the exception being handled and log it, at most once a minute for each site.
+
+    Parameters:
+        site: The piece of this package that failed, for example ``http.start``.
+    """
+    try:
+        now = time.monotonic()
+        with _lock:
+            _counts[site] += 1
+            due = now - _logged_at.get(site, -LOG_INTERVAL_SECONDS) >= LOG_INTERVAL_SECONDS
+            if due:
+                _logged_at[site] = now
+        if due:
+            logger.warning("telemetry fault in %s; the application is not affected", site, exc_info=True)
+    except Exception:  # noqa: BLE001, S110 - a logging handler of the application's may itself be broken
+        pass
+
+
+def faults() -> dict[str, int]:
+    """The number of faults since the process started, by site."""
+    with _lock:
+        return dict(_counts)
+
+
+def guarded(site: str) -> Callable[[Callable[P, R]], Callable[P, R | None]]:
+    """Decorate a function so that what it raises is a fault, and its result then None."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R | None]:
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R | None:
+            try:
+                return function(*args, **kwargs)
+            except Exception:  # noqa: BLE001 - this is the boundary that stops telemetry's faults
+                fault(site)
+                return None
+
+        return call
+
+    return decorate

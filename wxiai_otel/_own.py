@@ -1,0 +1,25 @@
+"""Telemetry's own traffic: what we ask of Redis and databases is neither counted nor traced."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+
+_own: ContextVar[bool] = ContextVar("wxiai_otel_own_traffic", default=False)
+
+
+@contextmanager
+def own_traffic() -> Iterator[None]:
+    """Within this context nothing is counted by this package nor traced by any OpenTelemetry instrumentation."""
+    token = _own.set(True)
+    try:
+        with suppress_instrumentation():
+            yield
+    finally:
+        _own.reset(token)
+
+
+def is_own_traffic() -> bool:
+    """Whether the current context is telemetry's own."""
+    return _own.get()

@@ -1,0 +1,132 @@
+"""Parsers of setting values: each takes what an argument or an environment variable gave, or says what is allowed."""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from urllib.parse import urlsplit
+
+Parser = Callable[[object], object]
+
+
+class NotAllowed(Exception):
+    """The value is not allowed; the message says what is."""
+
+
+_TRUE = {"true", "1", "yes", "on"}
+_FALSE = {"false", "0", "no", "off", ""}
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+
+
+def boolean(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = value.strip().lower() if isinstance(value, str) else None
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise NotAllowed("true or false")
+
+
+def text(value: object) -> str:
+    if isinstance(value, str):
+        return value.strip()
+    raise NotAllowed("a string")
+
+
+def choice(*allowed: str) -> Parser:
+    def parse(value: object) -> str:
+        word = value.strip().lower() if isinstance(value, str) else None
+        if word in allowed:
+            return word
+        raise NotAllowed("one of " + ", ".join(allowed))
+
+    return parse
+
+
+def positive_float(value: object) -> float:
+    number = _number(value)
+    if number is None or not math.isfinite(number) or number <= 0:
+        raise NotAllowed("a number greater than 0")
+    return number
+
+
+def milliseconds(value: object) -> float:
+    """A number of milliseconds, as OpenTelemetry's variables have it, in seconds."""
+    try:
+        return positive_float(value) / 1000
+    except NotAllowed:
+        raise NotAllowed("a number of milliseconds greater than 0") from None
+
+
+def positive_int(value: object) -> int:
+    number = _number(value)
+    if number is None or not math.isfinite(number) or number != int(number) or number < 1:
+        raise NotAllowed("a whole number of at least 1")
+    return int(number)
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+def names(value: object) -> tuple[str, ...]:
+    """A list of words; in the environment they are separated by commas."""
+    if isinstance(value, str):
+        return tuple(word.strip() for word in value.split(",") if word.strip())
+    if isinstance(value, Iterable) and not isinstance(value, bytes | Mapping):
+        words = tuple(value)
+        if all(isinstance(word, str) and word.strip() for word in words):
+            return words
+    raise NotAllowed("a list of words, separated by commas in the environment")
+
+
+def paths(value: object) -> tuple[str, ...]:
+    try:
+        found = names(value)
+    except NotAllowed:
+        found = None
+    if found is None or not all(path.startswith("/") and "*" not in path[:-1] for path in found):
+        raise NotAllowed("a list of paths that begin with / and may end with *")
+    return found
+
+
+def path_prefix(value: object) -> str:
+    if isinstance(value, str) and _PREFIX.fullmatch(value.rstrip("/")):
+        return value.rstrip("/")
+    raise NotAllowed("a path such as /monitoring")
+
+
+def url(value: object) -> str:
+    if value == "":
+        return ""
+    if isinstance(value, str):
+        try:
+            parts = urlsplit(value.strip())
+            allowed = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+        except ValueError:
+            allowed = False
+        if allowed:
+            return value.strip()
+    raise NotAllowed("an http:// or https:// URL")
+
+
+def function(value: object) -> object:
+    if value is None or callable(value):
+        return value
+    raise NotAllowed("a callable, or None")
+
+
+def mapping(value: object) -> object:
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return value
+    raise NotAllowed("a dictionary with names as keys")
+
+
+def anything(value: object) -> object:
+    return value

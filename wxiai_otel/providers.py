@@ -1,0 +1,232 @@
+"""The OpenTelemetry SDK of one process: resource, tracer and meter provider, exporters, and their bounded end."""
+
+import logging
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from opentelemetry import metrics, trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.environment_variables import (
+    OTEL_EXPORTER_OTLP_METRICS_ENDPOINT,
+    OTEL_EXPORTER_OTLP_METRICS_PROTOCOL,
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT,
+    OTEL_EXPORTER_OTLP_TRACES_PROTOCOL,
+    OTEL_TRACES_SAMPLER,
+)
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import (
+    ConsoleMetricExporter,
+    MetricExporter,
+    MetricReader,
+    PeriodicExportingMetricReader,
+)
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_ON,
+    Decision,
+    ParentBased,
+    Sampler,
+    SamplingResult,
+)
+from opentelemetry.trace import Link, SpanKind, TraceState
+from opentelemetry.util.types import Attributes
+
+from ._guard import guarded
+from .settings import Settings
+
+logger = logging.getLogger("wxiai_otel")
+
+
+def build_resource(settings: Settings, title: str, version: str) -> Resource:
+    """The resource of this process: OTEL_RESOURCE_ATTRIBUTES, with the settings over it.
+
+    Parameters:
+        settings: service_name, service_version and environment, each where given.
+        title: The application's title, the service name where none is given.
+        version: The application's version, the service version where none is given.
+    """
+    given = Resource.create({})
+    attributes: dict[str, str] = {}
+    named = given.attributes.get("service.name")
+    if settings.service_name:
+        attributes["service.name"] = settings.service_name
+    elif not named or str(named).startswith("unknown_service"):
+        attributes["service.name"] = title
+    if settings.service_version or "service.version" not in given.attributes:
+        attributes["service.version"] = settings.service_version or version
+    if settings.environment or "deployment.environment.name" not in given.attributes:
+        attributes["deployment.environment.name"] = settings.environment or "development"
+    if "service.instance.id" not in given.attributes:
+        attributes["service.instance.id"] = str(uuid.uuid4())
+    return given.merge(Resource(attributes))
+
+
+class _WhenExported(Sampler):
+    """Samples only while the provider has a span processor: spans that nobody receives need not be recorded.
+
+    Their ids are made all the same, for log records and for the services called.
+    """
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._sampler = sampler
+        self.provider: TracerProvider | None = None
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        if self.provider is not None and not _has_processors(self.provider):
+            return SamplingResult(Decision.DROP, None, trace_state)
+        return self._sampler.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+
+    def get_description(self) -> str:
+        return f"WhenExported{{{self._sampler.get_description()}}}"
+
+
+def _has_processors(provider: TracerProvider) -> bool:
+    processors = getattr(provider._active_span_processor, "_span_processors", None)  # noqa: SLF001 - no public way
+    return processors is None or len(processors) > 0
+
+
+@dataclass(slots=True)
+class Providers:
+    """The providers in use. Those that the application had are joined, and never shut down by us."""
+
+    tracer_provider: trace.TracerProvider
+    meter_provider: MeterProvider
+    owned: list[TracerProvider | MeterProvider]
+    timeout: float
+
+    def force_flush(self, timeout: float | None = None) -> bool:
+        """Export what is pending.
+
+        Parameters:
+            timeout: Seconds this may take; by default the setting shutdown_timeout.
+
+        Returns:
+            Whether all was exported in time.
+        """
+        seconds = self.timeout if timeout is None else timeout
+        return _within(seconds, [partial(p.force_flush, int(seconds * 1000)) for p in self.owned])
+
+    def shutdown(self, timeout: float | None = None) -> bool:
+        """Export what is pending and end the exporters' threads.
+
+        Parameters:
+            timeout: Seconds this may take; by default the setting shutdown_timeout.
+
+        Returns:
+            Whether it ended in time.
+        """
+        seconds = self.timeout if timeout is None else timeout
+        return _within(seconds, [partial(_shutdown, p, seconds) for p in self.owned])
+
+
+def _shutdown(provider: TracerProvider | MeterProvider, seconds: float) -> None:
+    if isinstance(provider, MeterProvider):
+        provider.shutdown(timeout_millis=seconds * 1000)
+    else:
+        provider.shutdown()
+
+
+def _within(seconds: float, calls: Sequence[Callable[[], object]]) -> bool:
+    """Make the calls side by side in daemon threads, and wait no longer than `seconds` for all of them."""
+    deadline = time.monotonic() + seconds
+    threads = [threading.Thread(target=guarded("providers.end")(call), daemon=True) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return not any(thread.is_alive() for thread in threads)
+
+
+def build_providers(settings: Settings, resource: Resource, readers: Sequence[MetricReader]) -> Providers:
+    """Make the providers, or join the tracer provider that the application already has.
+
+    Parameters:
+        settings: The exporters and their endpoints.
+        resource: The resource of this process.
+        readers: Further metric readers, the embedded endpoint's among them.
+    """
+    owned: list[TracerProvider | MeterProvider] = []
+    tracer_provider: trace.TracerProvider = trace.get_tracer_provider()
+    if not isinstance(tracer_provider, TracerProvider):
+        ours = build_tracer_provider(settings, resource)
+        owned.append(ours)
+        tracer_provider = ours
+        trace.set_tracer_provider(ours)
+    all_readers = [*readers]
+    if exporter := guarded("exporter.metrics")(_metric_exporter)(settings):
+        all_readers.append(
+            PeriodicExportingMetricReader(exporter, export_interval_millis=settings.metric_export_interval * 1000)
+        )
+    meter_provider = MeterProvider(all_readers, resource=resource, shutdown_on_exit=False)
+    owned.append(meter_provider)
+    if type(metrics.get_meter_provider()).__name__ == "_ProxyMeterProvider":
+        metrics.set_meter_provider(meter_provider)
+    return Providers(tracer_provider, meter_provider, owned, settings.shutdown_timeout)
+
+
+def build_tracer_provider(settings: Settings, resource: Resource) -> TracerProvider:
+    """A tracer provider that exports as the settings say. OTEL_TRACES_SAMPLER is obeyed where it is set."""
+    if os.environ.get(OTEL_TRACES_SAMPLER):
+        provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    else:
+        sampler = _WhenExported(ParentBased(ALWAYS_ON) if settings.trust_parent_sampling else ALWAYS_ON)
+        provider = TracerProvider(sampler, resource, shutdown_on_exit=False)
+        sampler.provider = provider
+    if exporter := guarded("exporter.traces")(_span_exporter)(settings):
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+    return provider
+
+
+def _span_exporter(settings: Settings) -> SpanExporter | None:
+    if settings.traces_exporter == "console":
+        return ConsoleSpanExporter()
+    endpoint = os.environ.get(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT)
+    if settings.traces_exporter == "none" or not (endpoint or settings.otlp_endpoint):
+        return None
+    if _protocol(OTEL_EXPORTER_OTLP_TRACES_PROTOCOL, settings) == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
+
+        return GrpcSpanExporter(endpoint=endpoint or settings.otlp_endpoint)
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    return OTLPSpanExporter(endpoint=endpoint or _signal_url(settings.otlp_endpoint, "traces"))
+
+
+def _metric_exporter(settings: Settings) -> MetricExporter | None:
+    if settings.metrics_exporter == "console":
+        return ConsoleMetricExporter()
+    endpoint = os.environ.get(OTEL_EXPORTER_OTLP_METRICS_ENDPOINT)
+    if settings.metrics_exporter == "none" or not (endpoint or settings.otlp_endpoint):
+        return None
+    if _protocol(OTEL_EXPORTER_OTLP_METRICS_PROTOCOL, settings) == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcMetricExporter
+
+        return GrpcMetricExporter(endpoint=endpoint or settings.otlp_endpoint)
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+
+    return OTLPMetricExporter(endpoint=endpoint or _signal_url(settings.otlp_endpoint, "metrics"))
+
+
+def _protocol(variable: str, settings: Settings) -> str:
+    return os.environ.get(variable) or settings.otlp_protocol
+
+
+def _signal_url(base: str, signal: str) -> str:
+    """A signal's own URL: opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp ."""
+    return f"{base.rstrip('/')}/v1/{signal}"
