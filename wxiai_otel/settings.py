@@ -119,6 +119,13 @@ class Settings:
         names,
         "WXIAI_OTEL_STREAM_CONTENT_TYPES",
     )
+    known_methods: tuple[str, ...] = setting(
+        ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"),
+        "HTTP methods that are labels; any other is 'other'.",
+        names,
+        "WXIAI_OTEL_KNOWN_METHODS",
+        "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS",
+    )
     roles: tuple[str, ...] = setting(
         ("admin", "user", "pending", "vip"),
         "Roles that are labels as they are; any other is 'other'.",

@@ -1,0 +1,56 @@
+"""Every test begins and ends without telemetry, and ends without a fault inside it."""
+
+from collections.abc import Iterator
+
+import pytest
+from opentelemetry import metrics, trace
+from opentelemetry.metrics import _internal as metrics_internal
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.util._once import Once
+
+from wxiai_otel import _guard, _runtime
+
+
+def forget_global_providers() -> None:
+    """OpenTelemetry's globals can be set only once in a process; tests need them anew."""
+    trace._TRACER_PROVIDER = None
+    trace._TRACER_PROVIDER_SET_ONCE = Once()
+    metrics_internal._METER_PROVIDER = None
+    metrics_internal._METER_PROVIDER_SET_ONCE = Once()
+    assert metrics.get_meter_provider() is not None
+
+
+@pytest.fixture(autouse=True)
+def without_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings of whoever runs the tests are not theirs."""
+    import os
+
+    for name in list(os.environ):
+        if name.startswith(("OTEL_", "WXIAI_OTEL_", "FASTAPI_OTEL_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def fresh_telemetry(request: pytest.FixtureRequest) -> Iterator[None]:
+    """End the telemetry that a test has set up; fail where it kept a fault from the application, unless marked."""
+    forget_global_providers()
+    before = _guard.faults()
+    yield
+    if _runtime._runtime is not None:
+        _runtime._runtime.shutdown()
+    forget_global_providers()
+    if request.node.get_closest_marker("faulty") is None:
+        new = {site: count for site, count in _guard.faults().items() if count != before.get(site, 0)}
+        assert not new, f"faults inside the telemetry: {new}"
+
+
+@pytest.fixture
+def spans() -> InMemorySpanExporter:
+    """The finished spans of a global tracer provider that the application has made before the set-up."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    return exporter

@@ -1,0 +1,251 @@
+"""One HTTP request and its response: what is seen of it, and what is recorded at its end."""
+
+import asyncio
+from time import perf_counter, time_ns
+
+from opentelemetry.context import Context, attach, detach, get_current
+from opentelemetry.trace import INVALID_SPAN, Span, set_span_in_context
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .._guard import fault
+from ._http import Http
+from ._route import SCOPE_KEY, RouteTemplate
+from ._span import end_span, start_span
+
+CLIENT_CLOSED_REQUEST = 499
+SERVER_ERROR = 500
+
+_BODY = ("http.response.body", "http.response.zerocopysend", "http.response.pathsend")
+
+# A response that was ready sooner was sent to a client that was still there.
+_PEEK_AFTER_SECONDS = 0.01
+
+
+class HttpExchange:
+    """The state of one request. Whatever it does is guarded, so that the application never sees a fault of it."""
+
+    __slots__ = (
+        "_complete",
+        "_content_type",
+        "_context",
+        "_disconnected",
+        "_ended",
+        "_ended_ns",
+        "_exception",
+        "_first_byte",
+        "_has_trailers",
+        "_http",
+        "_method",
+        "_peeked",
+        "_receive",
+        "_receiving",
+        "_recorded",
+        "_route",
+        "_scope",
+        "_send",
+        "_span",
+        "_started",
+        "_status",
+        "_stream",
+    )
+
+    def __init__(self, http: Http, scope: Scope, receive: Receive, send: Send) -> None:
+        self._started = perf_counter()
+        self._http = http
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._method = http.method(scope)
+        self._route = RouteTemplate()
+        self._status: int | None = None
+        self._stream = False
+        self._has_trailers = False
+        self._first_byte: float | None = None
+        self._ended: float | None = None
+        self._ended_ns = 0
+        self._complete = False
+        self._recorded = False
+        self._disconnected = False
+        self._receiving = False
+        self._peeked: Message | None = None
+        self._exception: BaseException | None = None
+        parent = http.parent(scope)
+        if http.own_spans:
+            self._span: Span = start_span(http, scope, self._method, parent)
+            self._context: Context = set_span_in_context(self._span, parent)
+        else:
+            self._span = INVALID_SPAN
+            self._context = parent
+        scope.setdefault("state", {})  # so that a middleware's copy of the scope has the same one
+        scope[SCOPE_KEY] = self
+        http.requests.add(self)
+
+    async def run(self, app: ASGIApp) -> None:
+        """Have the application handle the request."""
+        token = attach(self._context)
+        try:
+            await app(self._scope, self.receive, self.send)
+        except BaseException as exception:
+            self._exception = exception
+            raise
+        finally:
+            self._finish()
+            detach(token)
+
+    async def receive(self) -> Message:
+        """ASGI receive, watching for the client's leaving."""
+        if self._peeked is not None:
+            message, self._peeked = self._peeked, None
+            return message
+        self._receiving = True
+        try:
+            message = await self._receive()
+        finally:
+            self._receiving = False
+        if message["type"] == "http.disconnect":
+            self._disconnected = True
+        return message
+
+    async def send(self, message: Message) -> None:
+        """ASGI send, watching the response."""
+        kind = message["type"]
+        if kind == "http.response.start":
+            self._start_response(message)
+        elif self._first_byte is None and kind in _BODY:
+            self._first_byte = perf_counter()
+        try:
+            await self._send(message)
+        except OSError:
+            # https://asgi.readthedocs.io/en/latest/specs/www.html#disconnected-client-send-exception
+            self._disconnected = True
+            raise
+        if self._ended is None and _is_last(message, has_trailers=self._has_trailers):
+            self._complete = True
+            self._end()
+            self._record()
+
+    def handled_by(self, route: object, scope: Scope) -> None:
+        """A route begins to handle the request: called by the routes themselves."""
+        self._route.handled_by(route, scope)
+        if not self._http.own_spans:
+            self._context = get_current()
+
+    def _start_response(self, message: Message) -> None:
+        try:
+            if not self._disconnected and perf_counter() - self._started > _PEEK_AFTER_SECONDS:
+                self._peek()
+            self._status = CLIENT_CLOSED_REQUEST if self._disconnected else message["status"]
+            self._has_trailers = message.get("trailers", False)
+            for name, value in message.get("headers", ()):
+                if name.lower() == b"content-type":
+                    self._stream = value.split(b";", 1)[0].strip().lower() in self._http.stream_types
+                    break
+        except Exception:  # noqa: BLE001 - the response goes out all the same
+            fault("http.response_start")
+
+    def _peek(self) -> None:
+        """Ask the server whether the client has gone: servers drop what is sent to it without a word.
+
+        Runs ``receive`` up to its first wait. A message that it had at hand is kept for the application.
+        """
+        if self._receiving:
+            return
+        asyncio.get_running_loop()
+        waiting = self._receive().__await__()
+        try:
+            next(waiting)
+        except StopIteration as done:
+            if done.value["type"] == "http.disconnect":
+                self._disconnected = True
+            self._peeked = done.value
+        else:
+            waiting.close()
+
+    def _finish(self) -> None:
+        try:
+            if self._ended is None:
+                self._end()
+            self._settle_status()
+            self._record()
+            if self._failed_by_application():
+                self._http.errors.record(1, (type(self._exception).__name__, "http_middleware"), self._context)
+            if self._http.own_spans:
+                exception = self._exception if self._failed_by_application() else None
+                end_span(
+                    self._span, self._method, self._template(), self._status, self._error_type(), exception,
+                    self._ended_ns,
+                )  # fmt: skip
+        except Exception:  # noqa: BLE001 - the application has done its work
+            fault("http.finish")
+        finally:
+            self._http.requests.discard(self)
+
+    def _end(self) -> None:
+        self._ended = perf_counter()
+        self._ended_ns = time_ns()
+
+    def _settle_status(self) -> None:
+        """Where nothing was sent, the status is what became of the request."""
+        if self._status is None:
+            gone = self._disconnected or isinstance(self._exception, asyncio.CancelledError)
+            self._status = CLIENT_CLOSED_REQUEST if gone else SERVER_ERROR
+
+    def _failed_by_application(self) -> bool:
+        if not isinstance(self._exception, Exception):
+            return False
+        return not (self._disconnected and isinstance(self._exception, ClientDisconnect | OSError))
+
+    def _error_type(self) -> str | None:
+        if self._failed_by_application():
+            return exception_type(self._exception)
+        status = self._status or 0
+        return str(status) if status >= SERVER_ERROR else None
+
+    def _template(self) -> str | None:
+        return self._route.resolve(self._scope)
+
+    def _record(self) -> None:
+        """Record the request once, when its last byte is sent: background tasks are still to come."""
+        if self._recorded or self._ended is None:
+            return
+        self._recorded = True
+        try:
+            http = self._http
+            http.requests.discard(self)
+            route = self._template()
+            duration = self._ended - self._started
+            scheme = self._scope.get("scheme", "http")
+            stream = True if self._stream else None
+            http.request_duration.record(
+                duration,
+                (self._method, route, self._status, http.role(self._scope), scheme, self._error_type(), stream),
+                self._context,
+            )
+            if stream:
+                if self._first_byte is not None:
+                    http.first_byte.record(self._first_byte - self._started, (self._method, route), self._context)
+                http.stream_duration.record(duration, (self._method, route, self._outcome()), self._context)
+        except Exception:  # noqa: BLE001 - the response has been sent
+            fault("http.record")
+
+    def _outcome(self) -> str:
+        if self._complete:
+            return "completed"
+        gone = self._disconnected or isinstance(self._exception, asyncio.CancelledError)
+        return "client_disconnect" if gone and not self._failed_by_application() else "error"
+
+
+def exception_type(exception: BaseException | None) -> str:
+    """The exception's class with its module, as the semantic conventions want ``error.type``."""
+    cls = type(exception)
+    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _is_last(message: Message, *, has_trailers: bool) -> bool:
+    kind: str = message["type"]
+    if kind in ("http.response.body", "http.response.zerocopysend"):
+        return not has_trailers and not message.get("more_body", False)
+    if kind == "http.response.trailers":
+        return not message.get("more_trailers", False)
+    return kind == "http.response.pathsend"

@@ -1,0 +1,147 @@
+"""What the HTTP path of one application shares between its requests: instruments, tracer and options."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from opentelemetry import propagate, trace
+from opentelemetry.context import Context, get_current
+from opentelemetry.propagators.textmap import Getter
+from opentelemetry.trace import Tracer
+from starlette.types import Scope
+
+from .._guard import fault
+from ..instruments import Instruments, Values
+from ..settings import FindUser, Settings
+
+OTHER_METHOD = "_OTHER"
+
+
+class _ScopeGetter(Getter[Scope]):
+    """Reads the headers of an ASGI scope; a header sent several times is one list, as RFC 9110 has it."""
+
+    def get(self, carrier: Scope, key: str) -> list[str] | None:
+        name = key.lower().encode("latin-1")
+        values = [value.decode("latin-1") for header, value in carrier["headers"] if header.lower() == name]
+        return values or None
+
+    def keys(self, carrier: Scope) -> list[str]:
+        return [header.decode("latin-1") for header, _ in carrier["headers"]]
+
+
+_GETTER = _ScopeGetter()
+
+
+class InFlight:
+    """Exchanges in flight. A set, because adding and removing are atomic and counting then needs no lock."""
+
+    def __init__(self) -> None:
+        self._exchanges: set[object] = set()
+        self.add = self._exchanges.add
+        self.discard = self._exchanges.discard
+
+    def observe(self) -> Iterable[tuple[Values, float]]:
+        """The number of exchanges in flight, without attributes."""
+        return (((), len(self._exchanges)),)
+
+
+class Process(Protocol):
+    """What the HTTP paths of all applications of a process share."""
+
+    tracer: Tracer
+    instruments: Instruments
+    requests: InFlight
+    websockets: InFlight
+
+
+class Http:
+    """Options and instruments of one application's HTTP path.
+
+    Parameters:
+        settings: The application's settings.
+        process: What the process has once: instruments, tracer, exchanges in flight.
+        own_spans: Whether the server span is ours, or made by opentelemetry-instrumentation-fastapi.
+    """
+
+    def __init__(self, settings: Settings, process: Process, *, own_spans: bool) -> None:
+        instruments = process.instruments
+        self.tracer = process.tracer
+        self.requests = process.requests
+        self.websockets = process.websockets
+        self.own_spans = own_spans
+        self.request_duration = instruments["http.server.request.duration"]
+        self.first_byte = instruments["http.stream.first_byte"]
+        self.stream_duration = instruments["http.stream.duration"]
+        self.websocket_duration = instruments["websocket.duration"]
+        self.errors = instruments["application.errors"]
+        self.capture_query = settings.capture_query
+        self.capture_user_agent = settings.capture_user_agent
+        self.known_methods = frozenset(settings.known_methods)
+        self.stream_types = tuple(kind.lower().encode("latin-1") for kind in settings.stream_content_types)
+        self.find_user: FindUser = settings.find_user or find_user
+        self._roles = frozenset(settings.roles)
+        own = (f"{settings.prefix}/health", f"{settings.prefix}/metrics")
+        self._excluded = frozenset((*own, *(path for path in settings.excluded_paths if not path.endswith("*"))))
+        self._excluded_prefixes = tuple(path[:-1] for path in settings.excluded_paths if path.endswith("*"))
+
+    def excluded(self, scope: Scope) -> bool:
+        """Whether the request has no telemetry at all."""
+        path: str = scope["path"]
+        if root_path := scope.get("root_path"):
+            path = path.removeprefix(root_path)
+        return path in self._excluded or (bool(self._excluded_prefixes) and path.startswith(self._excluded_prefixes))
+
+    def parent(self, scope: Scope) -> Context:
+        """The context that the request belongs to: the caller's, where its headers name one."""
+        if trace.get_current_span() is not trace.INVALID_SPAN:
+            return get_current()
+        fields = _propagation_fields()
+        for name, _ in scope["headers"]:
+            if name in fields:
+                return propagate.extract(scope, getter=_GETTER)
+        return get_current()
+
+    def method(self, scope: Scope) -> str:
+        """The request's method where it is a known one, else ``_OTHER``."""
+        method: str = scope["method"]
+        return method if method in self.known_methods else OTHER_METHOD
+
+    def role(self, scope: Scope) -> str | None:
+        """The role of the request's user: one of the setting roles, else ``other``; ``None`` without a user."""
+        try:
+            user = self.find_user(scope)
+            if user is None:
+                return None
+            role = getattr(user[1], "value", user[1])
+            return role if isinstance(role, str) and role in self._roles else "other"
+        except Exception:  # noqa: BLE001 - the setting find_user is the application's code
+            fault("http.user")
+            return None
+
+
+def find_user(scope: Scope) -> tuple[object | None, str | None] | None:
+    """The user that a dependency or middleware has put into ``request.state.user``.
+
+    Parameters:
+        scope: The request's ASGI scope, after the application has handled it.
+
+    Returns:
+        Its id and role, or ``None`` without a user.
+    """
+    state = scope.get("state")
+    user = state.get("user") if isinstance(state, dict) else getattr(state, "user", None)
+    if user is None:
+        return None
+    read: Callable[[str], Any] = user.get if isinstance(user, dict) else lambda name: getattr(user, name, None)
+    return read("id"), read("role")
+
+
+def _propagation_fields() -> frozenset[bytes]:
+    propagator = propagate.get_global_textmap()
+    found = _fields.get(propagator)
+    if found is None:
+        found = frozenset(name.lower().encode("latin-1") for name in propagator.fields)
+        _fields[propagator] = found
+    return found
+
+
+_fields: dict[object, frozenset[bytes]] = {}

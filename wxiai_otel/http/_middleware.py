@@ -1,0 +1,63 @@
+"""The outermost ASGI layer of an application: it sees the status that is sent, whatever answers inside."""
+
+import anyio.to_thread
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .._guard import fault
+from ._exchange import HttpExchange
+from ._route import SCOPE_KEY
+from ._websocket import WebSocketExchange
+from .installation import Installation
+
+
+class TelemetryMiddleware:
+    """Stores the application and its installation only; each request's state is in its exchange."""
+
+    def __init__(self, app: ASGIApp, installation: Installation) -> None:
+        self.app = app
+        self._installation = installation
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have the application handle the scope, with telemetry where there is some to be had."""
+        kind = scope["type"]
+        if kind == "lifespan":
+            await self.app(scope, receive, self._flushing(send))
+            return
+        http = self._installation.http
+        if http is None or SCOPE_KEY in scope or kind not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        # FastAPI's and starlette's own telemetry see these and stand back, in mounted applications too.
+        scope["fastapi.telemetry"] = None
+        scope["starlette.opentelemetry"] = True
+        try:
+            excluded = http.excluded(scope)
+            exchange = None if excluded else _EXCHANGES[kind](http, scope, receive, send)
+        except Exception:  # noqa: BLE001 - the request is handled without telemetry
+            fault("http.start")
+            excluded, exchange = False, None
+        if exchange is not None:
+            await exchange.run(self.app)
+        elif excluded:
+            with suppress_instrumentation():
+                await self.app(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    def _flushing(self, send: Send) -> Send:
+        """Export what is pending before the server hears that the shutdown is complete, and ends the process."""
+
+        async def flush_then_send(message: Message) -> None:
+            flush = self._installation.flush
+            if flush is not None and message["type"].startswith("lifespan.shutdown."):
+                try:
+                    await anyio.to_thread.run_sync(flush)
+                except Exception:  # noqa: BLE001 - the shutdown goes on
+                    fault("lifespan.flush")
+            await send(message)
+
+        return flush_then_send
+
+
+_EXCHANGES: dict[str, type[HttpExchange | WebSocketExchange]] = {"http": HttpExchange, "websocket": WebSocketExchange}

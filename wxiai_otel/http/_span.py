@@ -1,0 +1,92 @@
+"""The server span, by the stable semantic conventions for HTTP.
+
+https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server-span
+"""
+
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from starlette.types import Scope
+
+from ._http import OTHER_METHOD, Http
+
+
+def start_span(http: Http, scope: Scope, method: str | None, parent: Context) -> Span:
+    """Start the span of a request or WebSocket connection. Its route is not known yet.
+
+    Parameters:
+        http: Options and tracer.
+        scope: The ASGI scope.
+        method: The known method or ``_OTHER``; ``None`` for a WebSocket.
+        parent: The context that the span belongs to.
+    """
+    inside = trace.get_current_span(parent).get_span_context()
+    # Called within a span of this process, as by an in-process client, the request is a part of that one's work.
+    kind = SpanKind.INTERNAL if inside.is_valid and not inside.is_remote else SpanKind.SERVER
+    return http.tracer.start_span(span_name(method), parent, kind, _start_attributes(http, scope, method))
+
+
+def span_name(method: str | None, route: str | None = None) -> str:
+    """The low-cardinality name: method and route, as far as they are known."""
+    verb = "WS" if method is None else "HTTP" if method == OTHER_METHOD else method
+    return f"{verb} {route}" if route else verb
+
+
+def end_span(
+    span: Span,
+    method: str | None,
+    route: str | None,
+    status: int | None,
+    error_type: str | None,
+    exception: BaseException | None,
+    end_time: int,
+) -> None:
+    """Give the span what is known at the end, and end it.
+
+    Parameters:
+        span: The span.
+        method: As at the start.
+        route: The template, or ``None``.
+        status: The status that the client was sent, or ``None``.
+        error_type: The exception's class or the status, where the exchange failed on our side.
+        exception: What the application raised.
+        end_time: The time of the last byte, in nanoseconds since the epoch.
+    """
+    if span.is_recording():
+        if route is not None:
+            span.update_name(span_name(method, route))
+            span.set_attribute("http.route", route)
+        if status is not None:
+            span.set_attribute("http.response.status_code", status)
+        if error_type is not None:
+            span.set_attribute("error.type", error_type)
+            description = f"{type(exception).__name__}: {exception}" if exception is not None else None
+            span.set_status(Status(StatusCode.ERROR, description))
+        if exception is not None:
+            span.record_exception(exception)
+    span.end(end_time)
+
+
+def _start_attributes(http: Http, scope: Scope, method: str | None) -> dict[str, Any]:
+    attributes: dict[str, Any] = {"url.scheme": scope.get("scheme", "http"), "url.path": scope["path"]}
+    if method is not None:
+        attributes["http.request.method"] = method
+        if method == OTHER_METHOD:
+            attributes["http.request.method_original"] = scope["method"]
+    if version := scope.get("http_version"):
+        attributes["network.protocol.version"] = version
+    for side in ("server", "client"):
+        if address := scope.get(side):
+            attributes[f"{side}.address"] = address[0]
+            if address[1] is not None:
+                attributes[f"{side}.port"] = address[1]
+    if http.capture_query and (query := scope.get("query_string")):
+        attributes["url.query"] = query.decode("latin-1")
+    if http.capture_user_agent:
+        for name, value in scope["headers"]:
+            if name == b"user-agent":
+                attributes["user_agent.original"] = value.decode("latin-1")
+                break
+    return attributes

@@ -1,0 +1,127 @@
+"""One WebSocket connection, from its handshake to its end."""
+
+import asyncio
+from time import perf_counter, time_ns
+
+from opentelemetry.context import attach, detach, get_current
+from opentelemetry.trace import INVALID_SPAN, set_span_in_context
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
+
+from .._guard import fault
+from ._exchange import exception_type
+from ._http import Http
+from ._route import SCOPE_KEY, RouteTemplate
+from ._span import end_span, start_span
+
+# https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1: closed in order, going away, closed without a code.
+_ORDERLY_CODES = (1000, 1001, 1005)
+
+_REJECTED = 403
+
+
+class WebSocketExchange:
+    """The state of one connection. A connection is counted from its acceptance; a rejected one has a span only."""
+
+    __slots__ = (
+        "_accepted",
+        "_closed",
+        "_context",
+        "_disconnect_code",
+        "_exception",
+        "_http",
+        "_receive",
+        "_route",
+        "_scope",
+        "_send",
+        "_span",
+        "_status",
+    )
+
+    def __init__(self, http: Http, scope: Scope, receive: Receive, send: Send) -> None:
+        self._http = http
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._route = RouteTemplate()
+        self._accepted: float | None = None
+        self._closed = False
+        self._disconnect_code: int | None = None
+        self._status: int | None = None
+        self._exception: BaseException | None = None
+        parent = http.parent(scope)
+        self._span = start_span(http, scope, None, parent) if http.own_spans else INVALID_SPAN
+        self._context = set_span_in_context(self._span, parent) if http.own_spans else parent
+        scope.setdefault("state", {})
+        scope[SCOPE_KEY] = self
+
+    async def run(self, app: ASGIApp) -> None:
+        """Have the application handle the connection."""
+        token = attach(self._context)
+        try:
+            await app(self._scope, self.receive, self.send)
+        except BaseException as exception:
+            self._exception = exception
+            raise
+        finally:
+            self._finish()
+            detach(token)
+
+    async def receive(self) -> Message:
+        """ASGI receive, watching for the client's leaving."""
+        message = await self._receive()
+        if message["type"] == "websocket.disconnect" and not self._closed:
+            self._disconnect_code = message.get("code") or _ORDERLY_CODES[-1]
+        return message
+
+    async def send(self, message: Message) -> None:
+        """ASGI send, watching acceptance and end."""
+        await self._send(message)
+        kind = message["type"]
+        if kind == "websocket.accept":
+            self._accepted = perf_counter()
+            self._status = 101
+            self._http.websockets.add(self)
+        elif kind == "websocket.close":
+            self._closed = True
+            if self._accepted is None:
+                self._status = _REJECTED
+        elif kind == "websocket.http.response.start":
+            self._status = message["status"]
+
+    def handled_by(self, route: object, scope: Scope) -> None:
+        """A route begins to handle the connection: called by the routes themselves."""
+        self._route.handled_by(route, scope)
+        if not self._http.own_spans:
+            self._context = get_current()
+
+    def _finish(self) -> None:
+        http = self._http
+        http.websockets.discard(self)
+        try:
+            route = self._route.resolve(self._scope)
+            failed = self._failed_by_application()
+            if self._accepted is not None:
+                duration = perf_counter() - self._accepted
+                http.websocket_duration.record(duration, (route, self._outcome(failed=failed)), self._context)
+            if failed:
+                http.errors.record(1, (type(self._exception).__name__, "http_middleware"), self._context)
+            if http.own_spans:
+                exception = self._exception if failed else None
+                error_type = exception_type(exception) if failed else None
+                end_span(self._span, None, route, self._status, error_type, exception, time_ns())
+        except Exception:  # noqa: BLE001 - the application has done its work
+            fault("websocket.finish")
+
+    def _failed_by_application(self) -> bool:
+        return isinstance(self._exception, Exception) and not isinstance(
+            self._exception, WebSocketDisconnect | ConnectionError
+        )
+
+    def _outcome(self, *, failed: bool) -> str:
+        if failed:
+            return "error"
+        code = getattr(self._exception, "code", self._disconnect_code)
+        if isinstance(self._exception, asyncio.CancelledError | ConnectionError):
+            return "client_disconnect"
+        return "completed" if code is None or code in _ORDERLY_CODES else "client_disconnect"

@@ -1,0 +1,30 @@
+"""Where telemetry stands in one application. It stays in place after its end, and then only passes on."""
+
+from collections.abc import Callable, Mapping
+
+from starlette.types import ASGIApp
+
+from ._http import Http
+
+
+class Installation:
+    """What the layers in an application's middleware stack read on each request.
+
+    Attributes:
+        http: Options and instruments of the HTTP path; ``None`` where it is not instrumented.
+        endpoints: ASGI applications by their path, prefix included.
+        flush: Exports what is pending, within the setting shutdown_timeout.
+    """
+
+    __slots__ = ("endpoints", "flush", "http")
+
+    def __init__(self) -> None:
+        self.http: Http | None = None
+        self.endpoints: Mapping[str, ASGIApp] = {}
+        self.flush: Callable[[], object] | None = None
+
+    def clear(self) -> None:
+        """Only pass on, from now on."""
+        self.http = None
+        self.endpoints = {}
+        self.flush = None

@@ -1,0 +1,140 @@
+"""`setup_telemetry`: the one call, and the handle that it returns."""
+
+import logging
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from fastapi import FastAPI
+
+from ._guard import guarded
+from ._runtime import Runtime, acquire, release
+from .http import Http, Installation, contrib, in_lifespan_startup, install, leave_to_us, restore
+from .monitoring import MetricsEndpoint
+from .settings import Settings, load_settings
+
+logger = logging.getLogger("wxiai_otel")
+
+
+class SetupError(RuntimeError):
+    """`setup_telemetry` was called at a time, or on an object, for which it cannot work."""
+
+
+class Telemetry:
+    """The telemetry of one application, as `setup_telemetry` returns it.
+
+    Attributes:
+        settings: The settings in force.
+    """
+
+    def __init__(self, app: FastAPI, settings: Settings, stand_around: Callable[[], Installation]) -> None:
+        self.settings = settings
+        self._app = app
+        self._runtime: Runtime | None = None
+        self._native: dict[str, Any] = {}
+        self._ended = False
+        if not settings.disabled:
+            guarded("setup")(self._start)()
+        # Only now: our layers stand outside those of http_engine="contrib".
+        self._installation = stand_around()
+        self._installation.endpoints = {f"{settings.prefix}/metrics": MetricsEndpoint(self.render_metrics)}
+        if self._runtime is not None:
+            self._installation.flush = self._runtime.providers.force_flush
+            if settings.http:
+                self._installation.http = Http(settings, self._runtime, own_spans=not contrib.is_instrumented(app))
+
+    def _start(self) -> None:
+        """Have the process' telemetry for this application, and settle who makes its server spans."""
+        settings, app = self.settings, self._app
+        self._runtime = acquire(settings, app.title, app.version)
+        if settings.http:
+            self._native = leave_to_us(app)
+            if contrib.is_instrumented(app):
+                logger.info("opentelemetry-instrumentation-fastapi is in place: it keeps making the server spans")
+            elif settings.http_engine == "contrib":
+                contrib.instrument(app, self._runtime.providers.tracer_provider)
+
+    def render_metrics(self, accept: str | None = None) -> tuple[bytes, str]:
+        """The current values of all metrics.
+
+        Parameters:
+            accept: An HTTP Accept header: OpenMetrics where it is asked for, else Prometheus' text format.
+
+        Returns:
+            The exposition and its content type.
+        """
+        if self._runtime is None:
+            return b"", "text/plain; version=0.0.4; charset=utf-8"
+        return self._runtime.reader.render(accept)
+
+    def force_flush(self, timeout: float | None = None) -> bool:
+        """Export what is pending.
+
+        Parameters:
+            timeout: Seconds this may take; by default the setting shutdown_timeout.
+
+        Returns:
+            Whether all was exported in time.
+        """
+        return self._runtime is None or self._runtime.providers.force_flush(timeout)
+
+    def shutdown(self) -> None:
+        """Stop telemetry for this application, and for the process with its last one, after a last export.
+
+        Takes no longer than the setting shutdown_timeout. It need not be called: the end of the process does it.
+        """
+        with _lock:
+            if self._ended:
+                return
+            self._ended = True
+            _telemetry.pop(self._app, None)
+        self._installation.clear()
+        restore(self._app, self._native)
+        if self._runtime is not None:
+            release(self._runtime)
+
+
+_telemetry: "WeakKeyDictionary[FastAPI, Telemetry]" = WeakKeyDictionary()
+_installations: "WeakKeyDictionary[FastAPI, Installation]" = WeakKeyDictionary()
+_lock = threading.RLock()
+
+
+def setup_telemetry(app: FastAPI, **settings: object) -> Telemetry:
+    """Instrument a FastAPI application: HTTP, SQLAlchemy and Redis, with metrics at ``/monitoring/metrics``.
+
+    Call it once, at module level after the application is made, or in its lifespan handler. Nothing else is needed.
+    Metrics and spans go out by OTLP where an endpoint is configured (``OTEL_EXPORTER_OTLP_ENDPOINT``).
+
+    Parameters:
+        app: The application.
+        settings: Any of the fields of `Settings`; before the environment, which is before the default.
+
+    Returns:
+        The application's telemetry. A second call returns the first's, with a warning.
+
+    Raises:
+        SettingError: A setting is unknown or its value is not allowed.
+        SetupError: The object is no FastAPI application, or it has served requests already.
+    """
+    if not isinstance(app, FastAPI):
+        raise SetupError(f"setup_telemetry needs a FastAPI application, not {type(app).__name__}")
+    loaded = load_settings(settings)
+    with _lock:
+        if (existing := _telemetry.get(app)) is not None:
+            logger.warning("setup_telemetry was called twice on one application; the first call's settings stay")
+            return existing
+        if app not in _installations and app.middleware_stack is not None and not in_lifespan_startup(app):
+            raise SetupError(
+                "the application has started already: call setup_telemetry(app) at module level, "
+                "or directly in the lifespan handler before its yield"
+            )
+        telemetry = _telemetry[app] = Telemetry(app, loaded, partial(_stand_around, app))
+        return telemetry
+
+
+def _stand_around(app: FastAPI) -> Installation:
+    if app not in _installations:
+        _installations[app] = install(app)
+    return _installations[app]
