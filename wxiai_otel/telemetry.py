@@ -36,14 +36,12 @@ class Telemetry:
         self._native: dict[str, Any] = {}
         self._ended = False
         if not settings.disabled:
-            guarded("setup")(self._start)()
+            guarded("setup.start")(self._start)()
         # Only now: our layers stand outside those of http_engine="contrib".
         self._installation = stand_around()
         self._installation.endpoints = {f"{settings.prefix}/metrics": MetricsEndpoint(self.render_metrics)}
         if self._runtime is not None:
-            self._installation.flush = self._runtime.providers.force_flush
-            if settings.http:
-                self._installation.http = Http(settings, self._runtime, own_spans=not contrib.is_instrumented(app))
+            guarded("setup.attach")(self._attach)(self._runtime)
 
     def _start(self) -> None:
         """Have the process' telemetry for this application, and settle who makes its server spans."""
@@ -55,6 +53,13 @@ class Telemetry:
                 logger.info("opentelemetry-instrumentation-fastapi is in place: it keeps making the server spans")
             elif settings.http_engine == "contrib":
                 contrib.instrument(app, self._runtime.providers.tracer_provider)
+
+    def _attach(self, runtime: Runtime) -> None:
+        """Have the layers work for this application."""
+        self._installation.flush = runtime.providers.force_flush
+        if self.settings.http:
+            own_spans = not contrib.is_instrumented(self._app)
+            self._installation.http = Http(self.settings, runtime, own_spans=own_spans)
 
     def render_metrics(self, accept: str | None = None) -> tuple[bytes, str]:
         """The current values of all metrics.

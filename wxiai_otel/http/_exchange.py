@@ -1,6 +1,8 @@
 """One HTTP request and its response: what is seen of it, and what is recorded at its end."""
 
 import asyncio
+from collections import deque
+from contextvars import Token
 from time import perf_counter, time_ns
 
 from opentelemetry.context import Context, attach, detach, get_current
@@ -8,13 +10,16 @@ from opentelemetry.trace import INVALID_SPAN, Span, set_span_in_context
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .._guard import fault
+from .._guard import fault, guarded
 from ._http import Http
 from ._route import SCOPE_KEY, RouteTemplate
 from ._span import end_span, start_span
 
 CLIENT_CLOSED_REQUEST = 499
 SERVER_ERROR = 500
+
+enter = guarded("context.attach")(attach)
+_detach = guarded("context.detach")(detach)
 
 _BODY = ("http.response.body", "http.response.zerocopysend", "http.response.pathsend")
 
@@ -68,7 +73,7 @@ class HttpExchange:
         self._recorded = False
         self._disconnected = False
         self._receiving = False
-        self._peeked: Message | None = None
+        self._peeked: deque[Message] = deque()
         self._exception: BaseException | None = None
         parent = http.parent(scope)
         if http.own_spans:
@@ -83,21 +88,24 @@ class HttpExchange:
 
     async def run(self, app: ASGIApp) -> None:
         """Have the application handle the request."""
-        token = attach(self._context)
+        token = enter(self._context)
         try:
             await app(self._scope, self.receive, self.send)
         except BaseException as exception:
             self._exception = exception
             raise
         finally:
-            self._finish()
-            detach(token)
+            try:
+                self._finish()
+            except Exception:  # noqa: BLE001 - the application has done its work
+                fault("http.finish")
+            self._http.requests.discard(self)
+            leave(token)
 
     async def receive(self) -> Message:
         """ASGI receive, watching for the client's leaving."""
-        if self._peeked is not None:
-            message, self._peeked = self._peeked, None
-            return message
+        if self._peeked:
+            return self._peeked.popleft()
         self._receiving = True
         try:
             message = await self._receive()
@@ -109,21 +117,21 @@ class HttpExchange:
 
     async def send(self, message: Message) -> None:
         """ASGI send, watching the response."""
-        kind = message["type"]
-        if kind == "http.response.start":
-            self._start_response(message)
-        elif self._first_byte is None and kind in _BODY:
-            self._first_byte = perf_counter()
+        if self._first_byte is None:
+            self._before(message)
         try:
             await self._send(message)
         except OSError:
             # https://asgi.readthedocs.io/en/latest/specs/www.html#disconnected-client-send-exception
             self._disconnected = True
             raise
-        if self._ended is None and _is_last(message, has_trailers=self._has_trailers):
-            self._complete = True
-            self._end()
-            self._record()
+        try:
+            if self._ended is None and _is_last(message, has_trailers=self._has_trailers):
+                self._complete = not self._disconnected
+                self._end()
+                self._record()
+        except Exception:  # noqa: BLE001 - the response has been sent
+            fault("http.send")
 
     def handled_by(self, route: object, scope: Scope) -> None:
         """A route begins to handle the request: called by the routes themselves."""
@@ -131,55 +139,70 @@ class HttpExchange:
         if not self._http.own_spans:
             self._context = get_current()
 
-    def _start_response(self, message: Message) -> None:
+    def _before(self, message: Message) -> None:
         try:
-            if not self._disconnected and perf_counter() - self._started > _PEEK_AFTER_SECONDS:
-                self._peek()
-            self._status = CLIENT_CLOSED_REQUEST if self._disconnected else message["status"]
-            self._has_trailers = message.get("trailers", False)
-            for name, value in message.get("headers", ()):
-                if name.lower() == b"content-type":
-                    self._stream = value.split(b";", 1)[0].strip().lower() in self._http.stream_types
-                    break
+            kind = message["type"]
+            if kind == "http.response.start":
+                self._start_response(message)
+            elif kind in _BODY:
+                self._first_byte = perf_counter()
         except Exception:  # noqa: BLE001 - the response goes out all the same
-            fault("http.response_start")
+            fault("http.send")
+
+    def _start_response(self, message: Message) -> None:
+        # What was sent is known, whatever goes wrong in looking further.
+        self._status = message["status"]
+        self._has_trailers = message.get("trailers", False)
+        for name, value in message.get("headers", ()):
+            if name.lower() == b"content-type":
+                self._stream = value.split(b";", 1)[0].strip().lower() in self._http.stream_types
+                break
+        if not self._disconnected and perf_counter() - self._started > _PEEK_AFTER_SECONDS:
+            self._peek()
+        if self._disconnected:
+            self._status = CLIENT_CLOSED_REQUEST
 
     def _peek(self) -> None:
         """Ask the server whether the client has gone: servers drop what is sent to it without a word.
 
-        Runs ``receive`` up to its first wait. A message that it had at hand is kept for the application.
+        Runs ``receive`` up to its first wait. Messages that it had at hand are kept for the application.
         """
         if self._receiving:
             return
         asyncio.get_running_loop()
-        waiting = self._receive().__await__()
-        try:
-            next(waiting)
-        except StopIteration as done:
-            if done.value["type"] == "http.disconnect":
+        while True:
+            waiting = self._receive().__await__()
+            try:
+                next(waiting)
+            except StopIteration as done:
+                message: Message = done.value
+            else:
+                waiting.close()
+                return
+            self._peeked.append(message)
+            if message["type"] == "http.disconnect":
                 self._disconnected = True
-            self._peeked = done.value
-        else:
-            waiting.close()
+            if message["type"] != "http.request" or message.get("more_body") or len(self._peeked) > 1:
+                return
 
     def _finish(self) -> None:
-        try:
-            if self._ended is None:
-                self._end()
-            self._settle_status()
-            self._record()
-            if self._failed_by_application():
-                self._http.errors.record(1, (type(self._exception).__name__, "http_middleware"), self._context)
-            if self._http.own_spans:
-                exception = self._exception if self._failed_by_application() else None
-                end_span(
-                    self._span, self._method, self._template(), self._status, self._error_type(), exception,
-                    self._ended_ns,
-                )  # fmt: skip
-        except Exception:  # noqa: BLE001 - the application has done its work
-            fault("http.finish")
-        finally:
-            self._http.requests.discard(self)
+        if self._ended is None:
+            self._end()
+        self._settle_status()
+        self._record()
+        failed = self._failed_by_application()
+        if failed:
+            self._http.errors.record(1, (type(self._exception).__name__, "http_middleware"), self._context)
+        if self._http.own_spans:
+            end_span(
+                self._span,
+                self._method,
+                self._template(),
+                self._status,
+                self._error_type(),
+                self._exception if failed else None,
+                self._ended_ns,
+            )
 
     def _end(self) -> None:
         self._ended = perf_counter()
@@ -234,6 +257,12 @@ class HttpExchange:
             return "completed"
         gone = self._disconnected or isinstance(self._exception, asyncio.CancelledError)
         return "client_disconnect" if gone and not self._failed_by_application() else "error"
+
+
+def leave(token: Token[Context] | None) -> None:
+    """Undo `enter`."""
+    if token is not None:
+        _detach(token)
 
 
 def exception_type(exception: BaseException | None) -> str:

@@ -75,6 +75,7 @@ class Http:
         self.errors = instruments["application.errors"]
         self.capture_query = settings.capture_query
         self.capture_user_agent = settings.capture_user_agent
+        self.captures = settings.capture_query or settings.capture_user_agent
         self.known_methods = frozenset(settings.known_methods)
         self.stream_types = tuple(kind.lower().encode("latin-1") for kind in settings.stream_content_types)
         self.find_user: FindUser = settings.find_user or find_user

@@ -82,11 +82,18 @@ def _start_attributes(http: Http, scope: Scope, method: str | None) -> dict[str,
             attributes[f"{side}.address"] = address[0]
             if address[1] is not None:
                 attributes[f"{side}.port"] = address[1]
-    if http.capture_query and (query := scope.get("query_string")):
-        attributes["url.query"] = query.decode("latin-1")
-    if http.capture_user_agent:
-        for name, value in scope["headers"]:
-            if name == b"user-agent":
-                attributes["user_agent.original"] = value.decode("latin-1")
-                break
+    if http.captures:
+        attributes.update(_captured(http, scope))
     return attributes
+
+
+def _captured(http: Http, scope: Scope) -> dict[str, str]:
+    """What leaves the process only where a setting asks for it: the query string and the User-Agent header."""
+    captured: dict[str, str] = {}
+    if http.capture_query and (query := scope.get("query_string")):
+        captured["url.query"] = query.decode("latin-1")
+    if http.capture_user_agent:
+        agents = [value.decode("latin-1") for name, value in scope["headers"] if name == b"user-agent"]
+        if agents:
+            captured["user_agent.original"] = agents[0]
+    return captured

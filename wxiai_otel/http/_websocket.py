@@ -3,13 +3,13 @@
 import asyncio
 from time import perf_counter, time_ns
 
-from opentelemetry.context import attach, detach, get_current
+from opentelemetry.context import get_current
 from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from .._guard import fault
-from ._exchange import exception_type
+from .._guard import fault, guarded
+from ._exchange import enter, exception_type, leave
 from ._http import Http
 from ._route import SCOPE_KEY, RouteTemplate
 from ._span import end_span, start_span
@@ -17,6 +17,7 @@ from ._span import end_span, start_span
 # https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1: closed in order, going away, closed without a code.
 _ORDERLY_CODES = (1000, 1001, 1005)
 
+_SWITCHING_PROTOCOLS = 101
 _REJECTED = 403
 
 
@@ -57,15 +58,19 @@ class WebSocketExchange:
 
     async def run(self, app: ASGIApp) -> None:
         """Have the application handle the connection."""
-        token = attach(self._context)
+        token = enter(self._context)
         try:
             await app(self._scope, self.receive, self.send)
         except BaseException as exception:
             self._exception = exception
             raise
         finally:
-            self._finish()
-            detach(token)
+            try:
+                self._finish()
+            except Exception:  # noqa: BLE001 - the application has done its work
+                fault("websocket.finish")
+            self._http.websockets.discard(self)
+            leave(token)
 
     async def receive(self) -> Message:
         """ASGI receive, watching for the client's leaving."""
@@ -77,10 +82,21 @@ class WebSocketExchange:
     async def send(self, message: Message) -> None:
         """ASGI send, watching acceptance and end."""
         await self._send(message)
+        if message["type"] != "websocket.send":
+            self._watch(message)
+
+    def handled_by(self, route: object, scope: Scope) -> None:
+        """A route begins to handle the connection: called by the routes themselves."""
+        self._route.handled_by(route, scope)
+        if not self._http.own_spans:
+            self._context = get_current()
+
+    @guarded("websocket.send")
+    def _watch(self, message: Message) -> None:
         kind = message["type"]
         if kind == "websocket.accept":
             self._accepted = perf_counter()
-            self._status = 101
+            self._status = _SWITCHING_PROTOCOLS
             self._http.websockets.add(self)
         elif kind == "websocket.close":
             self._closed = True
@@ -89,29 +105,19 @@ class WebSocketExchange:
         elif kind == "websocket.http.response.start":
             self._status = message["status"]
 
-    def handled_by(self, route: object, scope: Scope) -> None:
-        """A route begins to handle the connection: called by the routes themselves."""
-        self._route.handled_by(route, scope)
-        if not self._http.own_spans:
-            self._context = get_current()
-
     def _finish(self) -> None:
         http = self._http
-        http.websockets.discard(self)
-        try:
-            route = self._route.resolve(self._scope)
-            failed = self._failed_by_application()
-            if self._accepted is not None:
-                duration = perf_counter() - self._accepted
-                http.websocket_duration.record(duration, (route, self._outcome(failed=failed)), self._context)
-            if failed:
-                http.errors.record(1, (type(self._exception).__name__, "http_middleware"), self._context)
-            if http.own_spans:
-                exception = self._exception if failed else None
-                error_type = exception_type(exception) if failed else None
-                end_span(self._span, None, route, self._status, error_type, exception, time_ns())
-        except Exception:  # noqa: BLE001 - the application has done its work
-            fault("websocket.finish")
+        route = self._route.resolve(self._scope)
+        failed = self._failed_by_application()
+        if self._accepted is not None:
+            duration = perf_counter() - self._accepted
+            http.websocket_duration.record(duration, (route, self._outcome(failed=failed)), self._context)
+        if failed:
+            http.errors.record(1, (type(self._exception).__name__, "http_middleware"), self._context)
+        if http.own_spans:
+            exception = self._exception if failed else None
+            error_type = exception_type(exception) if failed else None
+            end_span(self._span, None, route, self._status, error_type, exception, time_ns())
 
     def _failed_by_application(self) -> bool:
         return isinstance(self._exception, Exception) and not isinstance(

@@ -1,0 +1,113 @@
+"""OTLP receivers on loopback, by HTTP and by gRPC, which keep what they are sent."""
+
+import threading
+from collections.abc import Iterator
+from concurrent import futures
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import grpc
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics_pb
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as metrics_grpc
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as trace_pb
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as trace_grpc
+
+
+class Received:
+    """What a receiver was sent."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.traces: list = []
+        self.metrics: list = []
+        self.arrived = threading.Event()
+
+    def take(self, kind: str, message) -> None:
+        getattr(self, kind).append(message)
+        self.arrived.set()
+
+    @property
+    def spans(self) -> list:
+        return [
+            span
+            for request in self.traces
+            for resource in request.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+
+    @property
+    def resource(self) -> dict[str, str]:
+        found = (*self.traces, *self.metrics)[0]
+        resources = getattr(found, "resource_spans", None) or found.resource_metrics
+        return {item.key: item.value.string_value for item in resources[0].resource.attributes}
+
+    def points(self, name: str) -> list:
+        """The data points of a metric in the last request that had it."""
+        for request in reversed(self.metrics):
+            for resource in request.resource_metrics:
+                for scope in resource.scope_metrics:
+                    for metric in scope.metrics:
+                        if metric.name == name:
+                            return list(getattr(metric, metric.WhichOneof("data")).data_points)
+        return []
+
+
+@contextmanager
+def http_receiver() -> Iterator[Received]:
+    received = Received()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            if self.headers.get("content-encoding") == "gzip":
+                import gzip
+
+                body = gzip.decompress(body)
+            if self.path == "/v1/traces":
+                received.take("traces", trace_pb.ExportTraceServiceRequest.FromString(body))
+            elif self.path == "/v1/metrics":
+                received.take("metrics", metrics_pb.ExportMetricsServiceRequest.FromString(body))
+            else:
+                self.send_error(404)
+                return
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_args) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    received.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield received
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextmanager
+def grpc_receiver() -> Iterator[Received]:
+    received = Received()
+
+    class Traces(trace_grpc.TraceServiceServicer):
+        def Export(self, request, context):
+            received.take("traces", request)
+            return trace_pb.ExportTraceServiceResponse()
+
+    class Metrics(metrics_grpc.MetricsServiceServicer):
+        def Export(self, request, context):
+            received.take("metrics", request)
+            return metrics_pb.ExportMetricsServiceResponse()
+
+    server = grpc.server(futures.ThreadPoolExecutor(2))
+    trace_grpc.add_TraceServiceServicer_to_server(Traces(), server)
+    metrics_grpc.add_MetricsServiceServicer_to_server(Metrics(), server)
+    received.url = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    try:
+        yield received
+    finally:
+        server.stop(None).wait()

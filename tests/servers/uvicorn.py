@@ -1,0 +1,65 @@
+"""A real uvicorn in a process of its own."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.scrape import Scrape, parse
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """A running server and its process."""
+
+    def __init__(self, process: subprocess.Popen, port: int) -> None:
+        self.process = process
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+
+    def scrape(self) -> Scrape:
+        with urllib.request.urlopen(f"{self.url}/monitoring/metrics", timeout=10) as response:
+            return parse(response.read().decode())
+
+    def until(self, name: str, value: float, timeout: float = 5, **labels: str) -> Scrape:
+        """Scrape until a metric has a value; the last scrape in any case."""
+        deadline = time.monotonic() + timeout
+        while (seen := self.scrape()).value(name, **labels) != value and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return seen
+
+
+@contextmanager
+def uvicorn(target: str, *options: str, env: dict[str, str] | None = None) -> Iterator[Server]:
+    """Serve an application on a free port until the block ends.
+
+    Parameters:
+        target: ``module:application``, from the project's root.
+    """
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", target, "--port", str(port), "--log-level", "warning", *options]
+    process = subprocess.Popen(command, env={**os.environ, **(env or {})})
+    try:
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                with socket.create_connection(("127.0.0.1", port), timeout=1):
+                    break
+            except OSError:
+                assert process.poll() is None, "uvicorn ended"
+                assert time.monotonic() < deadline, "uvicorn does not listen"
+                time.sleep(0.05)
+        yield Server(process, port)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(10)
