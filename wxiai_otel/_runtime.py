@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from opentelemetry.trace import Tracer
 
 from ._guard import fault, guarded
-from ._version import VERSION
+from ._version import SCOPE_NAME, VERSION
 from .http import InFlight, install_route_hooks, remove_route_hooks
 from .instruments import Instruments
 from .logs import LogCorrelation
@@ -18,8 +18,6 @@ from .providers import Providers, build_providers, build_resource
 from .settings import Settings
 
 logger = logging.getLogger("wxiai_otel")
-
-SCOPE_NAME = "wxiai_otel"
 
 
 class Instrumentation(Protocol):

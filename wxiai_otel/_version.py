@@ -1,6 +1,8 @@
-"""The version of this package."""
+"""What this package calls itself in telemetry: the instrumentation scope's name and version."""
 
 from importlib.metadata import PackageNotFoundError, version
+
+SCOPE_NAME = "wxiai_otel"
 
 try:
     VERSION = version("wxiai-otel")

@@ -1,0 +1,137 @@
+"""The Prometheus exporter's collector, extended by the contract, exemplars and creation times."""
+
+import logging
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from opentelemetry.exporter.prometheus import _CustomCollector
+from opentelemetry.sdk.metrics.export import Metric as SdkMetric
+from opentelemetry.sdk.metrics.export import MetricsData
+from opentelemetry.trace import format_span_id, format_trace_id
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import Metric as PrometheusMetric
+from prometheus_client.samples import Exemplar
+
+from .._guard import fault
+from ..catalogue import CONTRACT
+from ._transform import Distribution, Family, families, split
+
+logger = logging.getLogger("wxiai_otel")
+
+_NANOSECONDS = 1e9
+_SUFFIXES = ("_total", "_created", "_bucket", "_count", "_sum")
+
+
+class ContractCollector(_CustomCollector):
+    """One scrape: the contract's families by the catalogue, the application's own meters as upstream has them.
+
+    Parameters:
+        data: What the SDK has collected for this scrape.
+        openmetrics: Whether to give creation times and exemplars, for which the text format has no place.
+    """
+
+    def __init__(self, data: MetricsData, *, openmetrics: bool) -> None:
+        super().__init__(disable_target_info=True, scope_info_enabled=False)
+        self._data = data
+        self._openmetrics = openmetrics
+
+    def collect(self) -> Iterator[PrometheusMetric]:
+        """Give each family; one that cannot be made does not take the others with it."""
+        ours, others = split(self._data)
+        for metric in ours:
+            try:
+                yield from [self._contract_family(family) for family in families(metric)]
+            except Exception:  # noqa: BLE001 - the other metrics are still to be shown
+                fault("prometheus.family")
+        yield from self._foreign(others)
+
+    def _foreign(self, metrics: list[SdkMetric]) -> Iterator[PrometheusMetric]:
+        found: dict[str, PrometheusMetric] = {}
+        for metric in metrics:
+            try:
+                self._translate_metric(metric, {}, {}, found)
+            except Exception:  # noqa: BLE001 - the other metrics are still to be shown
+                fault("prometheus.foreign")
+        taken = set(_CONTRACT_FAMILIES)
+        for family in found.values():
+            if family.name in taken:
+                if family.name not in _warned:
+                    _warned.add(family.name)
+                    logger.warning(
+                        "the metric %s is left out: the contract or another metric has that name", family.name
+                    )
+                continue
+            taken.add(family.name)
+            for sample in family.samples:
+                sample.labels.update({name: printable(value) for name, value in sample.labels.items()})
+            yield family
+
+    def _contract_family(self, family: Family) -> PrometheusMetric:
+        metric = family.metric
+        if metric.type == "histogram":
+            return self._histogram(family)
+        if metric.type == "gauge":
+            gauge = GaugeMetricFamily(metric.name, family.description, labels=metric.labels)
+            for labels, number in family.series.items():
+                gauge.add_metric(_printable(labels), number.value)
+            return gauge
+        counter = CounterMetricFamily(metric.name, family.description, labels=metric.labels)
+        for labels, number in family.series.items():
+            counter.add_metric(_printable(labels), number.value, created=self._created(number.start_ns))
+        return counter
+
+    def _histogram(self, family: Family) -> PrometheusMetric:
+        name = family.metric.name
+        histogram = HistogramMetricFamily(name, family.description, labels=family.metric.labels)
+        upper_bounds = [*(str(float(bound)) for bound in family.bounds), "+Inf"]
+        for raw_labels, distribution in family.series.items():
+            labels = _printable(raw_labels)
+            exemplars = self._exemplars(distribution, family.bounds)
+            buckets: list[Any] = []
+            total = 0
+            for index, count in enumerate(distribution.bucket_counts):
+                total += count
+                buckets.append((upper_bounds[index], total, exemplars.get(index)))
+            histogram.add_metric(labels, buckets, distribution.sum)
+            created = self._created(distribution.start_ns)
+            if created is not None:
+                histogram.add_sample(f"{name}_created", dict(zip(family.metric.labels, labels, strict=True)), created)
+        return histogram
+
+    def _created(self, start_ns: int | None) -> float | None:
+        return start_ns / _NANOSECONDS if self._openmetrics and start_ns else None
+
+    def _exemplars(self, distribution: Distribution, bounds: Sequence[float]) -> dict[int, Exemplar]:
+        """The newest exemplar of each bucket that has one."""
+        found: dict[int, Any] = {}
+        if self._openmetrics:
+            for exemplar in distribution.exemplars:
+                if exemplar.trace_id and exemplar.span_id:
+                    index = bisect_left(bounds, exemplar.value)
+                    if index not in found or found[index].time_unix_nano < exemplar.time_unix_nano:
+                        found[index] = exemplar
+        return {
+            index: Exemplar(
+                {"trace_id": format_trace_id(exemplar.trace_id), "span_id": format_span_id(exemplar.span_id)},
+                exemplar.value,
+                exemplar.time_unix_nano / _NANOSECONDS,
+            )
+            for index, exemplar in found.items()
+        }
+
+
+_warned: set[str] = set()
+
+# A family's name, and with it all names that its samples have.
+_CONTRACT_FAMILIES = {name for metric in CONTRACT for name in (metric, metric.removesuffix("_total"))}
+
+
+def _printable(labels: Sequence[str]) -> list[str]:
+    return [label if label.isascii() and label.isprintable() else printable(label) for label in labels]
+
+
+def printable(value: str) -> str:
+    """A label value that every encoding and parser takes: no lone surrogate, no control character but the line feed."""
+    clean = value.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(character if character.isprintable() or character == "\n" else "\ufffd" for character in clean)
