@@ -1,0 +1,105 @@
+"""Connection pools: what each can give out, and what is checked out of it."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import PurePath
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy.engine import Engine
+from sqlalchemy.pool import AssertionPool, Pool, QueuePool
+
+from .._guard import fault
+from ..instruments import Values
+
+_COUNTED = "wxiai_otel.checked_out"
+
+
+class Pools:
+    """The pools of the engines seen, by their label.
+
+    Parameters:
+        named: Engines by the label that their pool is to have.
+        max_pools: Pools that are labels; any further one is not reported.
+    """
+
+    def __init__(self, named: Mapping[str, Engine], max_pools: int) -> None:
+        self._max_pools = max_pools
+        self._labels: WeakKeyDictionary[Engine, str] = WeakKeyDictionary()
+        self._checked_out: WeakKeyDictionary[Pool, set[int]] = WeakKeyDictionary()
+        for label, engine in named.items():
+            self._labels[engine] = label
+
+    @property
+    def engines(self) -> list[Engine]:
+        """The engines that are alive."""
+        return list(self._labels)
+
+    def label(self, engine: Engine) -> str | None:
+        """The label of an engine's pool; ``None`` where there are too many."""
+        found = self._labels.get(engine)
+        if found is None and len(self._labels) < self._max_pools:
+            found = self._labels[engine] = self._unique(_described(engine))
+        return found
+
+    def _unique(self, wanted: str) -> str:
+        taken = set(self._labels.values())
+        number = 1
+        label = wanted
+        while label in taken:
+            number += 1
+            label = f"{wanted}#{number}"
+        return label
+
+    def observe_size(self) -> Iterator[tuple[Values, float]]:
+        """What each pool can give out at most; none for a pool without a limit."""
+        for engine, label in list(self._labels.items()):
+            size = _limit(engine.pool)
+            if size is not None:
+                yield (label,), size
+
+    def observe_usage(self) -> Iterator[tuple[Values, float]]:
+        """The connections checked out of each pool."""
+        for engine, label in list(self._labels.items()):
+            pool = engine.pool
+            used = pool.checkedout() if isinstance(pool, QueuePool) else len(self._checked_out.get(pool, ()))
+            yield (label,), used
+
+    def checkout(self, _connection: Any, record: Any, proxy: Any) -> None:
+        """Count a checkout of a pool that does not count them itself: a listener of SQLAlchemy's pool events."""
+        pool = proxy._pool  # noqa: SLF001 - the event does not say which pool
+        if isinstance(pool, QueuePool):
+            return
+        try:
+            counted = self._checked_out.setdefault(pool, set())
+            # record_info lives as long as the record, also when the connection is invalidated.
+            record.record_info[_COUNTED] = counted
+            counted.add(id(record))
+        except Exception:  # noqa: BLE001 - the connection is given out all the same
+            fault("sql.checkout")
+
+    def checkin(self, _connection: Any, record: Any) -> None:
+        """Undo `checkout`."""
+        try:
+            counted = record.record_info.pop(_COUNTED, None)
+            if counted is not None:
+                counted.discard(id(record))
+        except Exception:  # noqa: BLE001 - the connection is taken back all the same
+            fault("sql.checkin")
+
+
+def _limit(pool: Pool) -> int | None:
+    if isinstance(pool, QueuePool):
+        # 0 connections mean no limit, and so does an overflow of -1.
+        overflow: int = pool._max_overflow  # noqa: SLF001 - there is no public way to ask
+        return pool.size() + overflow if pool.size() > 0 and overflow >= 0 else None
+    return 1 if isinstance(pool, AssertionPool) else None
+
+
+def _described(engine: Engine) -> str:
+    """A label that names dialect and database, and neither host nor user."""
+    if name := getattr(engine.pool, "logging_name", None):
+        return str(name)
+    database = engine.url.database or ""
+    if engine.dialect.name == "sqlite":
+        database = PurePath(database).name or ":memory:"
+    return f"{engine.dialect.name}/{database}" if database else engine.dialect.name
