@@ -1,5 +1,6 @@
 """Log records carry the ids of the trace they were made in."""
 
+import functools
 import logging
 
 import pytest
@@ -81,7 +82,7 @@ def test_a_factory_set_over_ours_still_works_after_the_end(captured):
     before = logging.getLogRecordFactory()
     telemetry = setup_telemetry(FastAPI())
     ours = logging.getLogRecordFactory()
-    logging.setLogRecordFactory(lambda *args, **kwargs: ours(*args, **kwargs))
+    logging.setLogRecordFactory(functools.partial(ours))
     try:
         telemetry.shutdown()
         logging.getLogger("app").info("after")

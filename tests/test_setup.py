@@ -76,7 +76,7 @@ async def test_after_the_first_request_it_is_a_clear_error():
     app = FastAPI()
     await get(app, "/x")
 
-    with pytest.raises(SetupError, match="has started already: call setup_telemetry.* at module level"):
+    with pytest.raises(SetupError, match=r"has started already: call setup_telemetry.* at module level"):
         setup_telemetry(app)
 
 

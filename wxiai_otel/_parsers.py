@@ -128,5 +128,11 @@ def mapping(value: object) -> object:
     raise NotAllowed("a dictionary with names as keys")
 
 
-def anything(value: object) -> object:
-    return value
+def redis_client(value: object) -> object:
+    if isinstance(value, str):
+        allowed = urlsplit(value).scheme in {"redis", "rediss", "unix"}
+    else:
+        allowed = hasattr(value, "connection_pool") or hasattr(value, "nodes_manager")
+    if allowed:
+        return value
+    raise NotAllowed("a client of redis-py, or a redis://, rediss:// or unix:// URL")

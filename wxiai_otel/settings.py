@@ -14,7 +14,6 @@ from starlette.types import Scope
 from ._parsers import (
     NotAllowed,
     Parser,
-    anything,
     boolean,
     choice,
     function,
@@ -25,6 +24,7 @@ from ._parsers import (
     paths,
     positive_float,
     positive_int,
+    redis_client,
     text,
     url,
 )
@@ -160,7 +160,10 @@ class Settings:
 
     redis: bool = setting(True, "Instrument redis-py.", boolean, "WXIAI_OTEL_REDIS")
     redis_client: Any = setting(
-        None, "The client, or the URL, that INFO is asked of; by default the first client that is used.", anything
+        None,
+        "The client, or the URL, that INFO is asked of; by default the first client that is used.",
+        redis_client,
+        "WXIAI_OTEL_REDIS_URL",
     )
     redis_poll_interval: float = setting(
         10.0, "Seconds between two INFO.", positive_float, "WXIAI_OTEL_REDIS_POLL_INTERVAL"

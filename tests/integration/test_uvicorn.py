@@ -63,8 +63,7 @@ def test_websockets_are_counted_from_acceptance_to_close(server):
         async with connect(f"ws://127.0.0.1:{server.port}/ws") as client:
             await client.send("hello")
             assert await client.recv() == "hello"
-            during = await asyncio.to_thread(server.scrape)
-        return during
+            return await asyncio.to_thread(server.scrape)
 
     during = asyncio.run(talk())
     seen = server.until("websocket_connections", 0)

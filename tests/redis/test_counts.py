@@ -1,0 +1,414 @@
+"""Every command is counted once, by what it got, whichever client sent it."""
+
+import asyncio
+import threading
+
+import pytest
+import redis
+import redis.asyncio
+from fastapi import FastAPI
+from redis.backoff import NoBackoff
+
+from tests.scrape import Scrape, scrape
+from tests.servers.uvicorn import free_port
+from wxiai_otel import setup_telemetry
+from wxiai_otel._own import own_traffic
+
+
+def operations(seen: Scrape) -> dict[tuple[str, ...], float]:
+    """Counts by operation and result, those that are not 0."""
+    counts = seen.series("cache_operations_total", "operation", "result")
+    return {key: value for key, value in counts.items() if value}
+
+
+def durations(seen: Scrape) -> dict[str, float]:
+    """Round trips by operation."""
+    counts = seen.series("cache_operation_duration_seconds_count", "operation")
+    return {operation: value for (operation,), value in counts.items()}
+
+
+class Client:
+    """A client of either kind, for tests that hold for both: each method is awaited."""
+
+    def __init__(self, client) -> None:
+        self._client = client
+
+    def __getattr__(self, name):
+        method = getattr(self._client, name)
+
+        async def call(*args, **options):
+            result = method(*args, **options)
+            return await result if hasattr(result, "__await__") else result
+
+        return call
+
+    def pipeline(self, **options):
+        return self._client.pipeline(**options)
+
+
+async def executed(pipeline, **options):
+    result = pipeline.execute(**options)
+    return await result if hasattr(result, "__await__") else result
+
+
+async def closed(client):
+    closing = client.aclose() if hasattr(client, "aclose") else client.close()
+    if hasattr(closing, "__await__"):
+        await closing
+
+
+@pytest.fixture(params=["sync", "asyncio"])
+async def client(request, server):
+    made = (redis if request.param == "sync" else redis.asyncio).Redis(port=server.port, decode_responses=True)
+    yield Client(made)
+    await closed(made)
+
+
+@pytest.fixture(params=["sync", "asyncio"])
+async def cluster_client(request, telemetry, cluster):
+    library = redis if request.param == "sync" else redis.asyncio
+    made = library.RedisCluster(host="127.0.0.1", port=cluster.port, decode_responses=True)
+    flushed = made.flushall()
+    if hasattr(flushed, "__await__"):
+        await flushed
+    yield made
+    await closed(made)
+
+
+async def test_each_command_is_counted_by_its_operation_and_result(telemetry, client):
+    await client.set("a", 1)
+    await client.get("a")
+    await client.get("none")
+    await client.mget("a", "none", "none either")
+    await client.hset("h", mapping={"f": 1, "g": 2})
+    await client.hmget("h", "f", "nothing")
+    await client.hgetall("h")
+    await client.hgetall("none")
+    await client.getdel("a")
+    await client.delete("a", "h")
+    await client.incr("n")
+    seen = scrape(telemetry)
+    assert operations(seen) == {
+        ("get", "hit"): 5,
+        ("get", "miss"): 5,
+        ("set", "success"): 2,
+        ("delete", "success"): 1,
+        ("other", "success"): 1,
+    }
+    assert durations(seen) == {"get": 7, "set": 2, "delete": 1, "other": 1}
+
+
+async def test_a_pipeline_counts_each_command_and_is_one_round_trip(telemetry, client):
+    for transaction in (True, False):
+        pipeline = client.pipeline(transaction=transaction)
+        pipeline.set("a", 1).get("a").get("none").mget("a", "none").delete("a")
+        await executed(pipeline)
+    seen = scrape(telemetry)
+    assert operations(seen) == {
+        ("set", "success"): 2,
+        ("get", "hit"): 4,
+        ("get", "miss"): 4,
+        ("delete", "success"): 2,
+    }
+    assert durations(seen) == {"other": 2}
+
+
+async def test_a_pipeline_of_one_command_is_observed_as_a_pipeline(telemetry, client):
+    await executed(client.pipeline().get("none"))
+    assert durations(scrape(telemetry)) == {"other": 1}
+
+
+@pytest.mark.parametrize("transaction", [True, False])
+@pytest.mark.parametrize("raise_on_error", [True, False])
+async def test_in_a_pipeline_only_the_commands_that_failed_are_errors(telemetry, client, transaction, raise_on_error):
+    await client.hset("h", "f", 1)
+    pipeline = client.pipeline(transaction=transaction)
+    pipeline.set("a", 1).get("h").get("a").get("none").hgetall("h").hgetall("none")
+    if raise_on_error:
+        with pytest.raises(redis.ResponseError, match=r"Command # 2 \(GET h\)"):
+            await executed(pipeline)
+    else:
+        assert isinstance((await executed(pipeline, raise_on_error=False))[1], redis.ResponseError)
+    assert operations(scrape(telemetry)) == {
+        ("set", "success"): 2,
+        ("get", "error"): 1,
+        ("get", "hit"): 2,
+        ("get", "miss"): 2,
+    }
+
+
+async def test_a_pipeline_given_in_bytes_or_in_one_string_is_counted_as_any_other(telemetry, client):
+    pipeline = client.pipeline()
+    pipeline.execute_command(b"SET", b"a", b"1")
+    pipeline.execute_command("GET a")
+    await executed(pipeline)
+    assert operations(scrape(telemetry)) == {("set", "success"): 1, ("get", "hit"): 1}
+
+
+async def test_an_empty_pipeline_counts_nothing(telemetry, client):
+    assert await executed(client.pipeline()) == []
+    assert operations(scrape(telemetry)) == {}
+    assert durations(scrape(telemetry)) == {}
+
+
+async def test_a_transaction_that_a_watched_key_stops_is_all_errors(telemetry, client, server):
+    pipeline = client.pipeline()
+    watching = pipeline.watch("a")
+    if hasattr(watching, "__await__"):
+        await watching
+    server.ask("SET", "a", "changed")
+    pipeline.multi()
+    pipeline.set("a", 1).get("a")
+    with pytest.raises(redis.WatchError):
+        await executed(pipeline)
+    assert operations(scrape(telemetry)) == {
+        ("other", "success"): 1,
+        ("set", "error"): 1,
+        ("get", "error"): 1,
+    }
+
+
+async def test_a_command_while_watching_is_a_round_trip_of_its_own(telemetry, client):
+    pipeline = client.pipeline()
+    for command in (("WATCH", "a"), ("GET", "a")):
+        sent = pipeline.execute_command(*command)
+        if hasattr(sent, "__await__"):
+            await sent
+    pipeline.multi()
+    pipeline.set("a", 2)
+    await executed(pipeline)
+    seen = scrape(telemetry)
+    assert operations(seen) == {("other", "success"): 1, ("get", "miss"): 1, ("set", "success"): 1}
+    assert durations(seen) == {"other": 2, "get": 1}
+
+
+async def test_waiting_is_counted_but_is_no_latency(telemetry, client):
+    assert await client.blpop(["none"], timeout=0.1) is None
+    await client.xread({"none": "0"}, block=10)
+    pipeline = client.pipeline(transaction=False)
+    pipeline.get("none").blpop(["none"], timeout=0.1)
+    await executed(pipeline)
+    seen = scrape(telemetry)
+    assert operations(seen) == {("other", "success"): 3, ("get", "miss"): 1}
+    assert durations(seen) == {}
+
+
+async def test_lua_is_other_and_its_loading_is_seen(telemetry, client):
+    script = client._client.register_script("return redis.call('GET', KEYS[1])")
+    for _ in range(2):
+        run = script(keys=["a"])
+        if hasattr(run, "__await__"):
+            await run
+    # EVALSHA is refused once, SCRIPT LOAD, EVALSHA twice.
+    assert operations(scrape(telemetry)) == {("other", "error"): 1, ("other", "success"): 3}
+
+
+async def test_subscribing_and_publishing_are_counted_and_messages_are_not(telemetry, client):
+    pubsub = client._client.pubsub()
+    for call, *args in (
+        (pubsub.subscribe, "news"),
+        (client.publish, "news", "one"),
+        (pubsub.get_message,),
+        (pubsub.get_message,),
+        (pubsub.unsubscribe, "news"),
+    ):
+        result = call(*args)
+        if hasattr(result, "__await__"):
+            await result
+    await closed(pubsub)
+    seen = scrape(telemetry)
+    assert operations(seen) == {("other", "success"): 3}
+    assert durations(seen) == {"other": 1}
+
+
+async def test_the_counts_begin_at_zero_with_the_first_command(telemetry, client):
+    assert not scrape(telemetry).has("cache_operations_total")
+    await client.get("none")
+    seen = scrape(telemetry).series("cache_operations_total", "operation", "result")
+    assert seen[("get", "hit")] == 0
+    assert len(seen) == 9
+
+
+async def test_our_own_traffic_is_not_counted(telemetry, client, server):
+    with own_traffic():
+        await client.set("a", 1)
+        await executed(client.pipeline().get("a"))
+    assert operations(scrape(telemetry)) == {}
+    assert server.command_calls()["set"] == 1
+
+
+async def test_a_cancelled_command_is_an_error(telemetry, server):
+    client = redis.asyncio.Redis(port=server.port)
+    task = asyncio.create_task(client.blpop(["none"], timeout=10))
+    await asyncio.sleep(0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await client.aclose()
+    assert operations(scrape(telemetry)) == {("other", "error"): 1}
+
+
+@pytest.mark.parametrize("kind", ["sync", "asyncio"])
+async def test_a_refused_connection_and_a_timeout_reach_the_application_and_are_errors(telemetry, server, kind):
+    library, retry = (redis, redis.retry.Retry) if kind == "sync" else (redis.asyncio, redis.asyncio.retry.Retry)
+    nobody = Client(library.Redis(port=free_port(), retry=retry(NoBackoff(), 0)))
+    with pytest.raises(redis.ConnectionError):
+        await nobody.mget("a", "b")
+    with pytest.raises(redis.ConnectionError):
+        await executed(nobody.pipeline().get("a").set("a", 1))
+    hurried = library.Redis(port=server.port, socket_timeout=0.05, retry=retry(NoBackoff(), 0))
+    with pytest.raises(redis.TimeoutError):
+        await Client(hurried).execute_command("DEBUG SLEEP", 0.2)
+    await closed(hurried)
+    assert operations(scrape(telemetry)) == {("get", "error"): 3, ("set", "error"): 1, ("other", "error"): 1}
+
+
+async def test_a_retried_command_is_counted_once(telemetry, server):
+    client = redis.asyncio.Redis(port=server.port)
+    await client.set("a", 1)
+    server.ask("CLIENT", "KILL", "TYPE", "normal")
+    assert await client.get("a") == b"1"
+    await client.aclose()
+    seen = scrape(telemetry)
+    assert operations(seen) == {("set", "success"): 1, ("get", "hit"): 1}
+    assert durations(seen) == {"set": 1, "get": 1}
+
+
+def test_n_threads_are_n_times_the_commands(telemetry, server):
+    client = redis.Redis(port=server.port)
+
+    def work():
+        for n in range(200):
+            client.set(f"k{n}", n)
+            client.get(f"k{n}")
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert operations(scrape(telemetry)) == {("set", "success"): 1600, ("get", "hit"): 1600}
+    assert {name: server.command_calls()[name] for name in ("set", "get")} == {"set": 1600, "get": 1600}
+
+
+async def test_concurrent_tasks_are_each_counted(telemetry, server):
+    pool = redis.asyncio.BlockingConnectionPool(port=server.port, max_connections=10)
+    client = redis.asyncio.Redis.from_pool(pool)
+    await asyncio.gather(*(client.incr("n") for _ in range(500)))
+    await client.aclose()
+    assert operations(scrape(telemetry)) == {("other", "success"): 500}
+    assert server.command_calls()["incrby"] == 500
+
+
+async def test_clients_made_before_the_setup_are_counted_and_after_the_shutdown_no_more(server):
+    client = redis.asyncio.Redis(port=server.port)
+    untouched = redis.asyncio.Redis.execute_command
+    telemetry = setup_telemetry(FastAPI())
+    await client.get("none")
+    assert operations(scrape(telemetry)) == {("get", "miss"): 1}
+    telemetry.shutdown()
+    assert redis.asyncio.Redis.execute_command is untouched
+    again = setup_telemetry(FastAPI())
+    await client.get("none")
+    assert operations(scrape(again)) == {("get", "miss"): 1}
+    await client.aclose()
+
+
+def test_a_wrapper_put_around_ours_survives_the_shutdown(server):
+    original = redis.Redis.execute_command
+    telemetry = setup_telemetry(FastAPI(), sql=False)
+    ours = redis.Redis.execute_command
+    calls = []
+
+    def theirs(self, *args, **options):
+        calls.append(args)
+        return ours(self, *args, **options)
+
+    redis.Redis.execute_command = theirs
+    try:
+        telemetry.shutdown()
+        client = redis.Redis(port=server.port)
+        assert client.set("a", 1) is True
+        assert calls == [("SET", "a", 1)]
+    finally:
+        redis.Redis.execute_command = original
+
+
+async def test_a_clusters_commands_and_pipelines_are_counted_and_its_own_needs_are_not(telemetry, cluster_client):
+    client = cluster_client
+    before = operations(scrape(telemetry))
+    assert before == {("other", "success"): 1}, "FLUSHALL of the fixture, and nothing for slots and commands"
+    sending = Client(client)
+    for n in range(20):
+        await sending.set(f"k{n}", n)
+    assert await sending.get("k1") == "1"
+    await sending.get("none")
+    pipeline = client.pipeline()
+    for n in range(5):
+        pipeline.get(f"k{n}")
+    pipeline.get("none")
+    await executed(pipeline)
+    seen = scrape(telemetry)
+    assert operations(seen) == {
+        ("other", "success"): 1,
+        ("set", "success"): 20,
+        ("get", "hit"): 6,
+        ("get", "miss"): 2,
+    }
+    assert durations(seen) == {"set": 20, "get": 2, "other": 2}
+
+
+async def test_a_clusters_pipeline_counts_only_what_failed_as_errors(telemetry, cluster_client):
+    pipeline = cluster_client.pipeline()
+    pipeline.set("a", 1)
+    pipeline.lpush("a", 1)
+    pipeline.get("a")
+    pipeline.get("none")
+    with pytest.raises(redis.ResponseError):
+        await executed(pipeline)
+    assert operations(scrape(telemetry)) == {
+        ("other", "success"): 1,
+        ("set", "success"): 1,
+        ("other", "error"): 1,
+        ("get", "hit"): 1,
+        ("get", "miss"): 1,
+    }
+
+
+@pytest.mark.parametrize("failing", [False, True])
+async def test_a_clusters_transaction_counts_each_command(telemetry, cluster_client, failing):
+    pipeline = cluster_client.pipeline(transaction=True)
+    pipeline.set("{t}a", 1)
+    if failing:
+        pipeline.lpush("{t}a", 1)
+    pipeline.get("{t}a")
+    pipeline.get("{t}none")
+    if failing:
+        with pytest.raises(redis.ResponseError):
+            await executed(pipeline)
+    else:
+        await executed(pipeline)
+    expected = {
+        ("other", "success"): 1,
+        ("set", "success"): 1,
+        ("get", "hit"): 1,
+        ("get", "miss"): 1,
+    }
+    assert operations(scrape(telemetry)) == (expected | {("other", "error"): 1} if failing else expected)
+
+
+async def test_a_redirected_command_is_counted_once(telemetry, cluster_client, cluster):
+    """The client is made to believe that one node has every slot: all but its own keys are redirected."""
+    sending = Client(cluster_client)
+    await sending.set("k0", 0)
+    manager = cluster_client.nodes_manager
+    node = next(iter(manager.nodes_cache.values()))
+    manager.slots_cache = {slot: [node] for slot in manager.slots_cache}
+    for n in range(10):
+        await sending.set(f"k{n}", n)
+    manager.slots_cache = {slot: [node] for slot in manager.slots_cache}
+    pipeline = cluster_client.pipeline()
+    for n in range(10):
+        pipeline.get(f"k{n}")
+    assert await executed(pipeline) == [str(n) for n in range(10)]
+    assert operations(scrape(telemetry)) == {("other", "success"): 1, ("set", "success"): 11, ("get", "hit"): 10}

@@ -1,0 +1,213 @@
+"""One span for each round trip, by the stable conventions, without keys, values or messages."""
+
+import pytest
+import redis
+import redis.asyncio
+from fastapi import FastAPI
+from opentelemetry import trace
+from opentelemetry.instrumentation.redis import RedisInstrumentor
+from opentelemetry.trace import SpanKind, StatusCode
+
+from tests.asgi import get
+from wxiai_otel import setup_telemetry
+from wxiai_otel._own import own_traffic
+
+SECRET = "s3cret"
+
+
+@pytest.fixture
+def traced(spans, telemetry):
+    """The exporter, with the telemetry set up behind it."""
+    return spans
+
+
+def only(exporter):
+    (span,) = exporter.get_finished_spans()
+    return span
+
+
+def assert_no_secret(exporter):
+    for span in exporter.get_finished_spans():
+        assert SECRET not in span.to_json()
+
+
+def test_a_command_is_a_client_span_by_the_stable_names(traced, server):
+    redis.Redis(port=server.port, host="127.0.0.1", db=3).set("k", SECRET)
+    span = only(traced)
+    assert span.name == "SET"
+    assert span.kind is SpanKind.CLIENT
+    assert span.status.status_code is StatusCode.UNSET
+    assert span.instrumentation_scope.name == "opentelemetry.instrumentation.redis"
+    assert dict(span.attributes) == {
+        "db.system.name": "redis",
+        "db.namespace": "3",
+        "db.operation.name": "SET",
+        "db.query.text": "SET ? ?",
+        "server.address": "127.0.0.1",
+        "server.port": server.port,
+    }
+
+
+async def test_asyncio_commands_are_spans_too(traced, server):
+    client = redis.asyncio.Redis(port=server.port)
+    await client.config_get("maxmemory")
+    await client.aclose()
+    span = only(traced)
+    assert (span.name, span.attributes["db.query.text"]) == ("CONFIG GET", "CONFIG GET ?")
+
+
+def test_a_socket_path_is_the_address(traced, server):
+    redis.Redis(unix_socket_path=server.unix_socket).ping()
+    span = only(traced)
+    assert span.attributes["server.address"] == server.unix_socket
+    assert "server.port" not in span.attributes
+
+
+def test_a_pipeline_is_one_span_with_its_commands_without_arguments(traced, server):
+    pipeline = redis.Redis(port=server.port).pipeline()
+    pipeline.set(SECRET, 1).get(SECRET)
+    pipeline.execute_command(b"GET", SECRET)
+    pipeline.execute_command(f"GET {SECRET}")
+    pipeline.execute()
+    span = only(traced)
+    assert span.name == "PIPELINE"
+    assert span.attributes["db.operation.name"] == "PIPELINE"
+    assert span.attributes["db.operation.batch.size"] == 4
+    assert span.attributes["db.query.text"] == "SET ? ?\nGET ?\nGET ?\nGET ?"
+    assert_no_secret(traced)
+
+
+def test_a_pipelines_text_is_bounded(traced, server):
+    pipeline = redis.Redis(port=server.port).pipeline()
+    for n in range(5000):
+        pipeline.mget([str(n)] * 10)
+    pipeline.execute()
+    span = only(traced)
+    assert len(span.attributes["db.query.text"]) <= 4096
+    assert span.attributes["db.operation.batch.size"] == 5000
+
+
+def test_no_argument_leaves_in_any_form_of_a_command(traced, server):
+    client = redis.Redis(port=server.port)
+    client.execute_command(f"GET {SECRET}")
+    client.execute_command(b"GET", SECRET.encode())
+    client.set(SECRET, SECRET)
+    client.eval(f"return '{SECRET}'", 1, SECRET)
+    assert [span.name for span in traced.get_finished_spans()] == ["GET", "GET", "SET", "EVAL"]
+    assert_no_secret(traced)
+
+
+def test_an_error_is_its_class_and_nothing_of_its_message(traced, server):
+    client = redis.Redis(port=server.port)
+    client.hset(SECRET, "f", 1)
+    with pytest.raises(redis.ResponseError):
+        client.get(SECRET)
+    with pytest.raises(redis.ResponseError):
+        client.pipeline().get(SECRET).execute()
+    for span in traced.get_finished_spans()[1:]:
+        assert span.status.status_code is StatusCode.ERROR
+        assert span.status.description == "ResponseError"
+        assert span.attributes["error.type"] == "ResponseError"
+        assert span.events == ()
+    assert_no_secret(traced)
+
+
+def test_a_search_shows_neither_its_query_nor_what_it_found(traced, server):
+    with pytest.raises(redis.ResponseError):  # the module is not loaded
+        redis.Redis(port=server.port).execute_command("FT.SEARCH", "index", SECRET)
+    assert only(traced).name == "FT.SEARCH"
+    assert_no_secret(traced)
+
+
+def test_our_own_traffic_is_not_traced(traced, server):
+    with own_traffic():
+        redis.Redis(port=server.port).get("a")
+    assert traced.get_finished_spans() == ()
+
+
+def test_a_clusters_client_traces_what_it_is_asked_and_not_what_it_asks(traced, cluster):
+    client = redis.RedisCluster("127.0.0.1", cluster.port)
+    client.set("a", 1)
+    assert [span.name for span in traced.get_finished_spans()] == ["SET"]
+
+
+async def test_a_command_in_a_request_is_a_child_of_its_server_span(spans, server):
+    app = FastAPI()
+    client = redis.asyncio.Redis(port=server.port)
+
+    @app.get("/")
+    async def read():
+        await client.get("a")
+
+    setup_telemetry(app)
+    await get(app, "/")
+    await client.aclose()
+    command, request = spans.get_finished_spans()
+    assert (command.name, request.name) == ("GET", "GET /")
+    assert command.parent.span_id == request.context.span_id
+
+
+def test_an_application_that_has_instrumented_redis_itself_keeps_its_spans(spans, server):
+    RedisInstrumentor().instrument(tracer_provider=trace.get_tracer_provider())
+    try:
+        telemetry = setup_telemetry(FastAPI())
+        client = redis.Redis(port=server.port)
+        client.get("a")
+        assert len(spans.get_finished_spans()) == 1
+        assert b'cache_operations_total{operation="get",result="miss"} 1.0' in telemetry.render_metrics()[0]
+        telemetry.shutdown()
+        client.get("a")
+        assert len(spans.get_finished_spans()) == 2
+    finally:
+        RedisInstrumentor().uninstrument()
+
+
+def test_after_the_shutdown_nothing_is_traced(traced, telemetry, server):
+    telemetry.shutdown()
+    redis.Redis(port=server.port).get("a")
+    assert traced.get_finished_spans() == ()
+
+
+@pytest.mark.faulty
+@pytest.mark.parametrize("method", ["set_attribute", "describe"])
+def test_a_fault_in_a_span_does_not_stop_the_command(traced, server, monkeypatch, method):
+    from wxiai_otel.redis import _spans
+
+    def broken(*_args):
+        raise RuntimeError("broken")
+
+    if method == "describe":
+        monkeypatch.setattr(_spans._CommandSpan, "describe", broken)
+    else:
+        monkeypatch.setattr(_spans, "_KEPT", None)
+    assert redis.Redis(port=server.port).set("a", 1) is True
+
+
+@pytest.mark.faulty
+@pytest.mark.parametrize("piece", ["read", "queued"])
+def test_a_fault_in_reading_what_is_sent_does_not_stop_it(traced, server, monkeypatch, piece):
+    from wxiai_otel.redis import _clients, _spans
+
+    def broken(*_args):
+        raise RuntimeError("broken")
+
+    for module in (_clients, _spans):
+        monkeypatch.setattr(module, piece, broken)
+    client = redis.Redis(port=server.port)
+    assert client.set("a", 1) is True
+    assert client.pipeline().get("a").execute() == [b"1"]
+
+
+@pytest.mark.faulty
+def test_a_fault_in_counting_does_not_change_a_response_or_an_exception(telemetry, server, monkeypatch):
+    from wxiai_otel.redis._calls import Calls
+
+    def broken(*_args):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(Calls, "count", broken)
+    client = redis.Redis(port=server.port)
+    assert client.hset("h", "f", 1) == 1
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        client.get("h")
+    assert client.pipeline().hget("h", "f").execute() == [b"1"]

@@ -1,0 +1,114 @@
+"""What Redis holds, by INFO, asked in the background over a connection of our own."""
+
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+from weakref import WeakMethod
+
+from .._guard import fault
+from .._own import own_traffic
+from ..instruments import Values
+from ._servers import Servers, servers_of
+
+logger = logging.getLogger("wxiai_otel")
+
+
+class InfoPoller:
+    """Polls INFO of the first client seen, or of the one that is named.
+
+    Parameters:
+        client: The client, or the URL, to ask; ``None``: the first that is seen.
+        interval: Seconds between two polls.
+        timeout: Seconds that connecting, or an answer, may take.
+    """
+
+    def __init__(self, client: Any, interval: float, timeout: float) -> None:
+        self._interval = interval
+        self._timeout = timeout
+        self._servers: Servers | None = None
+        self._used: float | None = None
+        self._ratio: float | None = None
+        self._failing = False
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        if client is not None:
+            self.see(client)
+
+    def see(self, client: Any) -> None:
+        """A client is in use; the first one says which Redis is asked."""
+        if self._servers is not None:
+            return
+        try:
+            with self._lock:
+                if self._servers is None:
+                    self._servers = servers_of(client)
+                    self._start(self._servers)
+                    _restart_after_fork(self)
+        except Exception:  # noqa: BLE001 - the client's command is still to be sent
+            fault("redis.see")
+
+    def stop(self) -> None:
+        """Poll no more."""
+        self._stopped.set()
+
+    def observe_size(self) -> Iterator[tuple[Values, float]]:
+        """Bytes used; none while Redis does not answer."""
+        if (used := self._used) is not None:
+            yield (), used
+
+    def observe_ratio(self) -> Iterator[tuple[Values, float]]:
+        """The part of the memory allowed that is used; none while Redis does not answer."""
+        if (ratio := self._ratio) is not None:
+            yield (), ratio
+
+    def restart(self) -> None:
+        """Go on in a forked child, which has none of its parent's threads."""
+        if self._servers is not None and not self._stopped.is_set():
+            self._stopped = threading.Event()  # another thread may have held the parent's lock
+            self._used = self._ratio = None
+            self._start(self._servers)
+
+    def _start(self, servers: Servers) -> None:
+        threading.Thread(target=self._run, args=(servers,), name="wxiai-otel-redis-info", daemon=True).start()
+
+    def _run(self, servers: Servers) -> None:
+        with own_traffic():
+            while True:
+                self._poll(servers)
+                if self._stopped.wait(self._interval):
+                    return
+
+    def _poll(self, servers: Servers) -> None:
+        try:
+            used, limit = self._ask(servers)
+            self._used = used
+            self._ratio = used / limit if limit else None
+            self._failing = False
+        except Exception as error:  # noqa: BLE001 - Redis may fail in any way, and may answer again
+            self._used = self._ratio = None
+            if not self._failing:
+                self._failing = True
+                logger.warning("INFO of Redis failed: %s; cache size and memory are not reported", type(error).__name__)
+
+    def _ask(self, servers: Servers) -> tuple[float, float]:
+        """Bytes used, and bytes allowed, of all servers together."""
+        used = limit = 0.0
+        for client in servers(self._timeout):
+            with closing(client):
+                memory = client.info("memory")
+            used += memory["used_memory"]
+            limit += memory.get("maxmemory") or memory.get("total_system_memory", 0)
+        return used, limit
+
+
+def _restart_after_fork(poller: InfoPoller) -> None:
+    method = WeakMethod(poller.restart)
+
+    def restart() -> None:
+        if (alive := method()) is not None:
+            alive()
+
+    os.register_at_fork(after_in_child=restart)

@@ -1,0 +1,54 @@
+"""Putting it in place."""
+
+from typing import Any
+
+from opentelemetry.trace import TracerProvider
+
+from .._guard import guarded
+from ..instruments import Instruments
+from ..settings import Settings
+from ._calls import Calls
+from ._clients import Patches
+from ._info import InfoPoller
+from ._spans import RedisSpans
+
+
+class RedisInstrumentation:
+    """What `instrument_redis` has put in place."""
+
+    def __init__(self, settings: Settings, instruments: Instruments, tracer_provider: TracerProvider) -> None:
+        self._calls = Calls(instruments)
+        self._seen = False
+        self._poller = InfoPoller(settings.redis_client, settings.redis_poll_interval, settings.redis_poll_timeout)
+        instruments.observe("cache.size", self._poller.observe_size)
+        instruments.observe("redis.memory.usage", self._poller.observe_ratio)
+        # Within upstream's, so that the time measured is Redis' only.
+        self._patches = Patches(self._calls, self._see)
+        self._spans = RedisSpans(tracer_provider)
+
+    def uninstrument(self) -> None:
+        """Put everything back."""
+        self._spans.stop()
+        self._patches.undo()
+        self._poller.stop()
+
+    def _see(self, client: Any) -> None:
+        if not self._seen:
+            self._seen = True
+            guarded("redis.zero")(self._calls.begin_at_zero)()
+            self._poller.see(client)
+
+
+def instrument_redis(
+    settings: Settings, instruments: Instruments, tracer_provider: TracerProvider
+) -> RedisInstrumentation:
+    """Instrument redis-py in this process.
+
+    redis-py's own metrics (``redis.observability``) stay off: they would count every command a second time.
+
+    Parameters:
+        settings: redis_client, redis_poll_interval and redis_poll_timeout.
+        instruments: Record the metrics.
+        tracer_provider: Makes the spans.
+    """
+    return RedisInstrumentation(settings, instruments, tracer_provider)
