@@ -1,5 +1,6 @@
 """Observability for a FastAPI application in one call: ``setup_telemetry(app)``."""
 
+from ._version import VERSION as __version__
 from .settings import SettingError, Settings
 from .telemetry import SetupError, Telemetry, setup_telemetry
 
@@ -8,5 +9,6 @@ __all__ = [
     "Settings",
     "SetupError",
     "Telemetry",
+    "__version__",
     "setup_telemetry",
 ]

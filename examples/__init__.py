@@ -1,0 +1,1 @@
+"""An application that uses `wxiai_otel`, and a demo of it."""

@@ -1,0 +1,98 @@
+"""Run the demo: ``scripts/demo --help``."""
+
+import argparse
+import asyncio
+import signal
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from .servers import DemoError, check_folder, check_port, free_port, redis_server, web_server
+from .table import metrics_table
+from .traffic import drive
+
+TRAFFIC_SECONDS = 15.0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="scripts/demo", description="An application with telemetry, under traffic, and what Prometheus sees of it."
+    )
+    parser.add_argument("--seconds", type=_seconds, help="drive traffic for so long, print the table and end")
+    parser.add_argument("--port", type=int, default=8000, help="of the application (default: %(default)s)")
+    parser.add_argument("--data", type=Path, help="folder for the database (default: a temporary one)")
+    parser.add_argument("--database", help="postgresql://user:password@host/name instead of SQLite")
+    parser.add_argument("--redis", help="redis://host:port/0 instead of a server of the demo's own")
+    return parser.parse_args()
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds
+
+
+def _run(arguments: argparse.Namespace, console: Console) -> None:
+    with ExitStack() as stack:
+        check_port(arguments.port)
+        folder = arguments.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wxiai-demo-")))
+        check_folder(folder)
+        redis_url = arguments.redis or stack.enter_context(redis_server(folder))
+        provider = stack.enter_context(web_server("examples.wxiai.provider:app", free_port(), "AI provider", folder))
+        url = stack.enter_context(
+            web_server(
+                "examples.wxiai.app:app",
+                arguments.port,
+                "application",
+                folder,
+                WXIAI_DATABASE_URL=arguments.database or f"sqlite:///{(folder / 'wxiai.db').absolute()}",
+                WXIAI_REDIS_URL=redis_url,
+                WXIAI_PROVIDER_URL=provider,
+            )
+        )
+        console.print(f"The application is at [bold]{url}[/bold]; 12 users are at work.")
+        sent = _with_traffic(url, arguments.seconds or TRAFFIC_SECONDS, console)
+        # The last tasks are still with the provider.
+        time.sleep(min(2.0, arguments.seconds or 2.0))
+        console.print(metrics_table(httpx.get(f"{url}/monitoring/metrics", trust_env=False).text))
+        statuses = ", ".join(f"{count} × {status}" for status, count in sorted(sent.items()))
+        console.print(f"\n{sum(sent.values())} requests were answered: {statuses}")
+        if arguments.seconds is None:
+            console.print(
+                f"Look at [bold]{url}/monitoring/metrics[/bold] and use {url}/docs; logs are in {folder}. Ctrl-C ends."
+            )
+            signal.pause()
+
+
+def _with_traffic(url: str, seconds: float, console: Console) -> dict[str, int]:
+    columns = (TextColumn("traffic"), BarColumn(), TimeRemainingColumn(elapsed_when_finished=True))
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("traffic", total=seconds)
+        return asyncio.run(drive(url, seconds, lambda passed: progress.update(task, completed=passed)))
+
+
+def main() -> int:
+    """Run the demo; the exit status."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = 120
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        _run(_arguments(), console)
+    except DemoError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""A readable table of the contract's metrics, from what Prometheus would scrape."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from prometheus_client import Metric as Family
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+from rich.table import Table
+
+from wxiai_otel.catalogue import INSTRUMENTS, Metric
+
+SECTIONS = {
+    "http": "HTTP",
+    "websocket": "HTTP",
+    "db": "Database",
+    "cache": "Cache",
+    "redis": "Cache",
+    "system": "System",
+    "application": "System",
+}
+
+
+def metrics_table(text: str) -> Table:
+    """The metrics of an exposition that the catalogue knows, with what their series say."""
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    table = Table(title="What Prometheus sees", title_justify="left", pad_edge=False)
+    table.add_column("Metric", no_wrap=True)
+    table.add_column("Type")
+    table.add_column("Series", justify="right")
+    table.add_column("Value", justify="right", no_wrap=True)
+    table.add_column("Largest series", no_wrap=True, overflow="ellipsis")
+    section = ""
+    for instrument in INSTRUMENTS:
+        for metric in instrument.metrics:
+            family = families.get(metric.name.removesuffix("_total") if metric.type == "counter" else metric.name)
+            if family is None or not family.samples:
+                continue
+            title = SECTIONS.get(metric.name.partition("_")[0], "")
+            if title and title != section:
+                section = title
+                table.add_section()
+                table.add_row(f"[bold]{title}")
+            table.add_row(metric.name, metric.type, *_described(family, metric, instrument.unit))
+    return table
+
+
+def _described(family: Family, metric: Metric, unit: str) -> tuple[str, str, str]:
+    if family.type == "histogram":
+        counts = [sample for sample in family.samples if sample.name.endswith("_count")]
+        buckets = [sample for sample in family.samples if sample.name.endswith("_bucket")]
+        total = sum(sample.value for sample in counts)
+        value = f"{total:,.0f}, p95 {_quantile(0.95, buckets)}" if total else "0"
+        return str(len(counts)), value, _largest(counts, metric)
+    total = sum(sample.value for sample in family.samples)
+    value = {"By": f"{total / 2**20:,.1f} MiB", "1": f"{total:.3%}"}.get(unit, f"{total:,.0f}")
+    return str(len(family.samples)), value, _largest(family.samples, metric)
+
+
+def _largest(samples: Sequence[Sample], metric: Metric) -> str:
+    largest = sorted((sample for sample in samples if sample.value), key=lambda sample: -sample.value)
+    return (
+        "\n".join(
+            f"{sample.value:>6,.0f}  {' '.join(sample.labels[label] for label in metric.labels)}"
+            for sample in largest[:3]
+        )
+        if metric.labels
+        else ""
+    )
+
+
+def _quantile(quantile: float, buckets: Iterable[Sample]) -> str:
+    """The bound of the bucket in which the quantile lies, over all series."""
+    counts: dict[float, float] = {}
+    for sample in buckets:
+        bound = float(sample.labels["le"])
+        counts[bound] = counts.get(bound, 0) + sample.value
+    total = max(counts.values(), default=0)
+    bounds = sorted(counts)
+    bound = next(bound for bound in bounds if counts[bound] >= quantile * total)
+    return f"≤ {bound:g} s" if not math.isinf(bound) else f"> {bounds[-2]:g} s"

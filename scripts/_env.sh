@@ -1,0 +1,71 @@
+# Shared by the scripts of this folder: environments from the locks in requirements/, and Debian's packages.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export PYTHONDONTWRITEBYTECODE=1 UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=never
+# The environments are those made here, whatever the caller has activated or set.
+unset VIRTUAL_ENV PYTHONPATH PYTHONHOME
+
+die() { echo "$(basename "$0"): $*" >&2; exit 1; }
+step() { printf '\n== %s\n' "$*" >&2; }
+
+# The first Python of a supported version.
+find_python() {
+  local name
+  for name in python3.12 python3.11 python3 python3.13 python; do
+    if command -v "$name" >/dev/null && "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      command -v "$name"
+      return
+    fi
+  done
+  die "Python 3.11 or newer is needed: apt-get install python3"
+}
+
+# Install Debian packages: as root by apt-get, else say which are needed.
+debian_packages() {
+  command -v apt-get >/dev/null || die "please install: $*"
+  [ "$(id -u)" = 0 ] || die "please install: sudo apt-get install $*"
+  step "installing $*"
+  export DEBIAN_FRONTEND=noninteractive
+  { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@"; } >&2 || die "apt-get install $* failed"
+}
+
+need_redis() { command -v redis-server >/dev/null || debian_packages redis-server; }
+
+need_postgresql() {
+  ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || debian_packages postgresql
+}
+
+# uv, by hash, in an environment of its own.
+need_uv() {
+  UV=.venv-uv/bin/uv
+  local wanted
+  wanted=$(sha256sum requirements/uv.txt | cut -d' ' -f1)
+  [ "$(cat .venv-uv/lock 2>/dev/null)" = "$wanted" ] && "$UV" --version >/dev/null 2>&1 && return
+  [ -w . ] || die "cannot write in $PWD, where the environments are made"
+  local python
+  python=$(find_python)
+  step "installing uv"
+  rm -rf .venv-uv
+  if ! "$python" -m venv .venv-uv >/dev/null 2>&1; then
+    debian_packages python3-venv
+    rm -rf .venv-uv
+    "$python" -m venv .venv-uv || die "$python -m venv failed"
+  fi
+  .venv-uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt \
+    || die "installing uv failed: is the package index reachable?"
+  echo "$wanted" > .venv-uv/lock
+}
+
+# An environment exactly as a lock says: environment <folder> <lock>
+environment() {
+  need_uv
+  local folder=$1 lock=$2 wanted
+  wanted=$(sha256sum "$lock" | cut -d' ' -f1)
+  [ "$(cat "$folder/lock" 2>/dev/null)" = "$wanted" ] && "$folder/bin/python" -c '' 2>/dev/null && return
+  [ -w . ] || die "cannot write in $PWD, where the environments are made"
+  step "installing $lock in $folder"
+  "$UV" venv --quiet --clear --python "$(find_python)" "$folder"
+  "$UV" pip install --quiet --python "$folder/bin/python" --require-hashes --no-deps -r "$lock" \
+    || die "installing $lock failed: is the package index reachable?"
+  echo "$wanted" > "$folder/lock"
+}

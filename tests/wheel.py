@@ -1,0 +1,36 @@
+"""Run where only the wheel is installed: the smallest application has its metrics and its version."""
+
+import asyncio
+from importlib.metadata import version
+from pathlib import Path
+
+import httpx
+from fastapi import FastAPI
+
+import wxiai_otel
+
+assert Path(wxiai_otel.__file__).parent.parent.name == "site-packages", wxiai_otel.__file__
+assert (Path(wxiai_otel.__file__).parent / "py.typed").exists()
+assert version("wxiai-otel") == wxiai_otel.__version__
+
+app = FastAPI()
+wxiai_otel.setup_telemetry(app)
+
+
+@app.get("/hello/{name}")
+async def hello(name: str) -> str:
+    """Answer."""
+    return name
+
+
+async def use() -> str:
+    """Send one request and scrape."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        assert (await client.get("/hello/you")).json() == "you"
+        return (await client.get("/monitoring/metrics")).text
+
+
+exposition = asyncio.run(use())
+expected = 'http_requests_total{endpoint="/hello/{name}",method="GET",status_code="200",user_role="anonymous"} 1.0'
+assert expected in exposition, exposition
+print(expected)
