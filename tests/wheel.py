@@ -1,6 +1,7 @@
 """Run where only the wheel is installed: the smallest application has its metrics and its version."""
 
 import asyncio
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -33,4 +34,4 @@ async def use() -> str:
 exposition = asyncio.run(use())
 expected = 'http_requests_total{endpoint="/hello/{name}",method="GET",status_code="200",user_role="anonymous"} 1.0'
 assert expected in exposition, exposition
-print(expected)
+sys.stdout.write(f"{expected}\n")

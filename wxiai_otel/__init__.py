@@ -1,6 +1,6 @@
 """Observability for a FastAPI application in one call: ``setup_telemetry(app)``."""
 
-from ._version import VERSION as __version__
+from ._version import VERSION as __version__  # noqa: N811 - the name that Python packages use
 from .settings import SettingError, Settings
 from .telemetry import SetupError, Telemetry, setup_telemetry
 

@@ -13,7 +13,7 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from .servers import DemoError, check_folder, check_port, free_port, redis_server, web_server
+from .servers import DemoError, check_folder, check_port, check_redis, free_port, redis_server, web_server
 from .table import metrics_table
 from .traffic import drive
 
@@ -25,7 +25,7 @@ def _arguments() -> argparse.Namespace:
         prog="scripts/demo", description="An application with telemetry, under traffic, and what Prometheus sees of it."
     )
     parser.add_argument("--seconds", type=_seconds, help="drive traffic for so long, print the table and end")
-    parser.add_argument("--port", type=int, default=8000, help="of the application (default: %(default)s)")
+    parser.add_argument("--port", type=_port, default=8000, help="of the application (default: %(default)s)")
     parser.add_argument("--data", type=Path, help="folder for the database (default: a temporary one)")
     parser.add_argument("--database", help="postgresql://user:password@host/name instead of SQLite")
     parser.add_argument("--redis", help="redis://host:port/0 instead of a server of the demo's own")
@@ -39,11 +39,20 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 < port < 2**16:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to 65535")
+    return port
+
+
 def _run(arguments: argparse.Namespace, console: Console) -> None:
     with ExitStack() as stack:
         check_port(arguments.port)
         folder = arguments.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wxiai-demo-")))
         check_folder(folder)
+        if arguments.redis:
+            check_redis(arguments.redis)
         redis_url = arguments.redis or stack.enter_context(redis_server(folder))
         provider = stack.enter_context(web_server("examples.wxiai.provider:app", free_port(), "AI provider", folder))
         url = stack.enter_context(
@@ -88,6 +97,9 @@ def main() -> int:
         _run(_arguments(), console)
     except DemoError as error:
         print(f"demo: {error}", file=sys.stderr)
+        return 1
+    except httpx.TransportError as error:
+        print(f"demo: the application does not answer: {type(error).__name__}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 0

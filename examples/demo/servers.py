@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import redis
+
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 30
 
@@ -45,6 +47,15 @@ def check_folder(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise DemoError(f"cannot write in {folder}: {error.strerror}; choose another folder with --data") from None
+
+
+def check_redis(url: str) -> None:
+    """Raise `DemoError` where no Redis answers."""
+    try:
+        with redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5) as client:
+            client.ping()
+    except (redis.RedisError, ValueError) as error:
+        raise DemoError(f"no Redis answers at the URL of --redis: {error}") from None
 
 
 @contextmanager
@@ -99,10 +110,15 @@ def _until_it_listens(process: "subprocess.Popen[bytes]", port: int, name: str, 
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
             if process.poll() is not None:
-                last = (log.read_text(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
-                raise DemoError(f"{name} ended with status {process.returncode}: {last}") from None
+                raise DemoError(f"{name} ended with status {process.returncode}: {_reason(log)}") from None
             if time.monotonic() > deadline:
                 raise DemoError(f"{name} does not listen on port {port} after {START_SECONDS} s") from None
             time.sleep(0.05)
         else:
             return
+
+
+def _reason(log: Path) -> str:
+    """The last line of a log that says more than that something failed."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line and not line.startswith("ERROR: ")]
+    return lines[-1] if lines else "it said nothing"

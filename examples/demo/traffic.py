@@ -42,7 +42,11 @@ class Visitor:
         loop = asyncio.get_running_loop()
         while loop.time() < until:
             (deed,) = random.choices(choices, weights)
-            await deed()
+            try:
+                await deed()
+            except httpx.TransportError:
+                # uvicorn closes the connection of an endpoint that raised: the next request on it may come too late.
+                self._sent["no answer"] += 1
             await asyncio.sleep(random.uniform(*PAUSE_SECONDS))
 
     async def _request(self, method: str, path: str, *, signed_in: bool = True, **content: object) -> httpx.Response:
