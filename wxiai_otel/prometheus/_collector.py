@@ -15,6 +15,7 @@ from prometheus_client.samples import Exemplar
 
 from .._guard import fault
 from ..catalogue import CONTRACT
+from ._labels import printable
 from ._transform import Distribution, Family, families, split
 
 logger = logging.getLogger("wxiai_otel")
@@ -74,19 +75,18 @@ class ContractCollector(_CustomCollector):
         if metric.type == "gauge":
             gauge = GaugeMetricFamily(metric.name, family.description, labels=metric.labels)
             for labels, number in family.series.items():
-                gauge.add_metric(_printable(labels), number.value)
+                gauge.add_metric(labels, number.value)
             return gauge
         counter = CounterMetricFamily(metric.name, family.description, labels=metric.labels)
         for labels, number in family.series.items():
-            counter.add_metric(_printable(labels), number.value, created=self._created(number.start_ns))
+            counter.add_metric(labels, number.value, created=self._created(number.start_ns))
         return counter
 
     def _histogram(self, family: Family) -> PrometheusMetric:
         name = family.metric.name
         histogram = HistogramMetricFamily(name, family.description, labels=family.metric.labels)
         upper_bounds = [*(str(float(bound)) for bound in family.bounds), "+Inf"]
-        for raw_labels, distribution in family.series.items():
-            labels = _printable(raw_labels)
+        for labels, distribution in family.series.items():
             exemplars = self._exemplars(distribution, family.bounds)
             buckets: list[Any] = []
             total = 0
@@ -125,13 +125,3 @@ _warned: set[str] = set()
 
 # A family's name, and with it all names that its samples have.
 _CONTRACT_FAMILIES = {name for metric in CONTRACT for name in (metric, metric.removesuffix("_total"))}
-
-
-def _printable(labels: Sequence[str]) -> list[str]:
-    return [label if label.isascii() and label.isprintable() else printable(label) for label in labels]
-
-
-def printable(value: str) -> str:
-    """A label value that every encoding and parser takes: no lone surrogate, no control character but the line feed."""
-    clean = value.encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(character if character.isprintable() or character == "\n" else "\ufffd" for character in clean)

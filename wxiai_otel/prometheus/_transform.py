@@ -13,6 +13,7 @@ from opentelemetry.sdk.metrics.export import Metric as SdkMetric
 
 from .._version import SCOPE_NAME
 from ..catalogue import BY_NAME, Attribute, Instrument, Metric
+from ._labels import printable
 
 Labels = tuple[str, ...]
 Exemplars = list[Any]
@@ -90,7 +91,8 @@ def _labels(attributes: tuple[Attribute, ...], renames: tuple[dict[str, str], ..
     given = point.attributes
     for attribute, rename in zip(attributes, renames, strict=True):
         value = given.get(attribute.key)
-        text = attribute.absent if value is None or value == "" else str(value)
+        # Before the series are told apart: two values may be printed alike.
+        text = attribute.absent if value is None or value == "" else printable(str(value))
         found.append(rename.get(text, text))
     return tuple(found)
 

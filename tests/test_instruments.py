@@ -1,0 +1,112 @@
+"""Instruments come from the catalogue, and none has more series than the setting allows."""
+
+import threading
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+from wxiai_otel.catalogue import INSTRUMENTS, Kind
+from wxiai_otel.instruments import Instruments
+
+
+@pytest.fixture
+def reader():
+    return InMemoryMetricReader()
+
+
+@pytest.fixture
+def instruments(reader):
+    return Instruments(MeterProvider([reader]).get_meter("test"), max_series=3)
+
+
+def points(reader, name):
+    data = reader.get_metrics_data()
+    return {
+        tuple(sorted(point.attributes.items())): point
+        for resource in (data.resource_metrics if data else ())
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        if metric.name == name
+        for point in metric.data.data_points
+    }
+
+
+def test_every_counter_and_histogram_of_the_catalogue_can_be_recorded(instruments, reader):
+    for instrument in INSTRUMENTS:
+        if instrument.kind in (Kind.COUNTER, Kind.HISTOGRAM):
+            instruments[instrument.name].record(1, tuple("x" for _ in instrument.attributes))
+    recorded = {
+        metric.name for scope in reader.get_metrics_data().resource_metrics[0].scope_metrics for metric in scope.metrics
+    }
+    assert recorded >= {i.name for i in INSTRUMENTS if i.kind in (Kind.COUNTER, Kind.HISTOGRAM)}
+
+
+def test_values_are_the_attributes_in_the_catalogues_order_and_none_is_left_out(instruments, reader):
+    instruments["db.client.operation.duration"].record(0.2, ("users", "SELECT", "sqlite", None))
+    ((attributes, point),) = points(reader, "db.client.operation.duration").items()
+    assert dict(attributes) == {
+        "db.collection.name": "users",
+        "db.operation.name": "SELECT",
+        "db.system.name": "sqlite",
+    }
+    assert (point.count, point.sum) == (1, 0.2)
+
+
+def test_a_histogram_has_the_catalogues_buckets(instruments, reader):
+    instruments["cache.operation.duration"].record(0.2, ("get",))
+    (point,) = points(reader, "cache.operation.duration").values()
+    assert tuple(point.explicit_bounds) == (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0)
+
+
+def test_beyond_the_bound_everything_is_one_series_and_is_counted(instruments, reader):
+    for n in range(10):
+        instruments["db.slow_queries"].record(1, (f"table{n}", "SELECT"))
+    instruments["db.slow_queries"].record(1, ("table0", "SELECT"))
+    found = {dict(key)["table"]: point.value for key, point in points(reader, "db.slow_queries").items()}
+    assert found == {"table0": 2, "table1": 1, "table2": 1, "other": 7}
+    (refused,) = points(reader, "wxiai_otel.series.refused").values()
+    assert refused.value == 7
+
+
+def test_the_wrong_number_of_values_is_an_error(instruments):
+    with pytest.raises(ValueError, match="zip"):
+        instruments["db.slow_queries"].record(1, ("table",))
+
+
+def test_an_unknown_instrument_is_an_error(instruments):
+    with pytest.raises(KeyError):
+        instruments["nobody"]
+
+
+def test_n_threads_are_n_times_the_count(instruments, reader):
+    def work():
+        for _ in range(1000):
+            instruments["db.deadlocks"].record(1, ("pool",))
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (point,) = points(reader, "db.deadlocks").values()
+    assert point.value == 8000
+
+
+def test_an_observed_instrument_is_asked_at_each_collection(instruments, reader):
+    values = iter((1, 2))
+    instruments.observe("cache.size", lambda: [((), next(values))])
+    assert [point.value for point in points(reader, "cache.size").values()] == [1]
+    assert [point.value for point in points(reader, "cache.size").values()] == [2]
+
+
+@pytest.mark.faulty
+def test_an_observation_that_fails_does_not_take_the_others_with_it(instruments, reader):
+    def broken():
+        raise RuntimeError("broken")
+
+    instruments.observe("cache.size", broken)
+    instruments.observe("websocket.connections", lambda: [((), 4)])
+    assert [point.value for point in points(reader, "websocket.connections").values()] == [4]
+    faults = points(reader, "wxiai_otel.faults")
+    assert any(dict(key)["site"] == "observe.cache.size" for key in faults)

@@ -1,0 +1,120 @@
+"""Each setting: argument before environment before default, and one clear error for a bad value."""
+
+from dataclasses import fields
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wxiai_otel import SettingError, Settings
+from wxiai_otel.settings import load_settings
+
+ALL = {item.name: item for item in fields(Settings)}
+
+
+def test_without_anything_every_setting_has_its_default():
+    assert load_settings({}, {}) == Settings()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_setting_is_documented_and_its_variables_are_ours_or_the_standards(name):
+    metadata = ALL[name].metadata
+    assert metadata["doc"].endswith(".")
+    assert all(variable.startswith(("WXIAI_OTEL_", "OTEL_")) for variable in metadata["env"])
+
+
+def test_no_variable_gives_two_settings():
+    variables = [variable for item in ALL.values() for variable in item.metadata["env"]]
+    assert len(set(variables)) == len(variables)
+
+
+def test_an_argument_goes_before_the_environment_and_that_before_the_default():
+    environ = {"WXIAI_OTEL_MAX_SERIES": "7"}
+    assert load_settings({}, environ).max_series == 7
+    assert load_settings({"max_series": 5}, environ).max_series == 5
+    assert load_settings({"max_series": None}, environ).max_series == 7
+
+
+def test_our_variable_goes_before_the_standard_one():
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://standard:4318"}
+    assert load_settings({}, environ).otlp_endpoint == "http://standard:4318"
+    environ["WXIAI_OTEL_OTLP_ENDPOINT"] = "http://ours:4318"
+    assert load_settings({}, environ).otlp_endpoint == "http://ours:4318"
+
+
+def test_an_empty_variable_is_an_unset_one():
+    environ = {"WXIAI_OTEL_MAX_SERIES": " ", "OTEL_SDK_DISABLED": ""}
+    assert load_settings({}, environ) == Settings()
+
+
+def test_the_standard_export_interval_is_in_milliseconds_and_ours_in_seconds():
+    assert load_settings({}, {"OTEL_METRIC_EXPORT_INTERVAL": "2500"}).metric_export_interval == 2.5
+    assert load_settings({}, {"WXIAI_OTEL_METRIC_EXPORT_INTERVAL": "2.5"}).metric_export_interval == 2.5
+
+
+@pytest.mark.parametrize(
+    ("variable", "raw", "name", "value"),
+    [
+        ("OTEL_SDK_DISABLED", "true", "disabled", True),
+        ("WXIAI_OTEL_HTTP", "false", "http", False),
+        ("OTEL_SERVICE_NAME", "shop", "service_name", "shop"),
+        ("WXIAI_OTEL_ROLES", "gold, silver", "roles", ("gold", "silver")),
+        ("WXIAI_OTEL_PREFIX", "/ops/", "prefix", "/ops"),
+        ("WXIAI_OTEL_EXCLUDED_PATHS", "/live,/static/*", "excluded_paths", ("/live", "/static/*")),
+        ("WXIAI_OTEL_HTTP_ENGINE", "contrib", "http_engine", "contrib"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "otlp_protocol", "grpc"),
+        ("WXIAI_OTEL_SLOW_QUERY_SECONDS", "0.25", "slow_query_seconds", 0.25),
+        ("WXIAI_OTEL_REDIS_URL", "rediss://cache:6380/1", "redis_client", "rediss://cache:6380/1"),
+    ],
+)
+def test_the_environment_gives_a_setting_in_its_own_type(variable, raw, name, value):
+    assert getattr(load_settings({}, {variable: raw}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "words"),
+    [
+        ({"max_series": 0}, {}, ["setting max_series", "argument max_series is 0", "allowed is"]),
+        ({"max_series": True}, {}, ["setting max_series", "True"]),
+        ({"http": "perhaps"}, {}, ["setting http", "'perhaps'", "true", "false"]),
+        ({"http_engine": "mine"}, {}, ["'mine'", "native", "contrib"]),
+        ({"slow_query_seconds": float("nan")}, {}, ["setting slow_query_seconds", "nan"]),
+        ({"slow_query_seconds": -1}, {}, ["-1"]),
+        ({"prefix": "monitoring"}, {}, ["setting prefix", "'monitoring'"]),
+        ({"find_user": "state.user"}, {}, ["setting find_user", "'state.user'"]),
+        ({"engines": [1]}, {}, ["setting engines", "[1]"]),
+        (
+            {},
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4317"},
+            ["OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317", "http"],
+        ),
+        ({}, {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, ["http/json", "http/protobuf", "grpc"]),
+        ({}, {"OTEL_METRIC_EXPORT_INTERVAL": "often"}, ["OTEL_METRIC_EXPORT_INTERVAL", "often"]),
+        ({}, {"WXIAI_OTEL_SHUTDOWN_TIMEOUT": "0"}, ["WXIAI_OTEL_SHUTDOWN_TIMEOUT", "'0'"]),
+    ],
+)
+def test_a_bad_value_is_one_error_that_names_the_setting_its_source_the_value_and_what_is_allowed(
+    arguments, environ, words
+):
+    with pytest.raises(SettingError) as raised:
+        load_settings(arguments, environ)
+    for word in words:
+        assert word in str(raised.value)
+
+
+def test_an_unknown_setting_is_an_error_that_lists_all():
+    with pytest.raises(SettingError, match=r"there is no setting 'max_serie'; allowed are .*max_series"):
+        load_settings({"max_serie": 5}, {})
+
+
+@given(
+    st.sampled_from(sorted(ALL)),
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(), st.lists(st.text()), st.tuples()
+    ),
+)
+def test_whatever_is_given_is_taken_or_refused_by_a_setting_error(name, value):
+    try:
+        load_settings({name: value}, {})
+    except SettingError as error:
+        assert f"setting {name}" in str(error)  # noqa: PT017 - most values are fine for some setting

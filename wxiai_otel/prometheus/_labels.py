@@ -1,0 +1,17 @@
+"""Label values as every encoding and parser takes them."""
+
+
+def printable(value: str) -> str:
+    """A value without lone surrogates and control characters, which become escapes as Python writes them."""
+    if value.isascii() and value.isprintable():
+        return value
+    whole = value.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(character if _is_fine(character) else _escaped(character) for character in whole)
+
+
+def _is_fine(character: str) -> bool:
+    return character.isprintable() or character == "\n"
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
