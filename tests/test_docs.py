@@ -13,8 +13,8 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "An argument of `setup_telemetry(app, …)` goes before the environment, the environment before the default; of two",
-        "variables the first goes before the second. An empty variable is an unset one.",
+        "An argument of `setup_telemetry(app, …)` goes before the environment, the environment before the default;",
+        "of two variables the first goes before the second. An empty variable is an unset one.",
         "",
         "| setting | environment | default | |",
         "|---|---|---|---|",
