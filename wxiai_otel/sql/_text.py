@@ -28,7 +28,8 @@ _TOKEN = re.compile(
       (?P<skip>\s+ | --[^\n]* | /\*.*?(?:\*/|\Z))
     | (?P<placeholder>[$:]\d+)
     | (?P<literal>
-          [EeNnBbXxUu]?&?'(?:[^']|'')*(?:'|\Z)
+          [Ee]'(?:[^'\\]|''|\\.)*(?:'|\Z)
+        | [NnBbXxUu]?&?'(?:[^']|'')*(?:'|\Z)
         | \$(?P<tag>[A-Za-z_\d]*)\$.*?(?:\$(?P=tag)\$|\Z)
         | 0[xX][\da-fA-F]+
         | \d+(?:\.\d+)?(?:[eE][+-]?\d+)?
@@ -46,7 +47,19 @@ _HASH_COMMENT = re.compile(r"\#[^\n]*")
 
 _AFTER_FROM = frozenset({"WHERE", "GROUP", "ORDER", "HAVING", "LIMIT", "UNION", "SET"})
 _SOURCE_FILLERS = frozenset({"ONLY", "LATERAL"})
-_NOT_A_NAME = frozenset({"ONLY", "LATERAL", "TABLE", "IF", "NOT", "EXISTS", "SELECT", "VALUES", "WITH", "UNNEST"})
+_NOT_A_NAME = _AFTER_FROM | {
+    "ONLY",
+    "LATERAL",
+    "TABLE",
+    "IF",
+    "NOT",
+    "EXISTS",
+    "SELECT",
+    "VALUES",
+    "WITH",
+    "UNNEST",
+    "ON",
+}
 _MODIFIERS = frozenset(
     """LOW_PRIORITY HIGH_PRIORITY DELAYED QUICK IGNORE OR REPLACE ROLLBACK ABORT FAIL INTO ONLY OVERWRITE TABLE
     FROM""".split()
@@ -182,7 +195,8 @@ def _target(verb: str, tokens: list[_Token], ctes: frozenset[str]) -> str | None
         fillers = frozenset({"FULL", "FREEZE", "VERBOSE", "ANALYZE", "TABLE", "LOCAL"})
         return _name(tokens, _skip(tokens, _after_options(tokens), fillers))
     if verb == "TABLE":
-        return _name(tokens, _skip(tokens, 0, frozenset({"ONLY"})))
+        name = _name(tokens, _skip(tokens, 0, frozenset({"ONLY"})))
+        return None if name is None or name.lower() in ctes else name
     if verb == "EXPLAIN":
         return _explained(tokens, ctes)
     return None
@@ -258,8 +272,11 @@ def _first_source(tokens: list[_Token], ctes: frozenset[str]) -> str | None:
             if column_depth == len(levels):
                 column_depth = 0
         level.enter(token.upper)
-        distinct_from = index > 0 and tokens[index - 1].upper == "DISTINCT"
-        if distinct_from or not level.names_table(token):
+        before = tokens[index - 1] if index else None
+        distinct_from = before is not None and before.upper == "DISTINCT"
+        # A join may stand in parentheses of its own: FROM (a JOIN b).
+        joined = token.text == "(" and before is not None and level.names_table(before)
+        if distinct_from or not (joined or level.names_table(token)):
             continue
         level.in_from = level.had_from = True
         found = _name(tokens, _skip(tokens, index + 1, _SOURCE_FILLERS), source=True)
