@@ -1,13 +1,18 @@
 """A fault inside any of our pieces changes no response."""
 
+from types import SimpleNamespace
+
 import pytest
-from fastapi import FastAPI, WebSocket
+from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import StreamingResponse
 
 from tests.asgi import get, websocket
 from wxiai_otel import _guard, _runtime, setup_telemetry
+from wxiai_otel._business import BusinessTelemetry
+from wxiai_otel.detection import Detector
 from wxiai_otel.http import _exchange, _http, _route, _websocket
 from wxiai_otel.instruments import Instruments, Recorder, Series
+from wxiai_otel.users import Activity
 
 pytestmark = pytest.mark.faulty
 
@@ -23,7 +28,11 @@ def broken(*args, **kwargs):
 @pytest.fixture
 def app():
     app = FastAPI()
-    app.get("/plain/{x}")(lambda x: x)
+
+    @app.get("/plain/{x}")
+    async def plain(x: str, request: Request):
+        request.state.user = SimpleNamespace(id=7, role="user")
+        return x
 
     @app.get("/stream")
     async def stream():
@@ -50,7 +59,10 @@ PIECES = [
     (_http.Http, "excluded"),
     (_http.Http, "parent"),
     (_http.Http, "method"),
-    (_http.Http, "role"),
+    (BusinessTelemetry, "request"),
+    (BusinessTelemetry, "user"),
+    (Detector, "request"),
+    (Activity, "saw"),
     (_http, "find_user"),
     (_exchange.HttpExchange, "__init__"),
     (_websocket.WebSocketExchange, "__init__"),

@@ -1,14 +1,44 @@
 """Observability for a FastAPI application in one call: ``setup_telemetry(app)``."""
 
 from ._version import VERSION as __version__  # noqa: N811 - the name that Python packages use
+from .business import (
+    AITask,
+    TaskTokenError,
+    complete_ai_task,
+    monitor_ai_task,
+    monitor_credits_operation,
+    record_credits,
+    record_error,
+    record_login_failure,
+    record_payment_failure,
+    record_security_event,
+    record_upload_failure,
+    record_user_activity,
+    record_user_registration,
+    start_ai_task,
+)
 from .settings import SettingError, Settings
 from .telemetry import SetupError, Telemetry, setup_telemetry
 
 __all__ = [
+    "AITask",
     "SettingError",
     "Settings",
     "SetupError",
+    "TaskTokenError",
     "Telemetry",
     "__version__",
+    "complete_ai_task",
+    "monitor_ai_task",
+    "monitor_credits_operation",
+    "record_credits",
+    "record_error",
+    "record_login_failure",
+    "record_payment_failure",
+    "record_security_event",
+    "record_upload_failure",
+    "record_user_activity",
+    "record_user_registration",
     "setup_telemetry",
+    "start_ai_task",
 ]

@@ -3,7 +3,9 @@
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
+from ipaddress import ip_network
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 Parser = Callable[[object], object]
 
@@ -14,6 +16,7 @@ class NotAllowed(Exception):
 
 _TRUE = {"true", "1", "yes", "on"}
 _FALSE = {"false", "0", "no", "off", ""}
+_TIME_ZONES = "a time zone of the IANA database, such as Asia/Shanghai"
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 
@@ -136,3 +139,65 @@ def redis_client(value: object) -> object:
     if allowed:
         return value
     raise NotAllowed("a client of redis-py, or a redis://, rediss:// or unix:// URL")
+
+
+def state_redis(value: object) -> object:
+    if isinstance(value, str) and value.strip().lower() == "memory":
+        return "memory"
+    try:
+        return redis_client(value)
+    except NotAllowed as allowed:
+        raise NotAllowed(f"{allowed}, or memory") from None
+
+
+def time_zone(value: object) -> str:
+    if isinstance(value, str):
+        try:
+            return ZoneInfo(value.strip()).key
+        except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError
+            raise NotAllowed(_TIME_ZONES) from None
+    raise NotAllowed(_TIME_ZONES)
+
+
+def networks(value: object) -> tuple[str, ...]:
+    try:
+        return tuple(str(ip_network(word.strip())) for word in names(value))
+    except (NotAllowed, ValueError):
+        raise NotAllowed("a list of IP addresses or networks, such as 10.0.0.0/8") from None
+
+
+def question(value: object) -> object:
+    if callable(value) or (isinstance(value, str) and value.strip()):
+        return value
+    raise NotAllowed("a callable, or SQL for one number")
+
+
+def engine(value: object) -> object:
+    found = getattr(value, "sync_engine", value)
+    if hasattr(found, "dialect") and hasattr(found, "pool"):
+        return value
+    raise NotAllowed("an engine of SQLAlchemy, sync or async")
+
+
+def checks(value: object) -> object:
+    if isinstance(value, Mapping) and all(isinstance(key, str) and callable(value[key]) for key in value):
+        return value
+    raise NotAllowed("a dictionary of callables by name")
+
+
+def probes(value: object) -> object:
+    if isinstance(value, Mapping) and all(isinstance(key, str) and _is_probe(value[key]) for key in value):
+        return value
+    raise NotAllowed("a dictionary by service of http:// or https:// URLs, tcp://host:port, or callables")
+
+
+def _is_probe(value: object) -> bool:
+    if not isinstance(value, str):
+        return callable(value)
+    try:
+        parts = urlsplit(value)
+        if parts.scheme == "tcp":
+            return bool(parts.hostname) and parts.port is not None
+        return parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        return False

@@ -4,11 +4,14 @@ import importlib.util
 import logging
 import platform
 import threading
+import time
 from typing import Any, Protocol
 
 from opentelemetry.trace import Tracer
 
+from ._business import BusinessTelemetry
 from ._guard import fault, guarded
+from ._health import health_checks
 from ._version import SCOPE_NAME, VERSION
 from .http import InFlight, install_route_hooks, remove_route_hooks
 from .instruments import Instruments
@@ -61,23 +64,59 @@ class Runtime:
             self.instruments.observe("http.server.active_requests", self.requests.observe)
             self.instruments.observe("websocket.connections", self.websockets.observe)
         self._logs = LogCorrelation(service) if settings.log_correlation else None
-        if settings.sql:
-            self._instrument("sqlalchemy", "sql")
-        if settings.redis:
-            self._instrument("redis", "redis")
+        self.sql = self._instrument("sqlalchemy", "sql") if settings.sql else None
+        state = guarded("redis.state")(_shared_state)(settings)
+        self.redis = self._instrument("redis", "redis", state.see if state else None) if settings.redis else None
+        self.watch = guarded("business.begin")(BusinessTelemetry)(
+            settings, self.instruments, self.tracer, state, self._ask_sql
+        )
+        self.health = health_checks(settings, lambda: self.engines, self.redis)
+        self.instruments.observe("health_check.status", self.health.observe)
+        self.health.start()
         # Before the interpreter waits for threads: exporters can still work, and processes of multiprocessing, as
         # uvicorn's workers are, come by here but not by atexit.
         _register_atexit(self.shutdown)
 
-    def _instrument(self, library: str, piece: str) -> None:
+    def _instrument(self, library: str, piece: str, *further: Any) -> Any:
         if importlib.util.find_spec(library) is None:
-            return
+            return None
         try:
             module: Any = importlib.import_module(f"wxiai_otel.{piece}")
             instrument = getattr(module, f"instrument_{piece}")
-            self._instrumentations.append(instrument(self.settings, self.instruments, self.providers.tracer_provider))
+            made = instrument(self.settings, self.instruments, self.providers.tracer_provider, *further)
+            self._instrumentations.append(made)
         except Exception:  # noqa: BLE001 - the application starts without this piece
             fault(f"instrument.{piece}")
+            return None
+        return made
+
+    @property
+    def engines(self) -> list[Any]:
+        """The engines of SQLAlchemy seen, the named ones first."""
+        return self.sql.engines if self.sql is not None else []
+
+    def _ask_sql(self, statement: str, timeout: float) -> Any:
+        from .sql import ask
+
+        named = getattr(self.settings.gauge_engine, "sync_engine", self.settings.gauge_engine)
+        engines = [named] if named is not None else self.engines
+        if not engines:
+            raise LookupError("no engine has been used yet")
+        return ask(engines[0], statement, timeout)
+
+    def force_flush(self, timeout: float | None = None) -> bool:
+        """Settle and export what is pending.
+
+        Parameters:
+            timeout: Seconds this may take; by default the setting shutdown_timeout.
+
+        Returns:
+            Whether all was exported in time.
+        """
+        seconds = self.settings.shutdown_timeout if timeout is None else timeout
+        deadline = time.monotonic() + seconds
+        settled = self.watch is None or self.watch.flush(seconds / 2)
+        return self.providers.force_flush(max(0.0, deadline - time.monotonic())) and settled
 
     def shutdown(self) -> None:
         """Stop instrumenting, export what is pending and end. Takes no longer than the setting shutdown_timeout."""
@@ -86,12 +125,25 @@ class Runtime:
             if _runtime is not self:
                 return
             _runtime = None
+        deadline = time.monotonic() + self.providers.timeout
+        if self.watch is not None:
+            guarded("business.stop")(self.watch.stop)(self.providers.timeout / 2)
+        self.health.stop()
         for instrumentation in self._instrumentations:
             guarded("uninstrument")(instrumentation.uninstrument)()
         if self._logs is not None:
             self._logs.stop()
         remove_route_hooks()
-        self.providers.shutdown()
+        self.providers.shutdown(max(0.0, deadline - time.monotonic()))
+
+
+def _shared_state(settings: Settings) -> Any:
+    """Where all workers keep what they share; ``None``: nowhere."""
+    if settings.state_redis == "memory" or importlib.util.find_spec("redis") is None:
+        return None
+    from .redis import StateRedis
+
+    return StateRedis(settings.state_redis or settings.redis_client, settings.redis_poll_timeout, settings.state_prefix)
 
 
 _runtime: Runtime | None = None

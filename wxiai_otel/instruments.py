@@ -19,15 +19,40 @@ Values = tuple[Value, ...]
 Observe = Callable[[], Iterable[tuple[Values, float]]]
 
 OVERFLOW = "other"
+MAX_VALUE_LENGTH = 128
+
+
+class _Vocabulary:
+    """The values of an attribute whose set is open: as many as may be, then ``other``."""
+
+    __slots__ = ("_limit", "_words")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._words: set[Value] = {None, OVERFLOW}
+
+    def known(self, word: Value) -> Value:
+        if word in self._words:
+            return word
+        # Two more for the words that are none.
+        if len(self._words) >= self._limit + 2 or len(str(word)) > MAX_VALUE_LENGTH:
+            return OVERFLOW
+        self._words.add(word)
+        return word
 
 
 class Series:
     """The attribute sets of one instrument, by the values of its attributes in the catalogue's order."""
 
-    __slots__ = ("_attributes", "_keys", "_lock", "_max", "_overflow", "refused")
+    __slots__ = ("_attributes", "_keys", "_lock", "_max", "_overflow", "_vocabularies", "refused")
 
     def __init__(self, instrument: Instrument, max_series: int) -> None:
         self._keys = tuple(attribute.key for attribute in instrument.attributes)
+        self._vocabularies: dict[int, _Vocabulary] = {
+            position: _Vocabulary(attribute.limit)
+            for position, attribute in enumerate(instrument.attributes)
+            if attribute.limit
+        }
         self._max = max_series
         self._lock = threading.Lock()
         self._attributes: dict[Values, dict[str, Any]] = {}
@@ -41,6 +66,11 @@ class Series:
 
     def _create(self, values: Values) -> dict[str, Any]:
         with self._lock:
+            if self._vocabularies:
+                values = tuple(
+                    value if position not in self._vocabularies else self._vocabularies[position].known(value)
+                    for position, value in enumerate(values)
+                )
             if values in self._attributes:
                 return self._attributes[values]
             if len(self._attributes) >= self._max:

@@ -2,10 +2,8 @@
 
 import logging
 import os
-import threading
-import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -38,6 +36,7 @@ from opentelemetry.sdk.trace.sampling import (
 from opentelemetry.trace import Link, SpanKind, TraceState
 from opentelemetry.util.types import Attributes
 
+from ._background import side_by_side
 from ._guard import guarded
 from .settings import Settings
 
@@ -120,7 +119,7 @@ class Providers:
             Whether all was exported in time.
         """
         seconds = self.timeout if timeout is None else timeout
-        return _within(seconds, [partial(p.force_flush, int(seconds * 1000)) for p in self.owned])
+        return side_by_side(seconds, [partial(p.force_flush, int(seconds * 1000)) for p in self.owned])
 
     def shutdown(self, timeout: float | None = None) -> bool:
         """Export what is pending and end the exporters' threads.
@@ -132,7 +131,7 @@ class Providers:
             Whether it ended in time.
         """
         seconds = self.timeout if timeout is None else timeout
-        return _within(seconds, [partial(_shutdown, p, seconds) for p in self.owned])
+        return side_by_side(seconds, [partial(_shutdown, p, seconds) for p in self.owned])
 
 
 def _shutdown(provider: TracerProvider | MeterProvider, seconds: float) -> None:
@@ -140,17 +139,6 @@ def _shutdown(provider: TracerProvider | MeterProvider, seconds: float) -> None:
         provider.shutdown(timeout_millis=seconds * 1000)
     else:
         provider.shutdown()
-
-
-def _within(seconds: float, calls: Sequence[Callable[[], object]]) -> bool:
-    """Make the calls side by side in daemon threads, and wait no longer than `seconds` for all of them."""
-    deadline = time.monotonic() + seconds
-    threads = [threading.Thread(target=guarded("providers.end")(call), daemon=True) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    return not any(thread.is_alive() for thread in threads)
 
 
 def build_providers(settings: Settings, resource: Resource, readers: Sequence[MetricReader]) -> Providers:

@@ -8,11 +8,13 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from ._guard import guarded
+from ._health import health_checks
 from ._runtime import Runtime, acquire, release
-from .http import Http, Installation, contrib, in_lifespan_startup, install, leave_to_us, restore
-from .monitoring import MetricsEndpoint
+from .http import Http, Installation, Users, contrib, in_lifespan_startup, install, leave_to_us, restore
+from .monitoring import HealthEndpoint, MetricsEndpoint, admins_only, stats_endpoint
 from .settings import Settings, load_settings
 
 logger = logging.getLogger("wxiai_otel")
@@ -39,9 +41,21 @@ class Telemetry:
             guarded("setup.start")(self._start)()
         # Only now: our layers stand outside those of http_engine="contrib".
         self._installation = stand_around()
-        self._installation.endpoints = {f"{settings.prefix}/metrics": MetricsEndpoint(self.render_metrics)}
+        self._installation.endpoints = self._endpoints()
         if self._runtime is not None:
             guarded("setup.attach")(self._attach)(self._runtime)
+
+    def _endpoints(self) -> dict[str, ASGIApp]:
+        settings, runtime, prefix = self.settings, self._runtime, self.settings.prefix
+        self._health = runtime.health if runtime is not None else health_checks(settings, list, None)
+        find_user = Users(settings).of
+        may_see = settings.stats_dependency or admins_only(find_user, settings.admin_roles)
+        collect = runtime.reader.families if runtime is not None else dict
+        return {
+            f"{prefix}/metrics": MetricsEndpoint(self.render_metrics, settings.metrics_token),
+            f"{prefix}/health": HealthEndpoint(self._health, settings.health_cache),
+            f"{prefix}/stats": stats_endpoint(self._app, f"{prefix}/stats", collect, settings.ai_services, may_see),
+        }
 
     def _start(self) -> None:
         """Have the process' telemetry for this application, and settle who makes its server spans."""
@@ -56,7 +70,7 @@ class Telemetry:
 
     def _attach(self, runtime: Runtime) -> None:
         """Have the layers work for this application."""
-        self._installation.flush = runtime.providers.force_flush
+        self._installation.flush = runtime.force_flush
         if self.settings.http:
             own_spans = not contrib.is_instrumented(self._app)
             self._installation.http = Http(self.settings, runtime, own_spans=own_spans)
@@ -74,6 +88,16 @@ class Telemetry:
             return b"", "text/plain; version=0.0.4; charset=utf-8"
         return self._runtime.reader.render(accept)
 
+    def add_health_check(self, name: str, check: Callable[[], object]) -> None:
+        """Add a check to ``<prefix>/health`` and ``health_check_status``.
+
+        Parameters:
+            name: Its name there.
+            check: A function or coroutine function without arguments. It raises, or returns False, where something is
+                wrong; a text that it returns is shown to anybody.
+        """
+        self._health.add(name, check)
+
     def force_flush(self, timeout: float | None = None) -> bool:
         """Export what is pending.
 
@@ -83,7 +107,7 @@ class Telemetry:
         Returns:
             Whether all was exported in time.
         """
-        return self._runtime is None or self._runtime.providers.force_flush(timeout)
+        return self._runtime is None or self._runtime.force_flush(timeout)
 
     def shutdown(self) -> None:
         """Stop telemetry for this application, and for the process with its last one, after a last export.

@@ -2,14 +2,10 @@
 
 from ._model import Attribute, Instrument, Kind, one
 
-_SERVICE = Attribute(
-    "service",
-    "service",
-    absent="other",
-    values=("midjourney", "flux", "dreamwork", "jimeng", "kling", "other"),
-)
+# The services and roles that are known are settings.
+_SERVICE = Attribute("service", "service", absent="other")
 _ROLE = Attribute("user.role", "user_role", absent="anonymous")
-_ERROR = Attribute("error.type", "error_type")
+_ERROR = Attribute("error.type", "error_type", limit=200)
 
 BUSINESS: tuple[Instrument, ...] = (
     one(
@@ -56,7 +52,7 @@ BUSINESS: tuple[Instrument, ...] = (
         "s",
         "Duration of AI tasks from submission to end, failed ones included.",
         "ai_task_duration_seconds",
-        (_SERVICE, Attribute("mode", "mode", absent="default")),
+        (_SERVICE, Attribute("mode", "mode", absent="default", limit=50)),
         (1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0),
     ),
     one(
@@ -114,7 +110,7 @@ BUSINESS: tuple[Instrument, ...] = (
         "{failure}",
         "Failed payments.",
         "payment_failures_total",
-        (Attribute("channel", "channel"), _ERROR),
+        (Attribute("channel", "channel", limit=50), _ERROR),
     ),
     one(
         "file_upload.failures",
@@ -141,6 +137,6 @@ BUSINESS: tuple[Instrument, ...] = (
         "{failure}",
         "Failed logins.",
         "login_failures_total",
-        (Attribute("reason", "reason"),),
+        (Attribute("reason", "reason", limit=50),),
     ),
 )

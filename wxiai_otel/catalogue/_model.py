@@ -32,6 +32,7 @@ class Attribute:
         label: The contract's label; empty where the attribute is no label of the contract.
         absent: The label's value where the attribute is missing: a fixed word, never empty.
         values: The closed set of values, where there is one. Anything else is refused or becomes ``other``.
+        limit: How many values there may be, where the set is open: any further one, or a long one, is ``other``.
         rename: Values that OpenTelemetry and the contract spell differently.
     """
 
@@ -39,6 +40,7 @@ class Attribute:
     label: str = ""
     absent: str = "unknown"
     values: tuple[str, ...] = ()
+    limit: int = 0
     rename: tuple[tuple[str, str], ...] = ()
 
 

@@ -19,4 +19,19 @@ SELF: tuple[Instrument, ...] = (
         "wxiai_otel_series_refused_total",
         (Attribute("instrument", "instrument"),),
     ),
+    one(
+        "wxiai_otel.inputs.refused",
+        Kind.OBSERVABLE_COUNTER,
+        "{input}",
+        "Calls of the helpers whose arguments were not allowed and were not recorded.",
+        "wxiai_otel_inputs_refused_total",
+        (Attribute("helper", "helper"),),
+    ),
+    one(
+        "wxiai_otel.tasks.dropped",
+        Kind.OBSERVABLE_COUNTER,
+        "{task}",
+        "Ends of AI tasks that could not be claimed and were not counted.",
+        "wxiai_otel_tasks_dropped_total",
+    ),
 )

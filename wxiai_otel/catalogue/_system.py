@@ -156,7 +156,7 @@ SYSTEM: tuple[Instrument, ...] = (
         "",
         "1 where the health check passes, else 0.",
         "health_check_status",
-        (Attribute("check", "check"),),
+        (Attribute("check", "check", limit=100),),
         across=Across.MIN,
     ),
     one(
@@ -178,6 +178,6 @@ SYSTEM: tuple[Instrument, ...] = (
         "{error}",
         "Errors by exception class and component.",
         "application_errors_total",
-        (Attribute("error.type", "error_type"), Attribute("component", "component")),
+        (Attribute("error.type", "error_type", limit=200), Attribute("component", "component", limit=100)),
     ),
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from contextvars import Token
 from time import perf_counter, time_ns
 
@@ -11,7 +12,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .._guard import fault, guarded
-from ._http import Http
+from .._request import current_request
+from ._http import EndedRequest, Http
 from ._route import SCOPE_KEY, RouteTemplate
 from ._span import end_span, start_span
 
@@ -53,6 +55,7 @@ class HttpExchange:
         "_started",
         "_status",
         "_stream",
+        "login_failure_recorded",
     )
 
     def __init__(self, http: Http, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,6 +78,7 @@ class HttpExchange:
         self._receiving = False
         self._peeked: deque[Message] = deque()
         self._exception: BaseException | None = None
+        self.login_failure_recorded = False
         parent = http.parent(scope)
         if http.own_spans:
             self._span: Span = start_span(http, scope, self._method, parent)
@@ -89,6 +93,7 @@ class HttpExchange:
     async def run(self, app: ASGIApp) -> None:
         """Have the application handle the request."""
         token = enter(self._context)
+        request_token = current_request.set(self)
         try:
             await app(self._scope, self.receive, self.send)
         except BaseException as exception:
@@ -101,6 +106,17 @@ class HttpExchange:
                 fault("http.finish")
             self._http.requests.discard(self)
             leave(token)
+            with suppress(ValueError):  # closed from another context, where ours is not current anyway
+                current_request.reset(request_token)
+
+    def role(self) -> str | None:
+        """The label of the user's role, as far as the user is known by now."""
+        return self._http.user(self._scope)[1]
+
+    def client(self) -> str | None:
+        """The address that the request came from."""
+        watch = self._http.watch
+        return watch.address(self._scope) if watch is not None else None
 
     async def receive(self) -> Message:
         """ASGI receive, watching for the client's leaving."""
@@ -240,15 +256,21 @@ class HttpExchange:
             duration = self._ended - self._started
             scheme = self._scope.get("scheme", "http")
             stream = True if self._stream else None
+            user_id, role = http.user(self._scope)
             http.request_duration.record(
                 duration,
-                (self._method, route, self._status, http.role(self._scope), scheme, self._error_type(), stream),
+                (self._method, route, self._status, role, scheme, self._error_type(), stream),
                 self._context,
             )
             if stream:
                 if self._first_byte is not None:
                     http.first_byte.record(self._first_byte - self._started, (self._method, route), self._context)
                 http.stream_duration.record(duration, (self._method, route, self._outcome()), self._context)
+            if http.watch is not None:
+                status = self._status or SERVER_ERROR
+                http.watch.request(
+                    EndedRequest(self._scope, self._method, route, status, user_id, self.login_failure_recorded)
+                )
         except Exception:  # noqa: BLE001 - the response has been sent
             fault("http.record")
 

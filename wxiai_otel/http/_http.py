@@ -1,7 +1,7 @@
 """What the HTTP path of one application shares between its requests: instruments, tracer and options."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context, get_current
@@ -11,9 +11,10 @@ from starlette.types import Scope
 
 from .._guard import fault
 from ..instruments import Instruments, Values
-from ..settings import FindUser, Settings
+from ..settings import FindUser, Settings, User
 
 OTHER_METHOD = "_OTHER"
+NOBODY: User = (None, None)
 
 
 class _ScopeGetter(Getter[Scope]):
@@ -52,6 +53,43 @@ class Process(Protocol):
     requests: InFlight
     websockets: InFlight
 
+    @property
+    def watch(self) -> "Watch | None":
+        """Is told of each request that has ended."""
+
+
+class Watch(Protocol):
+    """What is told of each request that has ended: who it was, and what became of it."""
+
+    def address(self, scope: Scope) -> str | None:
+        """The address that a request came from."""
+
+    def user(self, user_id: object) -> None:
+        """A user was active."""
+
+    def request(self, ended: "EndedRequest") -> None:
+        """A request has ended."""
+
+
+class EndedRequest(NamedTuple):
+    """A request that has ended.
+
+    Parameters:
+        scope: Its ASGI scope.
+        method: Its known method.
+        route: The template; ``None`` where no route has handled it.
+        status: The status that was sent.
+        user_id: The id of its user, if any.
+        login_failure_recorded: Whether the application has recorded it as a failed login itself.
+    """
+
+    scope: Scope
+    method: str
+    route: str | None
+    status: int
+    user_id: object
+    login_failure_recorded: bool
+
 
 class Http:
     """Options and instruments of one application's HTTP path.
@@ -67,6 +105,7 @@ class Http:
         self.tracer = process.tracer
         self.requests = process.requests
         self.websockets = process.websockets
+        self.watch = process.watch
         self.own_spans = own_spans
         self.request_duration = instruments["http.server.request.duration"]
         self.first_byte = instruments["http.stream.first_byte"]
@@ -78,8 +117,7 @@ class Http:
         self.captures = settings.capture_query or settings.capture_user_agent
         self.known_methods = frozenset(settings.known_methods)
         self.stream_types = tuple(kind.lower().encode("latin-1") for kind in settings.stream_content_types)
-        self.find_user: FindUser = settings.find_user or find_user
-        self._roles = frozenset(settings.roles)
+        self.user = Users(settings).of
         own = (f"{settings.prefix}/health", f"{settings.prefix}/metrics")
         self._excluded = frozenset((*own, *(path for path in settings.excluded_paths if not path.endswith("*"))))
         self._excluded_prefixes = tuple(path[:-1] for path in settings.excluded_paths if path.endswith("*"))
@@ -106,17 +144,29 @@ class Http:
         method: str = scope["method"]
         return method if method in self.known_methods else OTHER_METHOD
 
-    def role(self, scope: Scope) -> str | None:
-        """The role of the request's user: one of the setting roles, else ``other``; ``None`` without a user."""
+
+class Users:
+    """Finds the user of a request.
+
+    Parameters:
+        settings: roles and find_user.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._find_user: FindUser = settings.find_user or find_user
+        self._roles = frozenset(settings.roles)
+
+    def of(self, scope: Scope) -> User:
+        """The id of the request's user, and the role: one of the setting roles, else ``other``; or `NOBODY`."""
         try:
-            user = self.find_user(scope)
+            user = self._find_user(scope)
             if user is None:
-                return None
+                return NOBODY
             role = getattr(user[1], "value", user[1])
-            return role if isinstance(role, str) and role in self._roles else "other"
+            return user[0], role if isinstance(role, str) and role in self._roles else "other"
         except Exception:  # noqa: BLE001 - the setting find_user is the application's code
             fault("http.user")
-            return None
+            return NOBODY
 
 
 def find_user(scope: Scope) -> tuple[object | None, str | None] | None:

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.routing import Router
 from starlette.types import ASGIApp
 
-from ..monitoring import EndpointsLayer
+from ._endpoints import EndpointsLayer
 from ._middleware import TelemetryMiddleware
 from .installation import Installation
 

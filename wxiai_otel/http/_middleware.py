@@ -5,6 +5,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .._guard import fault
+from .._questions import note_loop
 from ._exchange import HttpExchange
 from ._route import SCOPE_KEY
 from ._websocket import WebSocketExchange
@@ -22,6 +23,7 @@ class TelemetryMiddleware:
         """Have the application handle the scope, with telemetry where there is some to be had."""
         kind = scope["type"]
         if kind == "lifespan":
+            note_loop()
             await self.app(scope, receive, self._flushing(send))
             return
         http = self._installation.http

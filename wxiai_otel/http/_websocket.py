@@ -1,6 +1,7 @@
 """One WebSocket connection, from its handshake to its end."""
 
 import asyncio
+from contextlib import suppress
 from time import perf_counter, time_ns
 
 from opentelemetry.context import get_current
@@ -9,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from .._guard import fault, guarded
+from .._request import current_request
 from ._exchange import enter, exception_type, leave
 from ._http import Http
 from ._route import SCOPE_KEY, RouteTemplate
@@ -37,6 +39,7 @@ class WebSocketExchange:
         "_send",
         "_span",
         "_status",
+        "login_failure_recorded",
     )
 
     def __init__(self, http: Http, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,6 +53,7 @@ class WebSocketExchange:
         self._disconnect_code: int | None = None
         self._status: int | None = None
         self._exception: BaseException | None = None
+        self.login_failure_recorded = False
         parent = http.parent(scope)
         self._span = start_span(http, scope, None, parent) if http.own_spans else INVALID_SPAN
         self._context = set_span_in_context(self._span, parent) if http.own_spans else parent
@@ -59,6 +63,7 @@ class WebSocketExchange:
     async def run(self, app: ASGIApp) -> None:
         """Have the application handle the connection."""
         token = enter(self._context)
+        request_token = current_request.set(self)
         try:
             await app(self._scope, self.receive, self.send)
         except BaseException as exception:
@@ -71,6 +76,17 @@ class WebSocketExchange:
                 fault("websocket.finish")
             self._http.websockets.discard(self)
             leave(token)
+            with suppress(ValueError):  # closed from another context, where ours is not current anyway
+                current_request.reset(request_token)
+
+    def role(self) -> str | None:
+        """The label of the user's role, as far as the user is known by now."""
+        return self._http.user(self._scope)[1]
+
+    def client(self) -> str | None:
+        """The address that the connection came from."""
+        watch = self._http.watch
+        return watch.address(self._scope) if watch is not None else None
 
     async def receive(self) -> Message:
         """ASGI receive, watching for the client's leaving."""
@@ -109,6 +125,8 @@ class WebSocketExchange:
         http = self._http
         route = self._route.resolve(self._scope)
         failed = self._failed_by_application()
+        if http.watch is not None:
+            http.watch.user(http.user(self._scope)[0])
         if self._accepted is not None:
             duration = perf_counter() - self._accepted
             http.websocket_duration.record(duration, (route, self._outcome(failed=failed)), self._context)

@@ -1,6 +1,18 @@
-"""The endpoints: an ASGI layer around the router, and what answers in it."""
+"""What the endpoints answer."""
 
-from ._layer import EndpointsLayer
+from ._checks import HealthChecks
+from ._health import HealthEndpoint
 from ._metrics import MetricsEndpoint
+from ._probes import AIServices, database, redis
+from ._stats import admins_only, stats_endpoint
 
-__all__ = ["EndpointsLayer", "MetricsEndpoint"]
+__all__ = [
+    "AIServices",
+    "HealthChecks",
+    "HealthEndpoint",
+    "MetricsEndpoint",
+    "admins_only",
+    "database",
+    "redis",
+    "stats_endpoint",
+]

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from ._collector import ContractCollector
+from ._transform import Family, families, split
 
 _OPENMETRICS = "application/openmetrics-text"
 
@@ -38,11 +39,19 @@ class EmbeddedReader(PrometheusMetricReader):
             The exposition and its content type.
         """
         encode, content_type = choose_encoder(accept or "")
+        data = self._data()
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(ContractCollector(data, openmetrics=content_type.startswith(_OPENMETRICS)))
+        return encode(registry), content_type
+
+    def families(self) -> dict[str, Family]:
+        """The current values of the contract's metrics, by their names."""
+        ours, _ = split(self._data())
+        return {family.metric.name: family for metric in ours for family in families(metric)}
+
+    def _data(self) -> MetricsData:
         # One scrape at a time has the SDK collect: upstream's reader hands the data over in a shared place.
         with self._scrape:
             self._received.clear()
             self.collect()
-            data = MetricsData([resource for found in self._received for resource in found.resource_metrics])
-        registry = CollectorRegistry(auto_describe=False)
-        registry.register(ContractCollector(data, openmetrics=content_type.startswith(_OPENMETRICS)))
-        return encode(registry), content_type
+            return MetricsData([resource for found in self._received for resource in found.resource_metrics])

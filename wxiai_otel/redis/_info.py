@@ -1,15 +1,13 @@
 """What Redis holds, by INFO, asked in the background over a connection of our own."""
 
 import logging
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
-from weakref import WeakMethod
 
+from .._background import Periodic
 from .._guard import fault
-from .._own import own_traffic
 from ..instruments import Values
 from ._servers import Servers, servers_of
 
@@ -26,14 +24,13 @@ class InfoPoller:
     """
 
     def __init__(self, client: Any, interval: float, timeout: float) -> None:
-        self._interval = interval
         self._timeout = timeout
         self._servers: Servers | None = None
         self._used: float | None = None
         self._ratio: float | None = None
         self._failing = False
         self._lock = threading.Lock()
-        self._stopped = threading.Event()
+        self._polling = Periodic("wxiai-otel-redis-info", interval, self._poll, self._forget)
         if client is not None:
             self.see(client)
 
@@ -45,14 +42,26 @@ class InfoPoller:
             with self._lock:
                 if self._servers is None:
                     self._servers = servers_of(client)
-                    self._start(self._servers)
-                    _restart_after_fork(self)
+                    self._polling.start()
         except Exception:  # noqa: BLE001 - the client's command is still to be sent
             fault("redis.see")
 
+    def ping(self) -> bool:
+        """Ask each server whether it is there; whether there is any to ask.
+
+        Raises:
+            redis.RedisError: One does not answer.
+        """
+        if self._servers is None:
+            return False
+        for client in self._servers(self._timeout):
+            with closing(client):
+                client.ping()
+        return True
+
     def stop(self) -> None:
         """Poll no more."""
-        self._stopped.set()
+        self._polling.stop()
 
     def observe_size(self) -> Iterator[tuple[Values, float]]:
         """Bytes used; none while Redis does not answer."""
@@ -64,24 +73,13 @@ class InfoPoller:
         if (ratio := self._ratio) is not None:
             yield (), ratio
 
-    def restart(self) -> None:
-        """Go on in a forked child, which has none of its parent's threads."""
-        if self._servers is not None and not self._stopped.is_set():
-            self._stopped = threading.Event()  # another thread may have held the parent's lock
-            self._used = self._ratio = None
-            self._start(self._servers)
+    def _forget(self) -> None:
+        self._used = self._ratio = None
 
-    def _start(self, servers: Servers) -> None:
-        threading.Thread(target=self._run, args=(servers,), name="wxiai-otel-redis-info", daemon=True).start()
-
-    def _run(self, servers: Servers) -> None:
-        with own_traffic():
-            while True:
-                self._poll(servers)
-                if self._stopped.wait(self._interval):
-                    return
-
-    def _poll(self, servers: Servers) -> None:
+    def _poll(self) -> None:
+        servers = self._servers
+        if servers is None:
+            return
         try:
             used, limit = self._ask(servers)
             self._used = used
@@ -102,13 +100,3 @@ class InfoPoller:
             used += memory["used_memory"]
             limit += memory.get("maxmemory") or memory.get("total_system_memory", 0)
         return used, limit
-
-
-def _restart_after_fork(poller: InfoPoller) -> None:
-    method = WeakMethod(poller.restart)
-
-    def restart() -> None:
-        if (alive := method()) is not None:
-            alive()
-
-    os.register_at_fork(after_in_child=restart)

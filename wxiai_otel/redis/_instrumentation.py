@@ -1,5 +1,6 @@
 """Putting it in place."""
 
+from collections.abc import Callable
 from typing import Any
 
 from opentelemetry.trace import TracerProvider
@@ -16,15 +17,26 @@ from ._spans import RedisSpans
 class RedisInstrumentation:
     """What `instrument_redis` has put in place."""
 
-    def __init__(self, settings: Settings, instruments: Instruments, tracer_provider: TracerProvider) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        instruments: Instruments,
+        tracer_provider: TracerProvider,
+        show_first: Callable[[Any], None] | None,
+    ) -> None:
         self._calls = Calls(instruments)
         self._seen = False
+        self._show_first = show_first
         self._poller = InfoPoller(settings.redis_client, settings.redis_poll_interval, settings.redis_poll_timeout)
         instruments.observe("cache.size", self._poller.observe_size)
         instruments.observe("redis.memory.usage", self._poller.observe_ratio)
         # Within upstream's, so that the time measured is Redis' only.
         self._patches = Patches(self._calls, self._see)
         self._spans = RedisSpans(tracer_provider)
+
+    def ping(self) -> bool:
+        """See `InfoPoller.ping`."""
+        return self._poller.ping()
 
     def uninstrument(self) -> None:
         """Put everything back."""
@@ -37,10 +49,15 @@ class RedisInstrumentation:
             self._seen = True
             guarded("redis.zero")(self._calls.begin_at_zero)()
             self._poller.see(client)
+            if self._show_first is not None:
+                self._show_first(client)
 
 
 def instrument_redis(
-    settings: Settings, instruments: Instruments, tracer_provider: TracerProvider
+    settings: Settings,
+    instruments: Instruments,
+    tracer_provider: TracerProvider,
+    show_first: Callable[[Any], None] | None = None,
 ) -> RedisInstrumentation:
     """Instrument redis-py in this process.
 
@@ -50,5 +67,6 @@ def instrument_redis(
         settings: redis_client, redis_poll_interval and redis_poll_timeout.
         instruments: Record the metrics.
         tracer_provider: Makes the spans.
+        show_first: Is shown the first client that sends, and never raises.
     """
-    return RedisInstrumentation(settings, instruments, tracer_provider)
+    return RedisInstrumentation(settings, instruments, tracer_provider, show_first)

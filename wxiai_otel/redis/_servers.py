@@ -7,6 +7,7 @@ from weakref import ref
 
 import redis
 from redis.backoff import NoBackoff
+from redis.cluster import ClusterNode
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -36,6 +37,33 @@ def servers_of(client: Any) -> Servers:
         yield _client(timeout, **options)
 
     return single
+
+
+def shared_client_of(client: Any) -> Callable[[float], Any]:
+    """What makes, with a timeout in seconds, one sync client of our own for all data behind a client.
+
+    Parameters:
+        client: As for `servers_of`.
+    """
+    if isinstance(client, str):
+        client = redis.Redis.from_url(client)
+    if not hasattr(client, "nodes_manager"):
+        servers = servers_of(client)
+        return lambda timeout: next(servers(timeout))
+    options = _kept(getattr(client, "connection_kwargs", None) or client.nodes_manager.connection_kwargs, _ACCESS)
+    nodes = [(node.host, node.port) for node in client.get_nodes()] or [
+        (node.host, node.port) for node in client.nodes_manager.startup_nodes.values()
+    ]
+
+    def cluster(timeout: float) -> Any:
+        return redis.RedisCluster(
+            startup_nodes=[ClusterNode(host, port) for host, port in nodes],  # type: ignore[no-untyped-call] # as above
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            **options,
+        )
+
+    return cluster
 
 
 def _cluster(client: Any) -> Servers:

@@ -6,7 +6,7 @@ middlewares, and costs a look-up by path instead of further routes to match.
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ..http.installation import Installation
+from .installation import Installation
 
 
 class EndpointsLayer:

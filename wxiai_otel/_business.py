@@ -1,0 +1,136 @@
+"""The business telemetry of one process, put together: tasks, users, detection, and what the helpers record with."""
+
+from collections.abc import Callable
+from functools import partial
+from itertools import product
+from typing import Any
+
+from opentelemetry.trace import Tracer
+from starlette.types import Scope
+
+from ._background import side_by_side
+from ._guard import guarded
+from ._polled import PolledGauges
+from .business._ai import count_ended_elsewhere
+from .business._events import EVENT_TYPES, count_login_failure, count_security_event
+from .business._inputs import refusals
+from .business._process import Business, begin, end
+from .business._tasks import Tasks
+from .detection import Clients, Detector
+from .http import EndedRequest
+from .instruments import Instruments, Observe
+from .settings import Settings
+from .users import Activity
+
+# Settings that are questions, by the name of the instrument that shows the answer.
+_ASKED = ("avg_user_credits", "daily_active_users", "monthly_active_users")
+
+
+class BusinessTelemetry:
+    """Begins when it is made. It watches the requests of the process, as `http.Watch` wants it.
+
+    Parameters:
+        settings: Of the process.
+        instruments: Record the metrics.
+        tracer: Makes the spans.
+        state: The Redis that all workers share; ``None``: none.
+        ask_sql: Asks the application's database for one value: (statement, timeout).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        instruments: Instruments,
+        tracer: Tracer,
+        state: Any,
+        ask_sql: Callable[[str, float], Any],
+    ) -> None:
+        self._tasks = Tasks(
+            lambda task: count_ended_elsewhere(instruments, task), state, settings.task_secret, settings.task_timeout
+        )
+        self._activity = Activity(settings.time_zone, state, settings.gauge_keep) if settings.users else None
+        self._clients = Clients(settings.trusted_proxies)
+        self._detector = Detector(settings, self._report) if settings.detection else None
+        self._business = Business(settings, instruments, tracer, self._tasks, self._activity, self._detector)
+        _begin_at_zero(instruments, settings)
+        instruments.observe("wxiai_otel.inputs.refused", refusals)
+        instruments.observe("wxiai_otel.tasks.dropped", self._tasks.observe_dropped)
+        asked = {name: question for name in _ASKED if (question := getattr(settings, name)) is not None}
+        self._polled = PolledGauges(
+            asked, ask_sql, settings.gauge_poll_interval, settings.gauge_poll_timeout, settings.gauge_keep
+        )
+        observed: dict[str, Observe] = {name: self._polled.observe(name) for name in asked}
+        if self._activity is not None:
+            observed = {**self._activity.observed(), **observed}
+            self._activity.start()
+        for name, observe in observed.items():
+            instruments.observe(name, observe)
+        self._tasks.start()
+        begin(self._business)
+
+    def address(self, scope: Scope) -> str | None:
+        """See `http.Watch.address`."""
+        return self._clients.address(scope)
+
+    def user(self, user_id: object) -> None:
+        """See `http.Watch.user`."""
+        if self._activity is not None and user_id is not None:
+            self._activity.saw(str(user_id))
+
+    def request(self, ended: EndedRequest) -> None:
+        """See `http.Watch.request`."""
+        user_id = None if ended.user_id is None else str(ended.user_id)
+        self.user(user_id)
+        if self._detector is None:
+            return
+        address = self._clients.address(ended.scope)
+        self._detector.request(user_id, address, ended.route, ended.status)
+        if not ended.login_failure_recorded and self._detector.is_failed_login(ended.method, ended.route, ended.status):
+            count_login_failure(self._business, "rejected")
+            self._detector.login_failed(address, None)
+
+    def flush(self, timeout: float) -> bool:
+        """Settle what is pending: tasks claimed, users told.
+
+        Parameters:
+            timeout: Seconds this may take.
+
+        Returns:
+            Whether all was done.
+        """
+        done = self._tasks.flush(timeout)
+        return (self._activity is None or self._activity.flush(timeout)) and done
+
+    def stop(self, timeout: float) -> None:
+        """Settle what is pending, and end.
+
+        Parameters:
+            timeout: Seconds this may take.
+        """
+        end(self._business)
+        self._polled.stop()
+        stops = [self._tasks.stop] if self._activity is None else [self._tasks.stop, self._activity.stop]
+        side_by_side(timeout, [partial(stop, timeout) for stop in stops])
+
+    @guarded("detection.report")
+    def _report(self, event_type: str, severity: str, details: dict[str, str | float | bool]) -> None:
+        count_security_event(self._business, event_type, severity, details)
+
+
+def _begin_at_zero(instruments: Instruments, settings: Settings) -> None:
+    """Make the series of closed label sets, so that the first event is seen as an increase."""
+    services = (*settings.ai_services, "other")
+    roles = (None, *settings.roles, "other")
+    for service, role in product(services, roles):
+        instruments["ai.tasks.submitted"].record(0, (service, role))
+        for status in ("pending", "success", "failed"):
+            instruments["ai.tasks"].record(0, (service, status, role))
+    for operation, role in product(("consume", "refund", "purchase"), roles):
+        instruments["credits.operations"].record(0, (operation, role))
+    for service in services:
+        instruments["credits.consumed"].record(0, (service,))
+    for event_type in (*EVENT_TYPES, *settings.security_event_types):
+        severities = {"login_failure": "info", "api_abuse": "critical"}
+        instruments["security.events"].record(0, (event_type, severities.get(event_type, "warning")))
+    instruments["credits.purchased"].record(0)
+    instruments["user.registrations"].record(0)

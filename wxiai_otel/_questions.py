@@ -1,0 +1,68 @@
+"""Asking the application something in the background: a callable of its own, with a time limit."""
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from ._own import own_traffic
+
+
+class _Application:
+    loop: asyncio.AbstractEventLoop | None = None
+
+
+def note_loop() -> None:
+    """The caller runs in the application's event loop, where its coroutines are to be run."""
+    _Application.loop = asyncio.get_running_loop()
+
+
+class Question:
+    """Something that is asked again and again. A callable that does not return is not asked a second time meanwhile.
+
+    Parameters:
+        function: Is called in a thread of its own. What it does is telemetry's own traffic. A coroutine that it returns
+            is run in the application's event loop, where that is known.
+    """
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._function = function
+        self._thread: threading.Thread | None = None
+
+    def begin(self, timeout: float) -> "Future[Any]":
+        """Ask.
+
+        Parameters:
+            timeout: Seconds after which a coroutine is cancelled.
+
+        Returns:
+            The answer to come. A callable that is still busy is a TimeoutError.
+        """
+        answer: Future[Any] = Future()
+        if self._thread is not None and self._thread.is_alive():
+            answer.set_exception(TimeoutError())
+            return answer
+        self._thread = threading.Thread(target=self._ask, args=(answer, timeout), daemon=True)
+        self._thread.start()
+        return answer
+
+    def _ask(self, answer: "Future[Any]", timeout: float) -> None:
+        try:
+            with own_traffic():
+                found = self._function()
+                answer.set_result(_awaited(found, timeout) if inspect.isawaitable(found) else found)
+        except BaseException as error:  # noqa: BLE001 - whoever has asked is told
+            answer.set_exception(error)
+
+
+def _awaited(found: Any, timeout: float) -> Any:
+    async def wait() -> Any:
+        async with asyncio.timeout(timeout):
+            return await found
+
+    loop = _Application.loop
+    if loop is None or not loop.is_running():
+        return asyncio.run(wait())
+    return asyncio.run_coroutine_threadsafe(wait(), loop).result(timeout + 1)

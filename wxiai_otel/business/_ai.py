@@ -1,0 +1,274 @@
+"""AI tasks: watched while they run here, or begun here and ended elsewhere."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, TypeVar
+
+from opentelemetry import trace
+from opentelemetry.context import Context, get_current
+from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, set_span_in_context
+
+from .._guard import fault, guarded
+from ..instruments import Instruments
+from ._calls import observed
+from ._inputs import class_name
+from ._process import OTHER, Business, current
+from ._tasks import EndedTask
+from ._token import decode, encode, new_state
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+SUCCESS, FAILED, CANCELLED = "success", "failed", "cancelled"
+_SECRET_VARIABLE = "WXIAI_OTEL_TASK_SECRET"  # noqa: S105 - a variable's name
+_OUTPUT_TYPES = ("image", "video", "speech", "text", "json")
+
+
+def monitor_ai_task(
+    service: str | Callable[..., object],
+    *,
+    mode: str | Callable[..., object] | None = None,
+    user_role: str | Callable[..., object] | None = None,
+    model: str | Callable[..., object] | None = None,
+) -> Callable[[F], F]:
+    """Decorate a function whose call is an AI task: of a coroutine function or generator until its end.
+
+    Counts the task as submitted and pending when it begins, as success or failed when it ends, with its duration in
+    seconds. What it raises is an ``application_errors_total`` with the component ``ai_service_<service>``, and passes
+    unchanged; a cancelled task has failed, and is ``cancelled`` on its span.
+
+    Each parameter is a value, or a callable of the call's arguments.
+
+    Parameters:
+        service: One of the setting ai_services; anything else is ``other``.
+        mode: For example fast or relax; ``default`` where there is none.
+        user_role: By default that of the current request's user.
+        model: The provider's name of the model, for the span (``gen_ai.request.model``).
+    """
+
+    def decorate(function: F) -> F:
+        def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> _RunningTask | None:
+            business = current()
+            if business is None:
+                return None
+            try:
+                given = [_resolved(option, args, kwargs) for option in (service, mode, user_role, model)]
+                return _RunningTask(business, *given)
+            except Exception:  # noqa: BLE001 - the task runs without telemetry
+                fault("ai.begin")
+                return None
+
+        return observed(function, begin)
+
+    return decorate
+
+
+class _RunningTask:
+    """A task that ends where it began: a `Call`."""
+
+    def __init__(self, business: Business, service: object, mode: object, user_role: object, model: object) -> None:
+        self._business = business
+        self._service = business.service(service)
+        self._mode = _word(mode)
+        self._role = business.role(user_role)
+        self._span = business.tracer.start_span(
+            f"ai_task {self._service}", kind=SpanKind.INTERNAL, attributes=_attributes(self._service, self._mode, model)
+        )
+        self.context: Context | None = set_span_in_context(self._span)
+        self._started = perf_counter()
+        _count_submitted(business.instruments, self._service, self._role)
+
+    @guarded("ai.succeed")
+    def succeed(self, _result: Any) -> None:
+        """See `Call.succeed`."""
+        self._end(None, SUCCESS)
+
+    @guarded("ai.fail")
+    def fail(self, error: BaseException) -> None:
+        """See `Call.fail`."""
+        if isinstance(error, Exception):
+            self._span.record_exception(error)
+            self._end(class_name(error), FAILED)
+        else:
+            self._end(class_name(error), CANCELLED)
+
+    def _end(self, error_type: str | None, outcome: str) -> None:
+        seconds = perf_counter() - self._started
+        _say_outcome(self._span, outcome, error_type)
+        self._span.end()
+        count_ended(
+            self._business.instruments, self._service, self._mode, self._role, seconds, error_type, self.context
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AITask:
+    """An AI task that was submitted.
+
+    Attributes:
+        token: A printable word of at most 1,200 characters, usually about 120, to store with the task. Whoever ends the
+            task gives it to `complete_ai_task`.
+    """
+
+    token: str
+
+
+def start_ai_task(
+    service: str, mode: str | None = None, *, user_role: str | None = None, model: str | None = None
+) -> AITask:
+    """Count an AI task as submitted and pending; it ends in any process by `complete_ai_task`.
+
+    Where nobody ends it within the setting task_timeout it is counted as failed, with the error type ``timeout``.
+
+    Parameters:
+        service: One of the setting ai_services; anything else is ``other``.
+        mode: For example fast or video; ``default`` where there is none.
+        user_role: By default that of the current request's user.
+        model: The provider's name of the model, for the span (``gen_ai.request.model``).
+
+    Returns:
+        The task, whose token is to be stored.
+    """
+    business = current()
+    if business is None:
+        state = new_state(
+            _word(service) or OTHER, _word(mode) or "", _word(user_role) or "", trace.INVALID_SPAN_CONTEXT
+        )
+        return AITask(encode(state, os.environ.get(_SECRET_VARIABLE, "").strip()))
+    label, mode_label, role = business.service(service), _word(mode), business.role(user_role)
+    span = business.tracer.start_span(
+        f"start_ai_task {label}", kind=SpanKind.PRODUCER, attributes=_attributes(label, mode_label, model)
+    )
+    state = new_state(label, mode_label or "", role or "", span.get_span_context())
+    token = encode(state, business.settings.task_secret)
+    try:
+        _count_submitted(business.instruments, label, role)
+        business.tasks.opened(state, token)
+        span.end()
+    except Exception:  # noqa: BLE001 - the application has its token
+        fault("ai.start")
+    return AITask(token)
+
+
+def complete_ai_task(
+    token: str,
+    status: str,
+    *,
+    error_type: str | BaseException | None = None,
+    queue_seconds: float | None = None,
+    run_seconds: float | None = None,
+) -> None:
+    """End a task that `start_ai_task` has begun, from any process. Returns at once: it is counted in the background.
+
+    A task is counted once, however often and from wherever it is ended: across all workers where there is a Redis (the
+    setting state_redis), otherwise once in each process. Its duration is that from its submission.
+
+    Parameters:
+        token: The task's.
+        status: ``success`` or ``failed``.
+        error_type: Of a task that failed: the exception, or a word for what went wrong.
+        queue_seconds: How long the task waited at the provider, where that is known; for the span.
+        run_seconds: How long it then ran, where that is known; for the span.
+
+    Raises:
+        TaskTokenError: The token was changed, is not complete, or is of other processes. Nothing is counted.
+        ValueError: The status is another word.
+    """
+    if status not in (SUCCESS, FAILED):
+        raise ValueError(f"the status of an AI task is {status!r}; allowed are {SUCCESS} and {FAILED}")
+    business = current()
+    secret = business.settings.task_secret if business else os.environ.get(_SECRET_VARIABLE, "").strip()
+    state = decode(token, secret)
+    if business is None:
+        return
+    try:
+        error = None if status == SUCCESS else class_name(error_type) if error_type is not None else "unknown"
+        span = business.tracer.start_span(
+            f"complete_ai_task {state.service}",
+            kind=SpanKind.CONSUMER,
+            links=[Link(state.submitted_in)] if state.submitted_in.is_valid else None,
+            attributes=_attributes(state.service, state.mode or None, None),
+        )
+        for name, seconds in (("queue", queue_seconds), ("run", run_seconds)):
+            if seconds is not None:
+                span.set_attribute(f"ai.task.{name}_duration", float(seconds))
+        _say_outcome(span, status, error)
+        span.end()
+        business.tasks.ended(
+            EndedTask(state, token, error, _age(state.started), set_span_in_context(span, get_current()))
+        )
+    except Exception:  # noqa: BLE001 - the application's callback goes on
+        fault("ai.complete")
+
+
+def count_ended(
+    instruments: Instruments,
+    service: str,
+    mode: str | None,
+    role: str | None,
+    seconds: float,
+    error_type: str | None,
+    context: Context | None,
+) -> None:
+    """Count a task that has ended.
+
+    Parameters:
+        instruments: Record the metrics.
+        service: The label of its service.
+        mode: Its mode, if any.
+        role: The label of its user's role, if any.
+        seconds: From its submission to its end.
+        error_type: Why it failed; ``None`` where it succeeded.
+        context: The context of its end, for exemplars.
+    """
+    instruments["ai.tasks"].record(1, (service, SUCCESS if error_type is None else FAILED, role), context)
+    instruments["ai.task.duration"].record(seconds, (service, mode), context)
+    if error_type is not None:
+        instruments["ai.service.failures"].record(1, (service, error_type), context)
+        instruments["application.errors"].record(1, (error_type, f"ai_service_{service}"), context)
+
+
+def count_ended_elsewhere(instruments: Instruments, task: EndedTask) -> None:
+    """Count a task that has ended by its token."""
+    state = task.state
+    count_ended(
+        instruments, state.service, state.mode or None, state.role or None, task.seconds, task.error_type, task.context
+    )
+
+
+def _count_submitted(instruments: Instruments, service: str, role: str | None) -> None:
+    instruments["ai.tasks"].record(1, (service, "pending", role))
+    instruments["ai.tasks.submitted"].record(1, (service, role))
+
+
+def _resolved(option: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+    return option(*args, **kwargs) if callable(option) else option
+
+
+def _word(value: object) -> str | None:
+    return None if value is None else str(getattr(value, "value", value))
+
+
+def _age(started: float) -> float:
+    return max(0.0, time.time() - started)
+
+
+def _attributes(service: str, mode: str | None, model: object) -> dict[str, str]:
+    # https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
+    attributes = {"gen_ai.operation.name": "generate_content", "gen_ai.provider.name": service}
+    if model is not None:
+        attributes["gen_ai.request.model"] = str(model)
+    if mode is not None:
+        attributes["ai.task.mode"] = mode
+        if mode in _OUTPUT_TYPES:
+            attributes["gen_ai.output.type"] = mode
+    return attributes
+
+
+def _say_outcome(span: Span, outcome: str, error_type: str | None) -> None:
+    span.set_attribute("ai.task.outcome", outcome)
+    if error_type is not None:
+        span.set_attribute("error.type", error_type)
+        span.set_status(Status(StatusCode.ERROR, error_type))

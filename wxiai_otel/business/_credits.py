@@ -1,0 +1,190 @@
+"""Credits: consumed, refunded and bought."""
+
+import inspect
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from opentelemetry.context import Context
+
+from .._guard import fault, guarded
+from ._calls import observed
+from ._inputs import class_name, number_of, refuse
+from ._process import Business, current
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+OPERATIONS = CONSUME, REFUND, PURCHASE = ("consume", "refund", "purchase")
+COMPONENT = "credits_system"
+
+_AMOUNTS = "a number of credits, finite and not negative"
+
+
+def monitor_credits_operation(
+    operation: str,
+    *,
+    amount: object | Callable[..., object] = None,
+    balance: Callable[[Any], object] | None = None,
+    service: str | Callable[..., object] | None = None,
+    user_role: str | Callable[..., object] | None = None,
+) -> Callable[[F], F]:
+    """Decorate a function, sync or async, that moves credits; counted when it has completed.
+
+    What it raises is an ``application_errors_total`` with the component ``credits_system`` and no operation, and passes
+    unchanged.
+
+    Parameters:
+        operation: consume, refund or purchase.
+        amount: Credits, or a callable of the call's arguments; by default the argument named ``amount``. Where there is
+            none, only the operation is counted.
+        balance: Of a consume: gives the balance left from the result; by default its attribute or item ``credit``.
+        service: What the credits were consumed for, or a callable of the call's arguments: one of the setting
+            ai_services; anything else, and nothing, is ``other``.
+        user_role: By default that of the current request's user; or a callable of the call's arguments.
+
+    Raises:
+        ValueError: The operation is another word. Under pytest or with the setting strict the decorated function raises
+            it too where the amount is negative, not finite or no number, before it does anything. Otherwise that is a
+            warning, and the operation is counted without its amount.
+    """
+    _check(operation)
+
+    def decorate(function: F) -> F:
+        find_amount = amount if amount is not None else _argument_named_amount(function)
+
+        def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Operation | None:
+            business = current()
+            if business is None:
+                return None
+            try:
+                given, label, role = [
+                    option(*args, **kwargs) if callable(option) else option
+                    for option in (find_amount, service, user_role)
+                ]
+            except Exception:  # noqa: BLE001 - the operation is done, and counted, all the same
+                fault("credits.begin")
+                given = label = role = None
+            return _Operation(business, operation, _credits(business, given), label, role, balance)
+
+        return observed(function, begin)
+
+    return decorate
+
+
+class _Operation:
+    """An operation under way: a `Call`."""
+
+    context: Context | None = None
+
+    def __init__(
+        self,
+        business: Business,
+        operation: str,
+        amount: float | None,
+        service: object,
+        user_role: object,
+        balance: Callable[[Any], object] | None,
+    ) -> None:
+        self._business = business
+        self._operation = operation
+        self._amount = amount
+        self._service = service
+        self._role = user_role
+        self._balance = balance
+
+    @guarded("credits.succeed")
+    def succeed(self, result: Any) -> None:
+        """See `Call.succeed`."""
+        left = None
+        if self._operation == CONSUME:
+            left = number_of(self._balance(result) if self._balance is not None else _credit_of(result))
+        _count(self._business, self._operation, self._amount, left, self._service, self._role)
+
+    @guarded("credits.fail")
+    def fail(self, error: BaseException) -> None:
+        """See `Call.fail`."""
+        self._business.instruments["application.errors"].record(1, (class_name(error), COMPONENT))
+
+
+def record_credits(
+    operation: str,
+    amount: float | Decimal | None = None,
+    *,
+    balance: float | Decimal | None = None,
+    service: str | None = None,
+    user_role: str | None = None,
+) -> None:
+    """Count an operation on credits that has completed.
+
+    Parameters:
+        operation: consume, refund or purchase.
+        amount: Credits moved; ``None`` counts the operation only.
+        balance: Of a consume: credits left.
+        service: What the credits were consumed for: one of the setting ai_services; anything else is ``other``.
+        user_role: By default that of the current request's user.
+
+    Raises:
+        ValueError: The operation is another word; or, under pytest or with the setting strict, the amount or balance is
+            negative, not finite or no number. Otherwise that is a warning, and nothing is counted.
+    """
+    _check(operation)
+    business = current()
+    if business is None:
+        return
+    for name, value in (("amount", amount), ("balance", balance)):
+        if value is not None and number_of(value) is None:
+            refuse(business, "record_credits", f"{name} is {value!r}; allowed is {_AMOUNTS}")
+            return
+    try:
+        _count(business, operation, number_of(amount), number_of(balance), service, user_role)
+    except Exception:  # noqa: BLE001 - the operation has been done
+        fault("credits.record")
+
+
+def _check(operation: str) -> None:
+    if operation not in OPERATIONS:
+        raise ValueError(f"the operation on credits is {operation!r}; allowed are {', '.join(OPERATIONS)}")
+
+
+def _credits(business: Business, amount: object) -> float | None:
+    number = number_of(amount)
+    if number is None and amount is not None:
+        refuse(business, "monitor_credits_operation", f"amount is {amount!r}; allowed is {_AMOUNTS}")
+    return number
+
+
+def _count(
+    business: Business, operation: str, amount: float | None, balance: float | None, service: object, user_role: object
+) -> None:
+    instruments = business.instruments
+    instruments["credits.operations"].record(1, (operation, business.role(user_role)))
+    if amount is not None:
+        if operation == CONSUME:
+            label = None if service is None else business.service(service)
+            instruments["credits.consumed"].record(amount, (label,))
+        elif operation == PURCHASE:
+            instruments["credits.purchased"].record(amount)
+    if operation == CONSUME and balance is not None:
+        instruments["user.credits.balance"].record(balance)
+
+
+def _argument_named_amount(function: Any) -> Callable[..., object] | None:
+    """What finds the argument named amount in a call; ``None`` where the function has none."""
+    signature = inspect.signature(getattr(function, "__func__", function))
+    parameters = signature.parameters
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    if "amount" not in parameters and not takes_any:
+        return None
+
+    def find(*args: Any, **kwargs: Any) -> object:
+        if "amount" in kwargs or "amount" not in parameters:
+            return kwargs.get("amount")
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return bound.arguments["amount"]
+
+    return find
+
+
+def _credit_of(result: Any) -> object:
+    return result.get("credit") if isinstance(result, dict) else getattr(result, "credit", None)

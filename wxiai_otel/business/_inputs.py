@@ -1,0 +1,64 @@
+"""What the helpers are given: checked before anything is counted, because a counter cannot take anything back."""
+
+import logging
+import math
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
+from numbers import Real
+
+from ..instruments import Values
+from ._process import Business
+
+logger = logging.getLogger("wxiai_otel")
+
+_refused: Counter[str] = Counter()
+_lock = threading.Lock()
+
+
+def refuse(business: Business, helper: str, message: str) -> None:
+    """Say that what a helper was given is not allowed, and is not recorded.
+
+    Parameters:
+        business: Whose setting strict decides.
+        helper: The helper's name.
+        message: What was wrong, and what is allowed.
+
+    Raises:
+        ValueError: Under pytest, or where the setting strict says so; otherwise it is a warning.
+    """
+    strict = business.settings.strict
+    if strict or (strict is None and "pytest" in sys.modules):
+        raise ValueError(f"{helper}: {message}")
+    with _lock:
+        _refused[helper] += 1
+        first = _refused[helper] == 1
+    logger.log(logging.WARNING if first else logging.DEBUG, "%s: %s; it is not recorded", helper, message)
+
+
+def refusals() -> Iterator[tuple[Values, float]]:
+    """How many calls of each helper were refused."""
+    with _lock:
+        counts = dict(_refused)
+    for helper, count in counts.items():
+        yield (helper,), count
+
+
+def number_of(value: object) -> float | None:
+    """An amount of credits as a float; ``None`` for what is negative, not finite, or no number."""
+    if isinstance(value, bool) or not isinstance(value, Real | Decimal):
+        return None
+    try:
+        number = float(value)
+    except (OverflowError, ValueError):
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
+
+
+def class_name(error: object) -> str:
+    """The label of an error: its class' name without module, or the word itself."""
+    if isinstance(error, BaseException):
+        return type(error).__name__
+    return error.__name__ if isinstance(error, type) else str(error)

@@ -1,0 +1,91 @@
+"""What the helpers of this process record with. They may be called before there is any, and then record nothing."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from opentelemetry.trace import Tracer
+
+from .._request import current_request
+from ..instruments import Instruments
+from ..settings import Settings
+from ._tasks import Tasks
+
+logger = logging.getLogger("wxiai_otel")
+
+OTHER = "other"
+
+
+class Activity(Protocol):
+    """Where users are seen."""
+
+    def record(self, user_id: object, at: datetime | float | None = None) -> None:
+        """A user was active."""
+
+
+class Logins(Protocol):
+    """Where failed logins are watched."""
+
+    def login_failed(self, client: str | None, account: str | None) -> None:
+        """A login has failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Business:
+    """The business telemetry of a process.
+
+    Parameters:
+        settings: Of the process.
+        instruments: Record the metrics.
+        tracer: Makes the spans.
+        tasks: The AI tasks that end in another process.
+        activity: The users seen; ``None`` where they are not counted.
+        logins: Watches failed logins; ``None`` where nothing is looked for.
+    """
+
+    settings: Settings
+    instruments: Instruments
+    tracer: Tracer
+    tasks: Tasks
+    activity: Activity | None
+    logins: Logins | None
+
+    def role(self, given: object = None) -> str | None:
+        """The label of a role, by default of the current request's user; ``None`` for nobody."""
+        if given is None:
+            request = current_request.get()
+            return request.role() if request is not None else None
+        word = getattr(given, "value", given)
+        return word if isinstance(word, str) and word in self.settings.roles else OTHER
+
+    def service(self, given: object) -> str:
+        """The label of an AI service: a known one, or ``other``."""
+        word = str(getattr(given, "value", given)).lower()
+        return word if word in self.settings.ai_services else OTHER
+
+
+_business: Business | None = None
+_told = False
+
+
+def current() -> Business | None:
+    """The business telemetry of this process; ``None`` before `setup_telemetry`, or where it is disabled."""
+    global _told
+    if _business is None and not _told:
+        _told = True
+        logger.info("nothing is recorded in this process: setup_telemetry has not been called, or is disabled")
+    return _business
+
+
+def begin(business: Business | None) -> None:
+    """Have the helpers record with this from now on."""
+    global _business
+    _business = business
+
+
+def end(business: Business) -> None:
+    """Have the helpers record nothing, unless something else has begun."""
+    global _business
+    if _business is business:
+        _business = None

@@ -1,0 +1,123 @@
+"""The token of an AI task: everything that whoever ends it must know, in one printable word."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import re
+import struct
+import time
+from dataclasses import dataclass
+
+from opentelemetry.trace import SpanContext, TraceFlags
+
+# Version, then: id, start in milliseconds since the epoch, trace id, span id, trace flags; then three words.
+_CHECKED, _SIGNED = b"\x01", b"\x02"
+_FIXED = struct.Struct(">8sQ16s8sB")
+_CHECKSUM_BYTES = 6
+_SIGNATURE_BYTES = 16
+_PRINTABLE = re.compile(r"[A-Za-z0-9_-]{16,1200}")
+_MAX_WORD_BYTES = 255
+_MILLISECONDS = 1000
+
+
+class TaskTokenError(ValueError):
+    """The token is none that `start_ai_task` has given out, or was changed since."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """What is known of a task when it is submitted.
+
+    Parameters:
+        task_id: Random and unique.
+        service: The label of its service.
+        mode: Its mode; empty where none was given.
+        role: The label of its user's role; empty for nobody.
+        started: Seconds since the epoch.
+        submitted_in: The span in which it was submitted.
+    """
+
+    task_id: str
+    service: str
+    mode: str
+    role: str
+    started: float
+    submitted_in: SpanContext
+
+
+def new_state(service: str, mode: str, role: str, submitted_in: SpanContext) -> TaskState:
+    """The state of a task that is submitted now."""
+    return TaskState(os.urandom(8).hex(), service, mode, role, time.time(), submitted_in)
+
+
+def encode(state: TaskState, secret: str) -> str:
+    """The token of a task, signed where there is a secret."""
+    context = state.submitted_in
+    body = _FIXED.pack(
+        bytes.fromhex(state.task_id),
+        int(state.started * _MILLISECONDS),
+        context.trace_id.to_bytes(16, "big"),
+        context.span_id.to_bytes(8, "big"),
+        int(context.trace_flags),
+    )
+    for word in (state.service, state.mode, state.role):
+        written = word.encode("utf-8", "replace")[:_MAX_WORD_BYTES]
+        body += bytes((len(written),)) + written
+    body = (_SIGNED if secret else _CHECKED) + body
+    return base64.urlsafe_b64encode(body + _tag(body, secret)).rstrip(b"=").decode("ascii")
+
+
+def decode(token: object, secret: str) -> TaskState:
+    """The state that a token holds.
+
+    Raises:
+        TaskTokenError: It is no token, was changed, or was signed with another secret.
+    """
+    if not isinstance(token, str) or not _PRINTABLE.fullmatch(token):
+        raise TaskTokenError("this is no token of start_ai_task, or not all of it")
+    try:
+        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except binascii.Error:
+        raise TaskTokenError("this is no token of start_ai_task, or not all of it") from None
+    version = raw[:1]
+    if version not in (_CHECKED, _SIGNED):
+        raise TaskTokenError("this is no token of start_ai_task")
+    if version == _CHECKED and secret:
+        raise TaskTokenError("the token is not signed, but the setting task_secret is set: all processes need the same")
+    if version == _SIGNED and not secret:
+        raise TaskTokenError(
+            "the token is signed: this process needs the setting task_secret, the same as where it began"
+        )
+    size = _SIGNATURE_BYTES if version == _SIGNED else _CHECKSUM_BYTES
+    body, tag = raw[:-size], raw[-size:]
+    if not hmac.compare_digest(tag, _tag(body, secret)):
+        raise TaskTokenError(
+            "the token was changed, is not complete"
+            + (", or was signed with another task_secret" if version == _SIGNED else "")
+        )
+    try:
+        return _read(body)
+    except (struct.error, IndexError):  # a checksum is easily made
+        raise TaskTokenError("this is no token of start_ai_task") from None
+
+
+def _read(body: bytes) -> TaskState:
+    task_id, started, trace_id, span_id, flags = _FIXED.unpack_from(body, 1)
+    words, position = [], 1 + _FIXED.size
+    for _ in range(3):
+        end = position + 1 + body[position]
+        words.append(body[position + 1 : end].decode("utf-8", "replace"))
+        position = end
+    context = SpanContext(
+        int.from_bytes(trace_id, "big"), int.from_bytes(span_id, "big"), is_remote=True, trace_flags=TraceFlags(flags)
+    )
+    service, mode, role = words
+    return TaskState(task_id.hex(), service, mode, role, started / _MILLISECONDS, context)
+
+
+def _tag(body: bytes, secret: str) -> bytes:
+    if secret:
+        return hmac.new(secret.encode("utf-8", "surrogatepass"), body, hashlib.sha256).digest()[:_SIGNATURE_BYTES]
+    return hashlib.sha256(body).digest()[:_CHECKSUM_BYTES]

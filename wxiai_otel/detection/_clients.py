@@ -1,0 +1,75 @@
+"""Whose request it is: the address, or what a proxy that is trusted says of it."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any
+
+from starlette.types import Scope
+
+_MAX_LENGTH = 64
+_IPV6_PREFIX_BITS = 64
+
+
+class Clients:
+    """Finds the address that a request came from.
+
+    Parameters:
+        trusted_proxies: Addresses and networks whose X-Forwarded-For is believed.
+    """
+
+    def __init__(self, trusted_proxies: Iterable[str]) -> None:
+        self._proxies = tuple(ip_network(proxy) for proxy in trusted_proxies)
+        self._is_proxy = lru_cache(maxsize=1024)(self._in_networks)
+
+    def address(self, scope: Scope) -> str | None:
+        """The address of the client; of IPv6 its network, because a host has all of that.
+
+        Parameters:
+            scope: The ASGI scope of a request.
+        """
+        client: Any = scope.get("client")
+        if not client:
+            return None
+        address = str(client[0])
+        if self._proxies and self._is_proxy(address):
+            address = self._forwarded(scope) or address
+        return _grouped(address) if ":" in address else address
+
+    def _forwarded(self, scope: Scope) -> str | None:
+        """The last address that no trusted proxy has: those before it are only what the client says."""
+        values = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        address = None
+        for hop in reversed(",".join(values).split(",")):
+            address = hop.strip()[:_MAX_LENGTH]
+            if not _is_address(address):
+                return None
+            if not self._is_proxy(address):
+                return address
+        return address
+
+    def _in_networks(self, address: str) -> bool:
+        try:
+            found = ip_address(address)
+        except ValueError:
+            return False
+        return any(found in network for network in self._proxies)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=4096)
+def _grouped(address: str) -> str:
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address[:_MAX_LENGTH]
+    if isinstance(found, IPv6Address) and found.ipv4_mapped is None:
+        return str(ip_network((int(found), _IPV6_PREFIX_BITS), strict=False))
+    return str(found)

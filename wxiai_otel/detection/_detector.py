@@ -1,0 +1,134 @@
+"""Looking for abuse: requests of one client, and failed logins from one address or against one account.
+
+Each finding is one event for each client and window, not for each request. A window begins with a client's first
+request and is of this process; what is remembered is bounded whatever the attack.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Hashable
+
+from ..settings import Settings
+from ._windows import Recent
+
+Report = Callable[[str, str, dict[str, str | float | bool]], None]
+
+_REFUSALS = (403, 404, 405)
+_FAILED_LOGIN = (400, 401, 403)
+# Routes are few; further ones share the last place.
+_MAX_ROUTES = 4_096
+
+
+class _Client:
+    """What a client has done in its window."""
+
+    __slots__ = ("refusals", "reported", "requests", "routes", "started")
+
+    def __init__(self) -> None:
+        self.started = 0.0
+        self.requests = 0
+        self.refusals = 0
+        self.routes = 0
+        self.reported = False
+
+
+class _Failures:
+    """How often logging in has failed in a window."""
+
+    __slots__ = ("count", "started")
+
+    def __init__(self) -> None:
+        self.started = 0.0
+        self.count = 0
+
+
+class Detector:
+    """Watches the requests of a process.
+
+    Parameters:
+        settings: The thresholds and windows.
+        report: Is told the event type, its severity and details; in the request in which it was found.
+    """
+
+    def __init__(self, settings: Settings, report: Report) -> None:
+        self._report = report
+        self._window = settings.detection_window
+        self._most_requests = settings.abuse_requests
+        self._most_refusals = settings.suspicious_refusals
+        self._most_routes = settings.suspicious_routes
+        self._login_window = settings.login_window
+        self._most_failures = settings.login_failures
+        self._login_routes = frozenset(settings.login_routes)
+        self._clients: Recent[_Client] = Recent(_Client, settings.detection_clients)
+        self._failures: Recent[_Failures] = Recent(_Failures, settings.detection_clients)
+        self._routes: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def request(self, user_id: str | None, address: str | None, route: str | None, status: int) -> None:
+        """A request has ended.
+
+        Parameters:
+            user_id: The id of its user, who is the client wherever the requests come from.
+            address: Where it came from: the client, where there is no user.
+            route: The template; ``None`` where no route has handled it.
+            status: The status that was sent.
+        """
+        now = time.monotonic()
+        abuse = suspicious = False
+        with self._lock:
+            client = self._clients.of(address if user_id is None else (user_id,))
+            if now - client.started > self._window:
+                client.started, client.requests, client.refusals, client.routes = now, 0, 0, 0
+                client.reported = False
+            client.requests += 1
+            abuse = client.requests == self._most_requests
+            if status in _REFUSALS:
+                client.refusals += 1
+            if route is not None:
+                client.routes |= 1 << self._place(route)
+            if not client.reported and (
+                client.refusals >= self._most_refusals or client.routes.bit_count() >= self._most_routes
+            ):
+                client.reported = suspicious = True
+        if abuse:
+            self._tell("api_abuse", "critical", address, requests=client.requests)
+        if suspicious:
+            routes = client.routes.bit_count()
+            self._tell("suspicious_access", "warning", address, refusals=client.refusals, routes=routes)
+
+    def is_failed_login(self, method: str, route: str | None, status: int) -> bool:
+        """Whether a request is a login that has failed, as far as its route tells."""
+        return status in _FAILED_LOGIN and method == "POST" and route in self._login_routes
+
+    def login_failed(self, client: str | None, account: str | None) -> None:
+        """A login has failed.
+
+        Parameters:
+            client: From which address, if known.
+            account: Against which account, if known.
+        """
+        now = time.monotonic()
+        keys: tuple[tuple[str, Hashable], ...] = (
+            ("address", client and ("address", client)),
+            ("account", account and ("account", hash(account))),
+        )
+        for kind, key in keys:
+            if key and self._is_burst(key, now):
+                self._tell("login_failure_burst", "warning", client, by=kind, failures=self._most_failures)
+
+    def _tell(self, event_type: str, severity: str, address: str | None, **details: str | float) -> None:
+        self._report(event_type, severity, {"client.address": address or "unknown", **details})
+
+    def _is_burst(self, key: Hashable, now: float) -> bool:
+        with self._lock:
+            failures = self._failures.of(key)
+            if now - failures.started > self._login_window:
+                failures.started, failures.count = now, 0
+            failures.count += 1
+            return failures.count == self._most_failures
+
+    def _place(self, route: str) -> int:
+        place = self._routes.get(route)
+        if place is None:
+            place = self._routes[route] = min(len(self._routes), _MAX_ROUTES - 1)
+        return place

@@ -1,0 +1,135 @@
+"""Health checks: side by side, each with a time limit, and no more often than somebody needs to know."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .._background import Periodic
+from .._questions import Question
+from ..instruments import Values
+
+_LOOK_SECONDS = 1.0
+
+
+class NotConfigured(Exception):
+    """There is nothing to check. The message says so, and nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a check has found. The message is for anybody: it names no host, address or exception's text.
+
+    Parameters:
+        healthy: Whether all is well.
+        message: In a few words.
+        latency_ms: How long the check took, in milliseconds; ``None`` where there was nothing to check.
+    """
+
+    healthy: bool
+    message: str
+    latency_ms: float | None
+
+
+class _Check:
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self.question = Question(function)
+        self.health: Health | None = None
+        self.checked_at = 0.0
+
+    def is_due(self, max_age: float) -> bool:
+        if self.health is None or self.health.latency_ms is None:
+            return True
+        return time.monotonic() - self.checked_at > max_age
+
+
+class HealthChecks:
+    """The checks of a process.
+
+    Parameters:
+        checks: By name: callables that return, at most False or a message, where all is well, and raise where not.
+        interval: Seconds between two checks in the background.
+        timeout: Seconds that a check may take.
+    """
+
+    def __init__(self, checks: Mapping[str, Callable[[], Any]], interval: float, timeout: float) -> None:
+        self._checks = {name: _Check(function) for name, function in checks.items()}
+        self._interval = interval
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        # What is not configured costs nothing to ask for, and may be soon.
+        self._work = Periodic("wxiai-otel-health", min(interval, _LOOK_SECONDS), self._look, self._renew)
+
+    def start(self) -> None:
+        """Check in the background."""
+        self._work.start()
+
+    def stop(self) -> None:
+        """Check in the background no more."""
+        self._work.stop()
+
+    def add(self, name: str, function: Callable[[], Any]) -> None:
+        """Add a check, or replace the one of that name."""
+        with self._lock:
+            self._checks = {**self._checks, name: _Check(function)}
+
+    def are_due(self, max_age: float) -> bool:
+        """Whether `results` would check anything."""
+        return any(check.is_due(max_age) for check in self._checks.values())
+
+    def results(self, max_age: float) -> dict[str, Health]:
+        """What the checks have found; blocks while they are made.
+
+        Parameters:
+            max_age: Seconds for which what was found before is good enough.
+        """
+        with self._lock:
+            due = {name: check for name, check in self._checks.items() if check.is_due(max_age)}
+            started = time.monotonic()
+            asked = [(check, check.question.begin(self._timeout)) for check in due.values()]
+            for check, answer in asked:
+                left = started + self._timeout - time.monotonic()
+                try:
+                    check.health = _found(answer.result(max(0.0, left)), _milliseconds_since(started))
+                except NotConfigured:
+                    check.health = Health(healthy=True, message="not configured", latency_ms=None)
+                except TimeoutError:
+                    message = f"no answer within {self._timeout:g} s"
+                    check.health = Health(healthy=False, message=message, latency_ms=_milliseconds_since(started))
+                except Exception as error:  # noqa: BLE001 - that is what a check does where something is wrong
+                    check.health = _failed(error, _milliseconds_since(started))
+                check.checked_at = time.monotonic()
+            return {name: check.health for name, check in self._checks.items() if check.health is not None}
+
+    def observe(self) -> Iterator[tuple[Values, float]]:
+        """1 or 0 for each check that has something to check."""
+        for name, check in self._checks.items():
+            if check.health is not None and check.health.latency_ms is not None:
+                yield (name,), float(check.health.healthy)
+
+    def _look(self) -> None:
+        self.results(self._interval)
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()
+
+
+class Unhealthy(Exception):
+    """Something is wrong; the message is for anybody."""
+
+
+def _found(answer: object, latency_ms: float) -> Health:
+    if answer is False:
+        return Health(healthy=False, message="failed", latency_ms=latency_ms)
+    return Health(healthy=True, message=answer if isinstance(answer, str) else "ok", latency_ms=latency_ms)
+
+
+def _failed(error: Exception, latency_ms: float) -> Health:
+    # An exception's text may name hosts and users; its class does not.
+    message = str(error) if isinstance(error, Unhealthy) else f"failed: {type(error).__name__}"
+    return Health(healthy=False, message=message, latency_ms=latency_ms)
+
+
+def _milliseconds_since(started: float) -> float:
+    return round((time.monotonic() - started) * 1000, 1)

@@ -1,0 +1,90 @@
+"""What is checked by itself: databases, Redis and AI services."""
+
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+from .._questions import Question
+from ._checks import NotConfigured, Unhealthy
+
+_SERVER_ERROR = 500
+
+
+def database(engines: Callable[[], list[Any]], timeout: float) -> None:
+    """Ask each engine that the application has used."""
+    found = engines()
+    if not found:
+        raise NotConfigured
+    from ..sql import ping
+
+    for engine in found:
+        ping(engine, timeout)
+
+
+def redis(instrumentation: Any) -> None:
+    """Ask the Redis that the application has used."""
+    if instrumentation is None or not instrumentation.ping():
+        raise NotConfigured
+
+
+class AIServices:
+    """Probes AI services, side by side.
+
+    Parameters:
+        probes: By service: an http(s):// or tcp://host:port URL, or a callable.
+        timeout: Seconds that all may take.
+    """
+
+    def __init__(self, probes: Mapping[str, Any], timeout: float) -> None:
+        # A little earlier than the check as a whole is given up, so that it can say which service it was.
+        self._timeout = timeout * 0.9
+        self._questions = {service: Question(self._probe(probe)) for service, probe in probes.items()}
+
+    def __call__(self) -> None:
+        """Probe all.
+
+        Raises:
+            NotConfigured: There are none.
+            Unhealthy: Some do not answer; the message names them.
+        """
+        if not self._questions:
+            raise NotConfigured
+        deadline = time.monotonic() + self._timeout
+        asked = {service: question.begin(self._timeout) for service, question in self._questions.items()}
+        down = []
+        for service, answer in asked.items():
+            try:
+                if answer.result(max(0.0, deadline - time.monotonic())) is False:
+                    down.append(service)
+            except Exception:  # noqa: BLE001 - however it fails, it is down
+                down.append(service)
+        if down:
+            raise Unhealthy(f"no answer from {', '.join(sorted(down))}")
+
+    def _probe(self, probe: Any) -> Callable[[], Any]:
+        if callable(probe):
+            return probe  # type: ignore[no-any-return] # a callable is a callable
+        if probe.startswith("tcp:"):
+            parts = urlsplit(probe)
+            return partial(_connect, (parts.hostname, parts.port), self._timeout)
+        return partial(_get, probe, self._timeout)
+
+
+def _connect(address: Any, timeout: float) -> None:
+    socket.create_connection(address, timeout).close()
+
+
+def _get(url: str, timeout: float) -> bool:
+    """Whether a service answers: also that it wants a key, or has no such page, is an answer."""
+    request = urllib.request.Request(url, headers={"User-Agent": "wxiai-otel"})  # noqa: S310 - the setting allows http only
+    try:
+        with urllib.request.urlopen(request, timeout=timeout):  # noqa: S310 - as above
+            return True
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code < _SERVER_ERROR

@@ -1,0 +1,132 @@
+"""``<prefix>/stats``: the figures of the platform at a glance, for admins."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import anyio.to_thread
+from fastapi import Depends, FastAPI, HTTPException, Request
+from starlette.types import ASGIApp
+
+from ..prometheus import Family
+
+Families = Mapping[str, Family]
+FindUser = Callable[[Any], tuple[object, str | None]]
+
+
+def stats_endpoint(
+    app: FastAPI,
+    path: str,
+    collect: Callable[[], Families],
+    services: Sequence[str],
+    may_see: Callable[..., object],
+) -> ASGIApp:
+    """The endpoint, as a FastAPI application of its own, so that the application's dependency works in it.
+
+    Parameters:
+        app: The application, whose state, exception handlers and dependency overrides it shares.
+        path: Of the endpoint, prefix included.
+        collect: Gives the current values of the contract's metrics by their names.
+        services: AI services that have an entry, also where nothing has happened.
+        may_see: The dependency that lets in whoever may see it, and raises where not.
+    """
+    endpoint = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    endpoint.state = app.state
+    endpoint.exception_handlers = app.exception_handlers
+    endpoint.dependency_overrides = app.dependency_overrides
+
+    @endpoint.api_route(path, methods=["GET", "HEAD"], dependencies=[Depends(may_see)])
+    async def stats() -> dict[str, Any]:
+        families = await anyio.to_thread.run_sync(collect)
+        return _stats(families, services)
+
+    return endpoint
+
+
+def admins_only(find_user: FindUser, roles: Sequence[str]) -> Callable[..., object]:
+    """A dependency that lets in users with one of some roles: 401 without a user, 403 for any other.
+
+    Parameters:
+        find_user: Gives id and role of the user in an ASGI scope; both ``None`` without one.
+        roles: The roles.
+    """
+
+    def check(request: Request) -> None:
+        user_id, role = find_user(request.scope)
+        if user_id is None and role is None:
+            raise HTTPException(401, "Not authenticated", {"WWW-Authenticate": "Bearer"})
+        if role not in roles:
+            raise HTTPException(403, "For admins only")
+
+    return check
+
+
+def _stats(families: Families, services: Sequence[str]) -> dict[str, Any]:
+    total = _Totals(families)
+    hits, misses = (total("cache_operations_total", result=result) for result in ("hit", "miss"))
+    return {
+        "total_requests": total("http_requests_total"),
+        "active_connections": total("http_concurrent_connections") + total("websocket_connections"),
+        "cache_stats": {
+            "hits": hits,
+            "misses": misses,
+            "hit_rate": _share(hits, misses),
+            "operations": total("cache_operations_total"),
+            "errors": total("cache_operations_total", result="error"),
+            "size_bytes": total("cache_size_bytes"),
+        },
+        "ai_tasks_stats": {service: _service(total, service) for service in services},
+        "credits": {
+            "consumed": total("credits_consumed_total"),
+            "purchased": total("credits_purchased_total"),
+            "operations": {
+                operation: total("credits_operations_total", operation=operation)
+                for operation in ("consume", "refund", "purchase")
+            },
+        },
+        "users": {
+            "active": total("active_users_current"),
+            "daily": total("daily_active_users"),
+            "monthly": total("monthly_active_users"),
+            "registrations": total("user_registrations_total"),
+        },
+    }
+
+
+def _service(total: "_Totals", service: str) -> dict[str, Any]:
+    success, failed = (total("ai_tasks_total", service=service, status=status) for status in ("success", "failed"))
+    ended, seconds = total.distribution("ai_task_duration_seconds", service=service)
+    return {
+        "submitted": total("ai_tasks_submitted_total", service=service),
+        "success": success,
+        "failed": failed,
+        "success_rate": _share(success, failed),
+        "average_seconds": round(seconds / ended, 3) if ended else None,
+    }
+
+
+def _share(one: float, other: float) -> float | None:
+    return round(one / (one + other), 4) if one + other else None
+
+
+class _Totals:
+    """Sums over the series that have some labels."""
+
+    def __init__(self, families: Families) -> None:
+        self._families = families
+
+    def __call__(self, name: str, **labels: str) -> float:
+        value = sum(number.value for number in self._matching(name, labels))
+        return int(value) if value == int(value) else round(value, 6)
+
+    def distribution(self, name: str, **labels: str) -> tuple[int, float]:
+        found = self._matching(name, labels)
+        return sum(sum(item.bucket_counts) for item in found), sum(item.sum for item in found)
+
+    def _matching(self, name: str, labels: Mapping[str, str]) -> list[Any]:
+        family = self._families.get(name)
+        if family is None:
+            return []
+        positions = [(family.metric.labels.index(label), value) for label, value in labels.items()]
+        return [
+            item for key, item in family.series.items() if all(key[position] == value for position, value in positions)
+        ]

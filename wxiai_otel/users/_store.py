@@ -1,0 +1,151 @@
+"""Where users are marked: in this process, or in Redis for all workers and hosts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ._periods import KEEP, Wanted, kind
+from ._sketch import Bitmap, common, estimate, united
+
+Marks = Mapping[str, Bitmap]
+
+# Fewer bits than these are sent one by one, more as a whole bitmap.
+_SPARSE = 4_000
+_BITS_PER_COMMAND = 500
+_SCRATCH_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What is known of the users. Retention has no period whose day had nobody."""
+
+    active: int
+    daily: int
+    monthly: int
+    retention: Mapping[str, float]
+
+
+class UserStore(Protocol):
+    """Keeps marks by the names of periods. It may block, and raise where it does not answer."""
+
+    def exchange(self, marks: Marks, wanted: Wanted | None) -> Figures | None:
+        """Keep the marks, and give the figures where some are wanted."""
+
+
+class MemoryUserStore:
+    """Of one process. It keeps at most what is wanted: 64 bitmaps."""
+
+    def __init__(self) -> None:
+        self._bitmaps: dict[str, Bitmap] = {}
+
+    def exchange(self, marks: Marks, wanted: Wanted | None) -> Figures | None:
+        """See `UserStore.exchange`."""
+        for name, bitmap in marks.items():
+            kept = self._bitmaps.setdefault(name, bitmap)
+            if kept is not bitmap:
+                kept.update(bitmap)
+        if wanted is None:
+            return None
+        self._forget(wanted)
+        none = Bitmap()
+        today, month = (self._bitmaps.get(name, none) for name in (wanted.today, wanted.month))
+        before = {
+            period: (day.ones, united((day, today)))
+            for period, name in wanted.before.items()
+            if (day := self._bitmaps.get(name)) is not None
+        }
+        active = united(self._bitmaps[name] for name in wanted.active if name in self._bitmaps)
+        return figures(active, today.ones, month.ones, before)
+
+    def marks(self) -> Marks:
+        """All that is kept."""
+        return dict(self._bitmaps)
+
+    def _forget(self, wanted: Wanted) -> None:
+        # Days are kept until they are wanted for the last time, the others until they are wanted no more.
+        oldest = min(wanted.before.values())
+        for name in list(self._bitmaps):
+            if name not in wanted.all and not (kind(name) == kind(oldest) and name > oldest):
+                del self._bitmaps[name]
+
+
+class RedisUserStore:
+    """Of all workers, in one round trip for each exchange. A bitmap takes 256 KiB, all together 16 MiB.
+
+    Parameters:
+        state: The Redis, with ``client(group)`` and ``key(group, name)``.
+    """
+
+    def __init__(self, state: Any) -> None:
+        self._state = state
+
+    def exchange(self, marks: Marks, wanted: Wanted | None) -> Figures | None:
+        """See `UserStore.exchange`."""
+        # As one: another worker's scratch is not ours.
+        pipeline = self._state.client(_GROUP).pipeline(transaction=True)
+        for name, bitmap in marks.items():
+            self._mark(pipeline, name, bitmap)
+        if wanted is None:
+            pipeline.execute()
+            return None
+        self._ask(pipeline, wanted)
+        # The last answers are those to what was asked last.
+        answers = pipeline.execute()[-self._answers(wanted) :]
+        today, month, _, active, *rest = answers
+        before = {period: (rest[3 * index], rest[3 * index + 2]) for index, period in enumerate(wanted.before)}
+        return figures(active, today, month, before)
+
+    def _mark(self, pipeline: Any, name: str, bitmap: Bitmap) -> None:
+        key = self._key(name)
+        if bitmap.ones < _SPARSE:
+            bits = list(bitmap)
+            for start in range(0, len(bits), _BITS_PER_COMMAND):
+                words = [word for bit in bits[start : start + _BITS_PER_COMMAND] for word in ("SET", "u1", bit, 1)]
+                pipeline.execute_command("BITFIELD", key, *words)
+        else:
+            scratch = self._key(f"scratch:{name}")
+            pipeline.set(scratch, bytes(bitmap), ex=_SCRATCH_SECONDS)
+            pipeline.bitop("OR", key, key, scratch)
+            pipeline.delete(scratch)
+        pipeline.expire(key, KEEP[kind(name)])
+
+    def _ask(self, pipeline: Any, wanted: Wanted) -> None:
+        today = self._key(wanted.today)
+        scratch = self._key("scratch")
+        pipeline.bitcount(today)
+        pipeline.bitcount(self._key(wanted.month))
+        pipeline.bitop("OR", scratch, *(self._key(name) for name in wanted.active))
+        pipeline.bitcount(scratch)
+        for name in wanted.before.values():
+            pipeline.bitcount(self._key(name))
+            pipeline.bitop("OR", scratch, self._key(name), today)
+            pipeline.bitcount(scratch)
+        pipeline.delete(scratch)
+
+    @staticmethod
+    def _answers(wanted: Wanted) -> int:
+        return 4 + 3 * len(wanted.before) + 1
+
+    def _key(self, name: str) -> str:
+        key: str = self._state.key(_GROUP, name)
+        return key
+
+
+_GROUP = "users"
+
+
+def figures(active: int, today: int, month: int, before: Mapping[str, tuple[int, int]]) -> Figures:
+    """The figures, from the bits that are set.
+
+    Parameters:
+        active: In the last five minutes.
+        today: Today.
+        month: This month.
+        before: By period, on the day that long ago; and on that day or today.
+    """
+    retention = {
+        period: common(day, today, day_or_today) / estimate(day)
+        for period, (day, day_or_today) in before.items()
+        if day
+    }
+    return Figures(estimate(active), estimate(today), estimate(month), retention)
