@@ -41,6 +41,7 @@ class HttpExchange:
         "_first_byte",
         "_has_trailers",
         "_http",
+        "_inherits",
         "_method",
         "_peeked",
         "_receive",
@@ -76,6 +77,7 @@ class HttpExchange:
         self._peeked: deque[Message] = deque()
         self._exception: BaseException | None = None
         parent = http.parent(scope)
+        self._inherits = not http.own_spans
         if http.own_spans:
             self._span: Span = start_span(http, scope, self._method, parent)
             self._context: Context = set_span_in_context(self._span, parent)
@@ -117,13 +119,16 @@ class HttpExchange:
 
     async def send(self, message: Message) -> None:
         """ASGI send, watching the response."""
+        starts = self._status is None
         if self._first_byte is None:
             self._before(message)
         try:
             await self._send(message)
-        except OSError:
+        except BaseException as exception:
             # https://asgi.readthedocs.io/en/latest/specs/www.html#disconnected-client-send-exception
-            self._disconnected = True
+            self._disconnected = self._disconnected or isinstance(exception, OSError)
+            if starts:
+                self._status = None  # the server has refused it: nothing was sent
             raise
         try:
             if self._ended is None and _is_last(message, has_trailers=self._has_trailers):
@@ -136,14 +141,20 @@ class HttpExchange:
     def handled_by(self, route: object, scope: Scope) -> None:
         """A route begins to handle the request: called by the routes themselves."""
         self._route.handled_by(route, scope)
-        if not self._http.own_spans:
+        self._inherit_context()
+
+    def _inherit_context(self) -> None:
+        """Where the server span is another's, it is made inside of us, and is the current one from then on."""
+        if self._inherits:
+            self._inherits = False
             self._context = get_current()
 
     def _before(self, message: Message) -> None:
         try:
             kind = message["type"]
             if kind == "http.response.start":
-                self._start_response(message)
+                if self._status is None:
+                    self._start_response(message)
             elif kind in _BODY:
                 self._first_byte = perf_counter()
         except Exception:  # noqa: BLE001 - the response goes out all the same
@@ -152,6 +163,7 @@ class HttpExchange:
     def _start_response(self, message: Message) -> None:
         # What was sent is known, whatever goes wrong in looking further.
         self._status = message["status"]
+        self._inherit_context()
         self._has_trailers = message.get("trailers", False)
         for name, value in message.get("headers", ()):
             if name.lower() == b"content-type":

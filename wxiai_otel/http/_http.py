@@ -97,7 +97,7 @@ class Http:
             return get_current()
         fields = _propagation_fields()
         for name, _ in scope["headers"]:
-            if name in fields:
+            if name.lower() in fields:
                 return propagate.extract(scope, getter=_GETTER)
         return get_current()
 

@@ -9,9 +9,13 @@ from starlette.applications import Starlette
 from starlette.routing import Router
 from starlette.types import ASGIApp
 
+from .._guard import guarded
 from ..monitoring import EndpointsLayer
 from ._middleware import TelemetryMiddleware
+from ._route import install_route_hooks
 from .installation import Installation
+
+hook_routes = guarded("http.hooks")(install_route_hooks)
 
 
 def install(app: Starlette) -> Installation:
@@ -27,6 +31,8 @@ def install(app: Starlette) -> Installation:
     build: Callable[[], ASGIApp] = app.build_middleware_stack
 
     def build_middleware_stack() -> ASGIApp:
+        if installation.http is not None:
+            hook_routes()  # once more: the application may have made route classes of its own since the set-up
         return TelemetryMiddleware(build(), installation)
 
     app.build_middleware_stack = build_middleware_stack  # type: ignore[method-assign]
