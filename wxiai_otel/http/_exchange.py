@@ -76,7 +76,8 @@ class HttpExchange:
         self._receiving = False
         self._peeked: deque[Message] = deque()
         self._exception: BaseException | None = None
-        parent = http.parent(scope)
+        # Another's server span looks for its parent itself, and is an internal one within a parent that is current.
+        parent = http.parent(scope) if http.own_spans else get_current()
         self._inherits = not http.own_spans
         if http.own_spans:
             self._span: Span = start_span(http, scope, self._method, parent)

@@ -50,7 +50,8 @@ class WebSocketExchange:
         self._disconnect_code: int | None = None
         self._status: int | None = None
         self._exception: BaseException | None = None
-        parent = http.parent(scope)
+        # Another's server span looks for its parent itself, and is an internal one within a parent that is current.
+        parent = http.parent(scope) if http.own_spans else get_current()
         self._span = start_span(http, scope, None, parent) if http.own_spans else INVALID_SPAN
         self._context = set_span_in_context(self._span, parent) if http.own_spans else parent
         scope.setdefault("state", {})
