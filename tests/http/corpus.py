@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, Header, HTTPException, WebSocket
+from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, Header, HTTPException, Request, WebSocket
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.routing import Mount, Route
@@ -81,6 +81,10 @@ CASES = (
     Case("redirect to a trailing slash", "/slash"),
     Case("redirect in a mount", "/shop/acme/s/1/"),
     Case("redirect by a handler", "/redirect"),
+    # users
+    Case("user", "/me/vip"),
+    Case("user of an unknown role", "/me/root"),
+    Case("user who may not", "/me/pending/forbidden"),
     # statuses
     Case("204", "/status/204"),
     Case("304", "/status/304"),
@@ -210,6 +214,7 @@ def application() -> FastAPI:
     app.add_middleware(Raising)
     _items(app)
     _routes(app)
+    _users(app)
     _statuses(app)
     _failures(app)
     _streams(app)
@@ -258,6 +263,17 @@ def _routes(app: FastAPI) -> None:
     app.mount("/star", Mount("", routes=[Mount("/two/{t}", routes=[Route("/leaf", plain)])]).app)
     app.mount("/raw", PlainTextResponse("raw"))
     app.mount("/silent", silent)
+
+
+def _users(app: FastAPI) -> None:
+    def authenticate(request: Request, role: str):
+        request.state.user = {"id": 1, "role": role}
+
+    def refuse(user: Annotated[None, Depends(authenticate)]):
+        raise HTTPException(403)
+
+    app.get("/me/{role}", dependencies=[Depends(authenticate)])(lambda: None)
+    app.get("/me/{role}/forbidden", dependencies=[Depends(refuse)])(lambda: None)
 
 
 def _statuses(app: FastAPI) -> None:
