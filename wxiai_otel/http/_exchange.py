@@ -14,6 +14,7 @@ from .._guard import fault, guarded
 from ._http import Http
 from ._route import SCOPE_KEY, RouteTemplate
 from ._span import end_span, start_span
+from ._user import observe_user
 
 CLIENT_CLOSED_REQUEST = 499
 SERVER_ERROR = 500
@@ -85,7 +86,7 @@ class HttpExchange:
         else:
             self._span = INVALID_SPAN
             self._context = parent
-        scope.setdefault("state", {})  # so that a middleware's copy of the scope has the same one
+        observe_user(scope)
         scope[SCOPE_KEY] = self
         http.requests.add(self)
 

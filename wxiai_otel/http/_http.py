@@ -1,7 +1,7 @@
 """What the HTTP path of one application shares between its requests: instruments, tracer and options."""
 
-from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Protocol
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context, get_current
@@ -12,6 +12,7 @@ from starlette.types import Scope
 from .._guard import fault
 from ..instruments import Instruments, Values
 from ..settings import FindUser, Settings
+from ._user import find_user
 
 OTHER_METHOD = "_OTHER"
 
@@ -117,23 +118,6 @@ class Http:
         except Exception:  # noqa: BLE001 - the setting find_user is the application's code
             fault("http.user")
             return None
-
-
-def find_user(scope: Scope) -> tuple[object | None, str | None] | None:
-    """The user that a dependency or middleware has put into ``request.state.user``.
-
-    Parameters:
-        scope: The request's ASGI scope, after the application has handled it.
-
-    Returns:
-        Its id and role, or ``None`` without a user.
-    """
-    state = scope.get("state")
-    user = state.get("user") if isinstance(state, dict) else getattr(state, "user", None)
-    if user is None:
-        return None
-    read: Callable[[str], Any] = user.get if isinstance(user, dict) else lambda name: getattr(user, name, None)
-    return read("id"), read("role")
 
 
 def _propagation_fields() -> frozenset[bytes]:
