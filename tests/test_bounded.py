@@ -25,6 +25,7 @@ ROUTES = (
     "/items/{item_id}",
     "/shop/{tenant}/s/{k}",
     "/me/{role}",
+    "/boom",
     "/files/{path}",
     "/shop/{tenant}/{path}",
     "unmatched",
@@ -73,6 +74,8 @@ def application() -> FastAPI:
     @app.get("/me/{role}")
     def me(role: str):
         return None
+
+    app.get("/boom")(lambda: 1 / 0)
 
     def caught(request):
         return PlainTextResponse("caught")
@@ -168,3 +171,28 @@ async def test_beyond_the_cap_on_series_requests_are_counted_as_other(app):
     assert seen.value("http_requests_total", endpoint="other") > 0
     assert len(seen.series("http_requests_total", "method", "endpoint", "status_code", "user_role")) <= 11
     assert seen.value("wxiai_otel_series_refused_total") > 0
+
+
+@pytest.mark.parametrize("where", ["/x/1", "/sub/x/1", "/none"])
+async def test_an_exchange_is_freed_with_its_request_and_not_by_the_collector(where):
+    app, sub = FastAPI(), FastAPI()
+    app.add_route("/x/{n}", plain)
+    sub.add_route("/x/{n}", plain)
+    app.mount("/sub", sub)
+    setup_telemetry(app)
+    await get(app, where)
+    gc.collect()
+    gc.disable()
+    try:
+        before = kept()["HttpExchange"]
+        for _ in range(50):
+            await get(app, where)
+        left = sum(type(found).__name__ == "HttpExchange" for found in gc.get_objects())
+    finally:
+        gc.enable()
+
+    assert left - before == 0
+
+
+async def plain(request):
+    return PlainTextResponse("plain")

@@ -1,5 +1,7 @@
 """Applications route in ways of their own: the template is still that of the route that handled the request."""
 
+import functools
+
 import pytest
 from fastapi import APIRouter, FastAPI, HTTPException
 from fastapi.routing import APIRoute
@@ -114,6 +116,24 @@ def test_route_classes_of_the_application_are_left_as_they_were_in_the_end(app):
     setup_telemetry(app).shutdown()
 
     assert [cls.handle for cls in (own, Route, Mount, APIRoute)] == before
+
+
+@pytest.mark.parametrize("copies", [True, False])
+async def test_who_wraps_a_route_class_after_us_stays_after_our_end(app, monkeypatch, copies):
+    telemetry = setup_telemetry(app)
+    inner, handled = Route.handle, []
+
+    async def outer(self, scope, receive, send):
+        handled.append(scope["path"])
+        await inner(self, scope, receive, send)
+
+    monkeypatch.setattr(Route, "handle", functools.wraps(inner)(outer) if copies else outer)
+    app.add_route("/x/{n}", answer)
+
+    assert (await endpoint_of(telemetry, app, "/x/1"))[0] == "/x/{n}"
+    telemetry.shutdown()
+    assert (await get(app, "/x/2")).status == 200
+    assert handled == ["/x/1", "/x/2"]
 
 
 @pytest.mark.parametrize(

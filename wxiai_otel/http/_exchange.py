@@ -104,7 +104,13 @@ class HttpExchange:
             except Exception:  # noqa: BLE001 - the application has done its work
                 fault("http.finish")
             self._http.requests.discard(self)
+            self._forget()
             leave(token)
+
+    def _forget(self) -> None:
+        """Cut the circles through the scope and the traceback: what they hold is freed with the request."""
+        self._scope.pop(SCOPE_KEY, None)
+        self._exception = None
 
     async def receive(self) -> Message:
         """ASGI receive, watching for the client's leaving."""

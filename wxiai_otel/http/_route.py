@@ -80,7 +80,8 @@ def _reporting(original: Handle) -> Handle:
                 fault("http.route")
         return original(self, scope, receive, send)
 
-    setattr(handle, _MARK, original)
+    # With itself: whoever wraps it later may copy its attributes.
+    setattr(handle, _MARK, (handle, original))
     return handle
 
 
@@ -104,6 +105,7 @@ def install_route_hooks() -> None:
 def remove_route_hooks() -> None:
     """Undo `install_route_hooks`, unless someone else has wrapped ``handle`` since."""
     for cls in _route_classes():
-        original = getattr(vars(cls)["handle"], _MARK, None)
-        if original is not None:
+        handle = vars(cls)["handle"]
+        ours, original = getattr(handle, _MARK, (None, None))
+        if ours is handle:
             cls.handle = original  # type: ignore[attr-defined]

@@ -71,6 +71,8 @@ class WebSocketExchange:
             except Exception:  # noqa: BLE001 - the application has done its work
                 fault("websocket.finish")
             self._http.websockets.discard(self)
+            self._scope.pop(SCOPE_KEY, None)
+            self._exception = None
             leave(token)
 
     async def receive(self) -> Message:
