@@ -10,7 +10,7 @@ from tests.asgi import get, websocket
 from wxiai_otel import _guard, _runtime, setup_telemetry
 from wxiai_otel._business import BusinessTelemetry
 from wxiai_otel.detection import Detector
-from wxiai_otel.http import _exchange, _http, _route, _websocket
+from wxiai_otel.http import _exchange, _http, _route, _user, _websocket
 from wxiai_otel.instruments import Instruments, Recorder, Series
 from wxiai_otel.users import Activity
 
@@ -63,7 +63,7 @@ PIECES = [
     (BusinessTelemetry, "user"),
     (Detector, "request"),
     (Activity, "saw"),
-    (_http, "find_user"),
+    (_user, "find_user"),
     (_exchange.HttpExchange, "__init__"),
     (_websocket.WebSocketExchange, "__init__"),
     (_exchange, "start_span"),

@@ -36,6 +36,7 @@ class Telemetry:
         self._app = app
         self._runtime: Runtime | None = None
         self._native: dict[str, Any] = {}
+        self._contrib = False
         self._ended = False
         if not settings.disabled:
             guarded("setup.start")(self._start)()
@@ -66,7 +67,9 @@ class Telemetry:
             if contrib.is_instrumented(app):
                 logger.info("opentelemetry-instrumentation-fastapi is in place: it keeps making the server spans")
             elif settings.http_engine == "contrib":
+                _stand_aside(app)
                 contrib.instrument(app, self._runtime.providers.tracer_provider)
+                self._contrib = True
 
     def _attach(self, runtime: Runtime) -> None:
         """Have the layers work for this application."""
@@ -121,6 +124,10 @@ class Telemetry:
             _telemetry.pop(self._app, None)
         self._installation.clear()
         restore(self._app, self._native)
+        if self._contrib:
+            _stand_aside(self._app)
+            guarded("contrib.uninstrument")(contrib.uninstrument)(self._app)
+            _stand_around(self._app)
         if self._runtime is not None:
             release(self._runtime)
 
@@ -167,3 +174,10 @@ def _stand_around(app: FastAPI) -> Installation:
     if app not in _installations:
         _installations[app] = install(app)
     return _installations[app]
+
+
+def _stand_aside(app: FastAPI) -> None:
+    """Take our layers out, so that http_engine="contrib" can put its own around the bare stack, or take them off."""
+    installation = _installations.pop(app, None)
+    if installation is not None and installation.uninstall is not None:
+        installation.uninstall()

@@ -16,6 +16,7 @@ from .._request import current_request
 from ._http import EndedRequest, Http
 from ._route import SCOPE_KEY, RouteTemplate
 from ._span import end_span, start_span
+from ._user import observe_user
 
 CLIENT_CLOSED_REQUEST = 499
 SERVER_ERROR = 500
@@ -43,6 +44,7 @@ class HttpExchange:
         "_first_byte",
         "_has_trailers",
         "_http",
+        "_inherits",
         "_method",
         "_peeked",
         "_receive",
@@ -79,14 +81,16 @@ class HttpExchange:
         self._peeked: deque[Message] = deque()
         self._exception: BaseException | None = None
         self.login_failure_recorded = False
-        parent = http.parent(scope)
+        # Another's server span looks for its parent itself, and is an internal one within a parent that is current.
+        parent = http.parent(scope) if http.own_spans else get_current()
+        self._inherits = not http.own_spans
         if http.own_spans:
             self._span: Span = start_span(http, scope, self._method, parent)
             self._context: Context = set_span_in_context(self._span, parent)
         else:
             self._span = INVALID_SPAN
             self._context = parent
-        scope.setdefault("state", {})  # so that a middleware's copy of the scope has the same one
+        observe_user(scope)
         scope[SCOPE_KEY] = self
         http.requests.add(self)
 
@@ -105,6 +109,7 @@ class HttpExchange:
             except Exception:  # noqa: BLE001 - the application has done its work
                 fault("http.finish")
             self._http.requests.discard(self)
+            self._forget()
             leave(token)
             with suppress(ValueError):  # closed from another context, where ours is not current anyway
                 current_request.reset(request_token)
@@ -117,6 +122,11 @@ class HttpExchange:
         """The address that the request came from."""
         watch = self._http.watch
         return watch.address(self._scope) if watch is not None else None
+
+    def _forget(self) -> None:
+        """Cut the circles through the scope and the traceback: what they hold is freed with the request."""
+        self._scope.pop(SCOPE_KEY, None)
+        self._exception = None
 
     async def receive(self) -> Message:
         """ASGI receive, watching for the client's leaving."""
@@ -133,13 +143,16 @@ class HttpExchange:
 
     async def send(self, message: Message) -> None:
         """ASGI send, watching the response."""
+        starts = self._status is None
         if self._first_byte is None:
             self._before(message)
         try:
             await self._send(message)
-        except OSError:
+        except BaseException as exception:
             # https://asgi.readthedocs.io/en/latest/specs/www.html#disconnected-client-send-exception
-            self._disconnected = True
+            self._disconnected = self._disconnected or isinstance(exception, OSError)
+            if starts:
+                self._status = None  # the server has refused it: nothing was sent
             raise
         try:
             if self._ended is None and _is_last(message, has_trailers=self._has_trailers):
@@ -152,14 +165,20 @@ class HttpExchange:
     def handled_by(self, route: object, scope: Scope) -> None:
         """A route begins to handle the request: called by the routes themselves."""
         self._route.handled_by(route, scope)
-        if not self._http.own_spans:
+        self._inherit_context()
+
+    def _inherit_context(self) -> None:
+        """Where the server span is another's, it is made inside of us, and is the current one from then on."""
+        if self._inherits:
+            self._inherits = False
             self._context = get_current()
 
     def _before(self, message: Message) -> None:
         try:
             kind = message["type"]
             if kind == "http.response.start":
-                self._start_response(message)
+                if self._status is None:
+                    self._start_response(message)
             elif kind in _BODY:
                 self._first_byte = perf_counter()
         except Exception:  # noqa: BLE001 - the response goes out all the same
@@ -168,6 +187,7 @@ class HttpExchange:
     def _start_response(self, message: Message) -> None:
         # What was sent is known, whatever goes wrong in looking further.
         self._status = message["status"]
+        self._inherit_context()
         self._has_trailers = message.get("trailers", False)
         for name, value in message.get("headers", ()):
             if name.lower() == b"content-type":

@@ -1,7 +1,7 @@
 """What the HTTP path of one application shares between its requests: instruments, tracer and options."""
 
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context, get_current
@@ -9,12 +9,11 @@ from opentelemetry.propagators.textmap import Getter
 from opentelemetry.trace import Tracer
 from starlette.types import Scope
 
-from .._guard import fault
 from ..instruments import Instruments, Values
-from ..settings import FindUser, Settings, User
+from ..settings import Settings
+from ._user import Users
 
 OTHER_METHOD = "_OTHER"
-NOBODY: User = (None, None)
 
 
 class _ScopeGetter(Getter[Scope]):
@@ -135,7 +134,7 @@ class Http:
             return get_current()
         fields = _propagation_fields()
         for name, _ in scope["headers"]:
-            if name in fields:
+            if name.lower() in fields:
                 return propagate.extract(scope, getter=_GETTER)
         return get_current()
 
@@ -143,47 +142,6 @@ class Http:
         """The request's method where it is a known one, else ``_OTHER``."""
         method: str = scope["method"]
         return method if method in self.known_methods else OTHER_METHOD
-
-
-class Users:
-    """Finds the user of a request.
-
-    Parameters:
-        settings: roles and find_user.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._find_user: FindUser = settings.find_user or find_user
-        self._roles = frozenset(settings.roles)
-
-    def of(self, scope: Scope) -> User:
-        """The id of the request's user, and the role: one of the setting roles, else ``other``; or `NOBODY`."""
-        try:
-            user = self._find_user(scope)
-            if user is None:
-                return NOBODY
-            role = getattr(user[1], "value", user[1])
-            return user[0], role if isinstance(role, str) and role in self._roles else "other"
-        except Exception:  # noqa: BLE001 - the setting find_user is the application's code
-            fault("http.user")
-            return NOBODY
-
-
-def find_user(scope: Scope) -> tuple[object | None, str | None] | None:
-    """The user that a dependency or middleware has put into ``request.state.user``.
-
-    Parameters:
-        scope: The request's ASGI scope, after the application has handled it.
-
-    Returns:
-        Its id and role, or ``None`` without a user.
-    """
-    state = scope.get("state")
-    user = state.get("user") if isinstance(state, dict) else getattr(state, "user", None)
-    if user is None:
-        return None
-    read: Callable[[str], Any] = user.get if isinstance(user, dict) else lambda name: getattr(user, name, None)
-    return read("id"), read("role")
 
 
 def _propagation_fields() -> frozenset[bytes]:

@@ -9,8 +9,11 @@ from starlette.applications import Starlette
 from starlette.routing import Router
 from starlette.types import ASGIApp
 
+from .._guard import guarded
 from ._endpoints import EndpointsLayer
 from ._middleware import TelemetryMiddleware
+from ._native import warn_of_starlettes
+from ._route import install_route_hooks
 from .installation import Installation
 
 
@@ -27,13 +30,33 @@ def install(app: Starlette) -> Installation:
     build: Callable[[], ASGIApp] = app.build_middleware_stack
 
     def build_middleware_stack() -> ASGIApp:
+        if installation.http is not None:
+            _before_serving(app)
         return TelemetryMiddleware(build(), installation)
 
     app.build_middleware_stack = build_middleware_stack  # type: ignore[method-assign]
     if app.middleware_stack is not None:
+        _before_serving(app)
         app.middleware_stack = TelemetryMiddleware(app.middleware_stack, installation)
     app.router.middleware_stack = EndpointsLayer(app.router.middleware_stack, installation)
+
+    def uninstall() -> None:
+        if app.build_middleware_stack is build_middleware_stack:
+            app.build_middleware_stack = build  # type: ignore[method-assign]
+        if isinstance(app.middleware_stack, TelemetryMiddleware):
+            app.middleware_stack = app.middleware_stack.app
+        if isinstance(app.router.middleware_stack, EndpointsLayer):
+            app.router.middleware_stack = app.router.middleware_stack.app  # type: ignore[assignment]
+
+    installation.uninstall = uninstall
     return installation
+
+
+@guarded("http.install")
+def _before_serving(app: Starlette) -> None:
+    """What is to be done once the application has its middlewares and its classes of routes."""
+    install_route_hooks()
+    warn_of_starlettes(app)
 
 
 def in_lifespan_startup(app: Starlette) -> bool:

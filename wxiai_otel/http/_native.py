@@ -20,7 +20,6 @@ def leave_to_us(app: Starlette) -> dict[str, Any]:
     Returns:
         What `restore` needs to switch it on again; empty where FastAPI has no telemetry.
     """
-    warn_of_starlettes(app)
     config = getattr(app, "_telemetry", None)
     if not isinstance(config, dict):
         return {}

@@ -6,18 +6,21 @@ tell: mounts with parameters, one endpoint under two paths, and FastAPI's routes
 lacks it.
 """
 
-from collections.abc import Awaitable, Callable
+import inspect
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette._utils import get_route_path
+from starlette.routing import BaseRoute, Mount
 from starlette.types import Receive, Scope, Send
 
 from .._guard import fault
 
 SCOPE_KEY = "wxiai_otel.exchange"
 
+_MOUNTED = "wxiai_otel.mounted"
 _MARK = "_wxiai_otel_original"
-_MOUNT_REST = "/{path}"
+_REST = "/{path}"
 
 Handle = Callable[[Any, Scope, Receive, Send], Awaitable[None]]
 
@@ -25,29 +28,46 @@ Handle = Callable[[Any, Scope, Receive, Send], Awaitable[None]]
 class RouteTemplate:
     """The template of one request's route, put together as mounts and routes handle it."""
 
-    __slots__ = ("_prefix", "_template")
+    __slots__ = ("_template",)
 
     def __init__(self) -> None:
-        self._prefix = ""
         self._template: str | None = None
 
     def handled_by(self, route: Any, scope: Scope) -> None:
         """A route begins to handle the request."""
+        # The prefix is the scope's, as root_path is: an application that tries several others hands each a copy.
+        mount, prefix = scope.get(_MOUNTED, (None, ""))
         if isinstance(route, Mount):
-            self._prefix += route.path_format.removesuffix(_MOUNT_REST)
-            self._template = self._prefix + _MOUNT_REST
-            return
-        # FastAPI from 0.137 includes routers without copying their routes: the context has the path with all prefixes.
-        context = scope.get("fastapi", {}).get("effective_route_context")
-        included = context is not None and context.original_route is route
-        self._template = self._prefix + (context.path_format if included else route.path_format)
+            if route is not mount:  # a subclass reports, and then its base
+                prefix += route.path_format.removesuffix(_REST)
+                scope[_MOUNTED] = (route, prefix)
+            self._template = prefix + _REST
+        elif (own := _own_template(route, scope)) is not None:
+            self._template = prefix + own
 
     def resolve(self, scope: Scope) -> str | None:
         """The template, or ``None`` where no route has handled the request."""
         if self._template is not None:
             return self._template
-        # A route class of another make, which does not call starlette's handle.
-        return getattr(scope.get("route"), "path_format", None)
+        # A route class that was made after the hooks, and does not call starlette's handle.
+        return _own_template(scope.get("route"), scope)
+
+
+def _own_template(route: Any, scope: Scope) -> str | None:
+    fastapi = scope.get("fastapi", {})
+    own: str | None = getattr(route, "path_format", None)
+    if own is None:
+        return _frontend_template(route, scope, fastapi.get("frontend_path"))
+    # FastAPI from 0.137 includes routers without copying their routes: the context has the path with all prefixes.
+    context = fastapi.get("effective_route_context")
+    return context.path_format if context is not None and context.original_route is route else own
+
+
+def _frontend_template(route: Any, scope: Scope, rest: str | None) -> str | None:
+    """FastAPI's ``app.frontend("/app", ...)`` serves files below a path without parameters."""
+    if rest is None or type(route).__name__ != "_FrontendRouteGroup":
+        return None
+    return get_route_path(scope).removesuffix(rest).rstrip("/") + _REST
 
 
 def _reporting(original: Handle) -> Handle:
@@ -60,19 +80,22 @@ def _reporting(original: Handle) -> Handle:
                 fault("http.route")
         return original(self, scope, receive, send)
 
-    setattr(handle, _MARK, original)
+    # With itself: whoever wraps it later may copy its attributes.
+    setattr(handle, _MARK, (handle, original))
     return handle
 
 
-def _route_classes() -> list[type]:
-    from fastapi.routing import APIRoute, APIWebSocketRoute
-
-    classes: list[type] = [Mount, Route, WebSocketRoute, APIRoute, APIWebSocketRoute]
-    return [cls for cls in classes if "handle" in vars(cls)]
+def _route_classes(cls: type = BaseRoute) -> Iterator[type]:
+    """All classes of routes that there are: an application's own handle need not call its base's."""
+    subclass: type
+    for subclass in cls.__subclasses__():
+        if inspect.isfunction(vars(subclass).get("handle")):
+            yield subclass
+        yield from _route_classes(subclass)
 
 
 def install_route_hooks() -> None:
-    """Have starlette's and FastAPI's route classes report to the exchange in the scope, if there is one."""
+    """Have the route classes report to the exchange in the scope, if there is one."""
     for cls in _route_classes():
         original = vars(cls)["handle"]
         if not hasattr(original, _MARK):
@@ -82,6 +105,7 @@ def install_route_hooks() -> None:
 def remove_route_hooks() -> None:
     """Undo `install_route_hooks`, unless someone else has wrapped ``handle`` since."""
     for cls in _route_classes():
-        original = getattr(vars(cls)["handle"], _MARK, None)
-        if original is not None:
+        handle = vars(cls)["handle"]
+        ours, original = getattr(handle, _MARK, (None, None))
+        if ours is handle:
             cls.handle = original  # type: ignore[attr-defined]

@@ -54,7 +54,8 @@ class WebSocketExchange:
         self._status: int | None = None
         self._exception: BaseException | None = None
         self.login_failure_recorded = False
-        parent = http.parent(scope)
+        # Another's server span looks for its parent itself, and is an internal one within a parent that is current.
+        parent = http.parent(scope) if http.own_spans else get_current()
         self._span = start_span(http, scope, None, parent) if http.own_spans else INVALID_SPAN
         self._context = set_span_in_context(self._span, parent) if http.own_spans else parent
         scope.setdefault("state", {})
@@ -75,6 +76,8 @@ class WebSocketExchange:
             except Exception:  # noqa: BLE001 - the application has done its work
                 fault("websocket.finish")
             self._http.websockets.discard(self)
+            self._scope.pop(SCOPE_KEY, None)
+            self._exception = None
             leave(token)
             with suppress(ValueError):  # closed from another context, where ours is not current anyway
                 current_request.reset(request_token)

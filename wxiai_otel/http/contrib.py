@@ -31,6 +31,13 @@ def instrument(app: FastAPI, tracer_provider: TracerProvider) -> None:
         app.middleware_stack = app.build_middleware_stack()
 
 
+def uninstrument(app: FastAPI) -> None:
+    """Undo `instrument`. The middleware stack is built anew."""
+    from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+
+    FastAPIInstrumentor.uninstrument_app(app)
+
+
 @contextmanager
 def stable_conventions() -> Iterator[None]:
     """Have OpenTelemetry's instrumentations use the stable conventions, unless the environment chooses.

@@ -14,14 +14,16 @@ class Installation:
         http: Options and instruments of the HTTP path; ``None`` where it is not instrumented.
         endpoints: ASGI applications by their path, prefix included.
         flush: Exports what is pending, within the setting shutdown_timeout.
+        uninstall: Takes the layers out of the application, where they are the outermost.
     """
 
-    __slots__ = ("endpoints", "flush", "http")
+    __slots__ = ("endpoints", "flush", "http", "uninstall")
 
     def __init__(self) -> None:
         self.http: Http | None = None
         self.endpoints: Mapping[str, ASGIApp] = {}
         self.flush: Callable[[], object] | None = None
+        self.uninstall: Callable[[], None] | None = None
 
     def clear(self) -> None:
         """Only pass on, from now on."""

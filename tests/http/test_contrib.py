@@ -1,0 +1,131 @@
+"""With upstream's server spans the metrics are the same as with ours."""
+
+import asyncio
+from functools import cache
+
+import pytest
+from fastapi import FastAPI
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from tests.asgi import get
+from tests.conftest import forget_global_providers
+from tests.http.corpus import CASES, application
+from tests.scrape import scrape
+from wxiai_otel import setup_telemetry
+
+SERVER_SPANS = ("wxiai_otel", "opentelemetry.instrumentation.fastapi")
+SERIES = {
+    "http_requests_total": ("method", "endpoint", "status_code", "user_role"),
+    "http_request_duration_seconds_count": ("method", "endpoint"),
+    "http_stream_first_byte_seconds_count": ("method", "endpoint"),
+    "http_stream_duration_seconds_count": ("method", "endpoint", "outcome"),
+    "websocket_duration_seconds_count": ("endpoint", "outcome"),
+    "application_errors_total": ("error_type", "component"),
+    "http_concurrent_connections": (),
+    "websocket_connections": (),
+}
+
+
+async def measured_by(engine: str):
+    """The series of the corpus, and to which requests the exemplars of each method and endpoint belong."""
+    forget_global_providers()
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    app = application()
+    telemetry = setup_telemetry(app, http_engine=engine, sql=False, redis=False)
+    case_of = {}
+    for case in CASES:
+        exporter.clear()
+        await case.send(app)
+        for span in exporter.get_finished_spans():
+            if span.instrumentation_scope.name in SERVER_SPANS and not span.name.startswith("BackgroundTask"):
+                case_of[format(span.context.span_id, "016x")] = case.name
+    seen = scrape(telemetry)
+    telemetry.shutdown()
+    exemplars = {}
+    for sample in seen.samples:
+        if sample.exemplar:
+            key = (sample.name, sample.labels.get("method", ""), sample.labels["endpoint"])
+            exemplars.setdefault(key, set()).add(case_of[sample.exemplar.labels["span_id"]])
+    return {name: seen.series(name, *labels) for name, labels in SERIES.items()}, exemplars
+
+
+@cache
+def measured(engine: str):
+    return asyncio.run(measured_by(engine))
+
+
+@pytest.mark.parametrize("name", SERIES)
+def test_the_series_are_those_of_the_native_engine(name):
+    native, contrib = measured("native")[0], measured("contrib")[0]
+
+    assert contrib[name] == native[name]
+    assert native[name]
+
+
+def test_each_request_of_the_corpus_is_one_count():
+    requests = [case for case in CASES if case.incoming is None]
+
+    for engine in ("native", "contrib"):
+        assert sum(measured(engine)[0]["http_requests_total"].values()) == len(requests)
+
+
+def test_each_method_and_endpoint_has_an_exemplar_of_a_server_span_of_its_own():
+    native, contrib = measured("native")[1], measured("contrib")[1]
+
+    assert contrib.keys() == native.keys()
+    requests = {key[1:] for key in native if key[0] == "http_request_duration_seconds_bucket"}
+    counted = {key[:2] for key in measured("native")[0]["http_request_duration_seconds_count"]}
+    # An exemplar follows the sampler: one case has a parent that is not sampled, but its endpoint has others.
+    assert requests == counted
+    for engine in (native, contrib):
+        assert engine["http_request_duration_seconds_bucket", "GET", "/me/{role}/forbidden"] == {"user who may not"}
+        assert engine["http_request_duration_seconds_bucket", "GET", "/boom/twice"] == {"exception whose handler fails"}
+        assert engine["http_stream_first_byte_seconds_bucket", "GET", "/stream/sse"] == {"sse"}
+
+
+@pytest.fixture
+def app() -> FastAPI:
+    app = FastAPI()
+    app.get("/x")(lambda: None)
+    return app
+
+
+def upstreams(exporter):
+    return [span.name for span in exporter.get_finished_spans() if "fastapi" in span.instrumentation_scope.name]
+
+
+async def test_after_the_shutdown_there_are_no_spans(app, spans):
+    telemetry = setup_telemetry(app, http_engine="contrib", traces_exporter="none")
+    await get(app, "/x")
+    telemetry.shutdown()
+    spans.clear()
+
+    assert (await get(app, "/x")).status == 200
+    assert [name for name in upstreams(spans) if name.startswith("GET /x ")] == []
+    assert "opentelemetry.instrumentation.fastapi" not in {
+        s.instrumentation_scope.name for s in spans.get_finished_spans()
+    }
+
+
+@pytest.mark.parametrize("first", ["native", "contrib"])
+@pytest.mark.parametrize("second", ["native", "contrib"])
+async def test_after_the_shutdown_either_engine_can_be_set_up_again(app, spans, first, second):
+    telemetry = setup_telemetry(app, http_engine=first)
+    await get(app, "/x")
+    telemetry.shutdown()
+    spans.clear()
+    telemetry = setup_telemetry(app, http_engine=second)
+
+    await get(app, "/x")
+
+    (span,) = spans.get_finished_spans()
+    assert ("fastapi" in span.instrumentation_scope.name) == (second == "contrib")
+    assert scrape(telemetry).series("http_requests_total", "endpoint") == {("/x",): 1}
+    assert (await get(app, "/monitoring/metrics")).status == 200
+    telemetry.shutdown()
