@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -40,6 +40,8 @@ class Telemetry:
         self._ended = False
         if not settings.disabled:
             guarded("setup.start")(self._start)()
+        runtime = self._runtime
+        self._health = runtime.health if runtime is not None else health_checks(settings, list, None)
         # Only now: our layers stand outside those of http_engine="contrib".
         self._installation = stand_around()
         self._installation.endpoints = self._endpoints()
@@ -48,7 +50,6 @@ class Telemetry:
 
     def _endpoints(self) -> dict[str, ASGIApp]:
         settings, runtime, prefix = self.settings, self._runtime, self.settings.prefix
-        self._health = runtime.health if runtime is not None else health_checks(settings, list, None)
         find_user = Users(settings).of
         may_see = settings.stats_dependency or admins_only(find_user, settings.admin_roles)
         collect = runtime.reader.families if runtime is not None else dict
@@ -137,14 +138,15 @@ _installations: "WeakKeyDictionary[FastAPI, Installation]" = WeakKeyDictionary()
 _lock = threading.RLock()
 
 
-def setup_telemetry(app: FastAPI, **settings: object) -> Telemetry:
+def setup_telemetry(app: FastAPI | None = None, **settings: object) -> Telemetry:
     """Instrument a FastAPI application: HTTP, SQLAlchemy and Redis, with metrics at ``/monitoring/metrics``.
 
     Call it once, at module level after the application is made, or in its lifespan handler. Nothing else is needed.
     Metrics and spans go out by OTLP where an endpoint is configured (``OTEL_EXPORTER_OTLP_ENDPOINT``).
 
     Parameters:
-        app: The application.
+        app: The application. None in a process that serves none, as a queue's worker: SQL, Redis and the helpers are
+            recorded there and go out by OTLP; give it a service_name.
         settings: Any of the fields of `Settings`; before the environment, which is before the default.
 
     Returns:
@@ -154,6 +156,8 @@ def setup_telemetry(app: FastAPI, **settings: object) -> Telemetry:
         SettingError: A setting is unknown or its value is not allowed.
         SetupError: The object is no FastAPI application, or it has served requests already.
     """
+    if app is None:
+        app = _nobodys()
     if not isinstance(app, FastAPI):
         raise SetupError(f"setup_telemetry needs a FastAPI application, not {type(app).__name__}")
     loaded = load_settings(settings)
@@ -168,6 +172,12 @@ def setup_telemetry(app: FastAPI, **settings: object) -> Telemetry:
             )
         telemetry = _telemetry[app] = Telemetry(app, loaded, partial(_stand_around, app))
         return telemetry
+
+
+@cache
+def _nobodys() -> FastAPI:
+    """The application of a process that serves none: it is set up as any other, and no request comes."""
+    return FastAPI(title="worker")
 
 
 def _stand_around(app: FastAPI) -> Installation:
