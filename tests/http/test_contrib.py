@@ -7,6 +7,7 @@ from functools import cache
 import pytest
 from fastapi import FastAPI
 from opentelemetry import trace
+from opentelemetry.instrumentation._semconv import _OpenTelemetrySemanticConventionStability
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -169,3 +170,18 @@ async def test_within_a_span_of_the_caller_the_exemplar_is_of_the_requests_own(a
     exemplars = {s.exemplar.labels["span_id"] for s in scrape(telemetry).samples if s.exemplar}
     assert exemplars == {format(of_request.context.span_id, "016x")}
     telemetry.shutdown()
+
+
+@pytest.mark.parametrize("chosen", ["", "http/dup"])
+async def test_the_conventions_are_stable_though_sql_and_redis_read_the_choice_first(app, spans, monkeypatch, chosen):
+    monkeypatch.setattr(_OpenTelemetrySemanticConventionStability, "_initialized", False)
+    monkeypatch.setattr(_OpenTelemetrySemanticConventionStability, "_OTEL_SEMCONV_STABILITY_SIGNAL_MAPPING", {})
+    if chosen:
+        monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", chosen)
+    telemetry = setup_telemetry(app, http_engine="contrib")
+    await get(app, "/x")
+    telemetry.shutdown()
+
+    (span,) = spans.get_finished_spans()
+    assert span.attributes["url.path"] == "/x"
+    assert ("http.target" in span.attributes) == bool(chosen)
