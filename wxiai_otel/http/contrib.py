@@ -42,7 +42,7 @@ def uninstrument(app: FastAPI) -> None:
 def use_stable_conventions() -> None:
     """Have the HTTP instrumentations of OpenTelemetry use the stable conventions, unless the environment chooses.
 
-    They read the environment once in a process, for HTTP and databases together: those of SQL and Redis may have done so.
+    They read the environment once in a process, for HTTP and databases together: those of SQL and Redis come first.
     """
     if os.environ.get(_OPT_IN):
         return
