@@ -1,10 +1,9 @@
 """Listening to every engine of the process, sync and async, made before or after.
 
-The listeners are on SQLAlchemy's classes: an engine made earlier is heard from its next connection on. Each cursor
+The listeners are on SQLAlchemy's classes: an engine or a connection made earlier is heard from now on. Each cursor
 execution is one event, whatever made it: an ``executemany`` is one, a batch of ``insertmanyvalues`` is one each.
 """
 
-import threading
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
@@ -34,7 +33,6 @@ class SqlInstrumentation:
     def __init__(self, settings: Settings, instruments: Instruments, tracer_provider: TracerProvider) -> None:
         named = {label: _sync(engine) for label, engine in (settings.engines or {}).items()}
         self._met: WeakSet[Engine] = WeakSet()
-        self._meeting = threading.Lock()
         self._slow = settings.slow_query_seconds
         self._statements = Statements(settings.max_tables)
         self._pools = Pools(named, settings.max_pools)
@@ -79,17 +77,14 @@ class SqlInstrumentation:
         """See an engine, for the first time: its deadlocks begin at 0, and its statements are traced."""
         if engine in self._met:
             return
-        # Its first connections may be opened at the same time: each waits until it is traced.
-        with self._meeting:
-            if engine in self._met:
-                return
-            try:
-                label = self._pools.label(engine)
-                if label is not None:
-                    self._deadlocks.record(0, (label,))
-                self._spans.trace(engine)
-            finally:
-                self._met.add(engine)
+        try:
+            label = self._pools.label(engine)
+            if label is not None:
+                self._deadlocks.record(0, (label,))
+            self._spans.trace(engine)
+        finally:
+            # Last: its first connections may be opened at the same time, and each is to find it traced.
+            self._met.add(engine)
 
     def _before(self, *event_arguments: Any) -> None:
         context = event_arguments[4]

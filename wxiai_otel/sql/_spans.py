@@ -1,8 +1,9 @@
 """Spans by opentelemetry-instrumentation-sqlalchemy, made to say no more than they may and by the stable names.
 
-Upstream's tracer of an engine starts the spans. It puts the statement with its literals on them, and the
-driver's message, which may hold values, and the database's name, which may be a path, in the span's name; its
-attributes have the old names unless an environment variable says otherwise. The tracer that it is given here mends it.
+Upstream's tracer of an engine starts the spans. It puts the statement with its literals on them, and the database's
+name, which may be a path, in the span's name; its attributes have the old names unless an environment variable says
+otherwise. The tracer that it is given here mends it. Upstream's handler of errors, which shows the driver's message, is
+not used.
 """
 
 from collections.abc import Mapping
@@ -68,9 +69,6 @@ class StatementSpan:
             self._span.set_attribute("db.collection.name", statement.table)
         backslashes = self._dialect in ("mysql", "mariadb")
         self._span.set_attribute("db.query.text", without_literals(text, backslashes=backslashes))
-
-    def set_status(self, _status: Status) -> None:
-        """Leave the status to `fail`: upstream's holds the driver's message."""
 
     def end(self) -> None:
         """End it once: an error in fetching comes after the end."""
