@@ -258,7 +258,8 @@ async def test_a_cancelled_statement_is_counted(telemetry, postgresql, driver):
     assert counts(telemetry) == {("SELECT", "unknown"): 1}
 
 
-async def test_the_class_of_an_error_and_the_system_go_out(server, database):
+@pytest.mark.parametrize("database", ["pysqlite", "psycopg", "asyncpg"], indirect=True)
+async def test_the_class_of_an_error_and_the_system_go_out(database):
     kind = "sqlite" if "sqlite" in database.url else "postgresql"
     with http_receiver() as received:
         telemetry = setup_telemetry(FastAPI(), otlp_endpoint=received.url)
