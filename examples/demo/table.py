@@ -68,7 +68,7 @@ def _largest(samples: Sequence[Sample], metric: Metric) -> str:
     largest = sorted((sample for sample in samples if sample.value), key=lambda sample: -sample.value)
     return (
         "\n".join(
-XX.join(sample.labels[label] for label in metric.labels)}"
+            f"{_number(sample.value):>6}  {' '.join(sample.labels[label] for label in metric.labels)}"
             for sample in largest[:3]
         )
         if metric.labels

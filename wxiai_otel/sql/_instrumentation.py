@@ -68,6 +68,8 @@ class SqlInstrumentation:
                 event.remove(target, name, listener)
 
     def _on_connect(self, connection: Connection) -> None:
+        if is_own_traffic():
+            return  # the engine is one of our own
         try:
             self._meet(_root(connection.engine))
         except Exception:  # noqa: BLE001 - the connection is used all the same
