@@ -32,9 +32,9 @@ def metrics_table(text: str) -> Table:
     """The metrics of an exposition that the catalogue knows, with what their series say."""
     families = {family.name: family for family in text_string_to_metric_families(text)}
     table = Table(title="What Prometheus sees", title_justify="left", pad_edge=False)
-    table.add_column("Metric", no_wrap=True)
-    table.add_column("Type", no_wrap=True)
-    table.add_column("Series", justify="right", no_wrap=True)
+    table.add_column("Metric", no_wrap=True, min_width=32)
+    table.add_column("Type", no_wrap=True, min_width=9)
+    table.add_column("Series", justify="right", no_wrap=True, min_width=6)
     table.add_column("Value", justify="right", no_wrap=True)
     table.add_column("Largest series", no_wrap=True, overflow="ellipsis")
     section = ""
