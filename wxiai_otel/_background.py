@@ -10,6 +10,17 @@ from ._guard import fault, guarded
 from ._own import own_traffic
 
 
+def in_forked_child(method: Callable[[], None]) -> None:
+    """Have a method called in every forked child, as long as its object lives."""
+    weak = WeakMethod(method)
+
+    def call() -> None:
+        if (alive := weak()) is not None:
+            guarded("background.fork")(alive)()
+
+    os.register_at_fork(after_in_child=call)
+
+
 class Periodic:
     """Calls a function every few seconds in a daemon thread of its own. What it asks for is telemetry's own traffic.
 
@@ -29,13 +40,7 @@ class Periodic:
         self._forked = forked
         self._running = False
         self._renew()
-        method = WeakMethod(self._after_fork)
-
-        def after_fork() -> None:
-            if (alive := method()) is not None:
-                alive()
-
-        os.register_at_fork(after_in_child=after_fork)
+        in_forked_child(self._after_fork)
 
     def _renew(self) -> None:
         # Another thread of the parent's may have held its locks.

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from opentelemetry.trace import Tracer
 
+from ._background import in_forked_child
 from ._business import BusinessTelemetry
 from ._guard import fault, guarded
 from ._health import health_checks
@@ -74,9 +75,15 @@ class Runtime:
         self.health = health_checks(settings, lambda: self.engines, self.redis)
         self.instruments.observe("health_check.status", self.health.observe)
         self.health.start()
+        self._join()
+        in_forked_child(self._join)
         # Before the interpreter waits for threads: exporters can still work, and processes of multiprocessing, as
         # uvicorn's workers are, come by here but not by atexit.
         _register_atexit(self.shutdown)
+
+    def _join(self) -> None:
+        """Answer scrapes together with the other workers; a forked child may have others than its parent."""
+        guarded("workers.join")(self.reader.join)(self.settings.workers_folder, self.providers.instance)
 
     def _instrument(self, library: str, piece: str, *further: Any) -> Any:
         if importlib.util.find_spec(library) is None:
@@ -130,6 +137,7 @@ class Runtime:
         if self.watch is not None:
             guarded("business.stop")(self.watch.stop)(self.providers.timeout / 2)
         self.health.stop()
+        guarded("workers.leave")(self.reader.leave)()
         for instrumentation in self._instrumentations:
             guarded("uninstrument")(instrumentation.uninstrument)()
         if self._logs is not None:

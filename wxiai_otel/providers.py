@@ -109,6 +109,12 @@ class Providers:
     owned: list[TracerProvider | MeterProvider]
     timeout: float
 
+    @property
+    def instance(self) -> str:
+        """The service.instance.id of this process, which a forked child has anew."""
+        config = self.meter_provider._sdk_config  # noqa: SLF001 - there is no public way to ask
+        return str(config.resource.attributes["service.instance.id"])
+
     def force_flush(self, timeout: float | None = None) -> bool:
         """Export what is pending.
 

@@ -101,6 +101,13 @@ class Settings:
     shutdown_timeout: float = setting(
         5.0, "Seconds that the last export may take.", positive_float, "WXIAI_OTEL_SHUTDOWN_TIMEOUT"
     )
+    workers_folder: str = setting(
+        "",
+        "Folder in which the workers of a server answer scrapes for each other; by default one in the temporary "
+        "folder; 'none': each for itself.",
+        text,
+        "WXIAI_OTEL_WORKERS_FOLDER",
+    )
     max_series: int = setting(
         10_000,
         "Attribute sets for each instrument; what is beyond goes to one overflow series.",

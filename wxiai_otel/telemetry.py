@@ -52,7 +52,7 @@ class Telemetry:
         settings, runtime, prefix = self.settings, self._runtime, self.settings.prefix
         find_user = Users(settings).of
         may_see = settings.stats_dependency or admins_only(find_user, settings.admin_roles)
-        collect = runtime.reader.families if runtime is not None else dict
+        collect = runtime.reader.families if runtime is not None else list
         return {
             f"{prefix}/metrics": MetricsEndpoint(self.render_metrics, settings.metrics_token),
             f"{prefix}/health": HealthEndpoint(self._health, settings.health_cache),

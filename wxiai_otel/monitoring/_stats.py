@@ -1,15 +1,15 @@
 """``<prefix>/stats``: the figures of the platform at a glance, for admins."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import anyio.to_thread
 from fastapi import Depends, FastAPI, HTTPException, Request
+from prometheus_client import Metric
+from prometheus_client.samples import Sample
 from starlette.types import ASGIApp
 
-from ..prometheus import Family
-
-Families = Mapping[str, Family]
+Families = Iterable[Metric]
 FindUser = Callable[[Any], tuple[object, str | None]]
 
 
@@ -25,7 +25,7 @@ def stats_endpoint(
     Parameters:
         app: The application, whose state, exception handlers and dependency overrides it shares.
         path: Of the endpoint, prefix included.
-        collect: Gives the current values of the contract's metrics by their names.
+        collect: Gives the current values of all metrics.
         services: AI services that have an entry, also where nothing has happened.
         may_see: The dependency that lets in whoever may see it, and raises where not.
     """
@@ -94,7 +94,7 @@ def _stats(families: Families, services: Sequence[str]) -> dict[str, Any]:
 
 def _service(total: "_Totals", service: str) -> dict[str, Any]:
     success, failed = (total("ai_tasks_total", service=service, status=status) for status in ("success", "failed"))
-    ended, seconds = total.distribution("ai_task_duration_seconds", service=service)
+    ended, seconds = (total(f"ai_task_duration_seconds_{part}", service=service) for part in ("count", "sum"))
     return {
         "submitted": total("ai_tasks_submitted_total", service=service),
         "success": success,
@@ -112,21 +112,15 @@ class _Totals:
     """Sums over the series that have some labels."""
 
     def __init__(self, families: Families) -> None:
-        self._families = families
+        self._samples: dict[str, list[Sample]] = {}
+        for family in families:
+            for sample in family.samples:
+                self._samples.setdefault(sample.name, []).append(sample)
 
     def __call__(self, name: str, **labels: str) -> float:
-        value = sum(number.value for number in self._matching(name, labels))
+        value = sum(
+            sample.value
+            for sample in self._samples.get(name, ())
+            if all(sample.labels[label] == wanted for label, wanted in labels.items())
+        )
         return int(value) if value == int(value) else round(value, 6)
-
-    def distribution(self, name: str, **labels: str) -> tuple[int, float]:
-        found = self._matching(name, labels)
-        return sum(sum(item.bucket_counts) for item in found), sum(item.sum for item in found)
-
-    def _matching(self, name: str, labels: Mapping[str, str]) -> list[Any]:
-        family = self._families.get(name)
-        if family is None:
-            return []
-        positions = [(family.metric.labels.index(label), value) for label, value in labels.items()]
-        return [
-            item for key, item in family.series.items() if all(key[position] == value for position, value in positions)
-        ]

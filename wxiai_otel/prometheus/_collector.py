@@ -29,13 +29,11 @@ class ContractCollector(_CustomCollector):
 
     Parameters:
         data: What the SDK has collected for this scrape.
-        openmetrics: Whether to give creation times and exemplars, for which the text format has no place.
     """
 
-    def __init__(self, data: MetricsData, *, openmetrics: bool) -> None:
+    def __init__(self, data: MetricsData) -> None:
         super().__init__(disable_target_info=True, scope_info_enabled=False)
         self._data = data
-        self._openmetrics = openmetrics
 
     def collect(self) -> Iterator[PrometheusMetric]:
         """Give each family; one that cannot be made does not take the others with it."""
@@ -100,17 +98,16 @@ class ContractCollector(_CustomCollector):
         return histogram
 
     def _created(self, start_ns: int | None) -> float | None:
-        return start_ns / _NANOSECONDS if self._openmetrics and start_ns else None
+        return start_ns / _NANOSECONDS if start_ns else None
 
     def _exemplars(self, distribution: Distribution, bounds: Sequence[float]) -> dict[int, Exemplar]:
         """The newest exemplar of each bucket that has one."""
         found: dict[int, Any] = {}
-        if self._openmetrics:
-            for exemplar in distribution.exemplars:
-                if exemplar.trace_id and exemplar.span_id:
-                    index = bisect_left(bounds, exemplar.value)
-                    if index not in found or found[index].time_unix_nano < exemplar.time_unix_nano:
-                        found[index] = exemplar
+        for exemplar in distribution.exemplars:
+            if exemplar.trace_id and exemplar.span_id:
+                index = bisect_left(bounds, exemplar.value)
+                if index not in found or found[index].time_unix_nano < exemplar.time_unix_nano:
+                    found[index] = exemplar
         return {
             index: Exemplar(
                 {"trace_id": format_trace_id(exemplar.trace_id), "span_id": format_span_id(exemplar.span_id)},

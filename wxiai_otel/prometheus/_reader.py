@@ -6,12 +6,15 @@ from typing import Any
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics.export import MetricsData
 from prometheus_client import CollectorRegistry
+from prometheus_client import Metric as PrometheusMetric
 from prometheus_client.exposition import choose_encoder
 
 from ._collector import ContractCollector
-from ._transform import Family, families, split
+from ._folder import shared_folder
+from ._workers import Workers
 
 _OPENMETRICS = "application/openmetrics-text"
+_CREATED = "_created"
 
 
 class EmbeddedReader(PrometheusMetricReader):
@@ -24,10 +27,32 @@ class EmbeddedReader(PrometheusMetricReader):
         super().__init__(disable_target_info=True, scope_info_enabled=False, registry=CollectorRegistry())
         self._scrape = threading.Lock()
         self._received: list[MetricsData] = []
+        self._workers: Workers | None = None
 
     def _receive_metrics(self, metrics_data: MetricsData, *_args: Any, **_kwargs: Any) -> None:
         if metrics_data is not None:
             self._received.append(metrics_data)
+
+    def join(self, folder: str, instance: str) -> None:
+        """Answer for all workers of the server from now on, where this process is one of several.
+
+        Parameters:
+            folder: The setting workers_folder.
+            instance: This process' service.instance.id.
+
+        Raises:
+            OSError: The folder cannot be used; this process then answers for itself.
+        """
+        self._workers = None
+        found = shared_folder(folder)
+        if found is not None:
+            self._workers = Workers(found, instance, self._own)
+
+    def leave(self) -> None:
+        """Leave the counts of this process to the other workers."""
+        if self._workers is not None:
+            self._workers.leave()
+            self._workers = None
 
     def render(self, accept: str | None = None) -> tuple[bytes, str]:
         """Collect and render the current values.
@@ -39,19 +64,34 @@ class EmbeddedReader(PrometheusMetricReader):
             The exposition and its content type.
         """
         encode, content_type = choose_encoder(accept or "")
-        data = self._data()
+        found = self.families()
+        if not content_type.startswith(_OPENMETRICS):
+            for family in found:
+                # The text format has no place for them but a family of their own.
+                family.samples = [sample for sample in family.samples if not sample.name.endswith(_CREATED)]
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(ContractCollector(data, openmetrics=content_type.startswith(_OPENMETRICS)))
+        registry.register(_Collected(found))
         return encode(registry), content_type
 
-    def families(self) -> dict[str, Family]:
-        """The current values of the contract's metrics, by their names."""
-        ours, _ = split(self._data())
-        return {family.metric.name: family for metric in ours for family in families(metric)}
+    def families(self) -> list[PrometheusMetric]:
+        """The current values: of all workers, where there are several."""
+        workers = self._workers
+        return self._own() if workers is None else workers.merged()
 
-    def _data(self) -> MetricsData:
+    def _own(self) -> list[PrometheusMetric]:
         # One scrape at a time has the SDK collect: upstream's reader hands the data over in a shared place.
         with self._scrape:
             self._received.clear()
             self.collect()
-            return MetricsData([resource for found in self._received for resource in found.resource_metrics])
+            data = MetricsData([resource for found in self._received for resource in found.resource_metrics])
+        return list(ContractCollector(data).collect())
+
+
+class _Collected:
+    """Families as a registry wants them."""
+
+    def __init__(self, families: list[PrometheusMetric]) -> None:
+        self._families = families
+
+    def collect(self) -> list[PrometheusMetric]:
+        return self._families

@@ -1,0 +1,209 @@
+"""Workers of one server answer for each other, whichever is asked, and whatever becomes of them."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+from prometheus_client import Metric
+
+from wxiai_otel.prometheus import _folder, _workers
+from wxiai_otel.prometheus._folder import shared_folder
+from wxiai_otel.prometheus._workers import Workers
+
+
+class Counting:
+    """A worker's metrics: one counter and one gauge."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def __call__(self) -> list[Metric]:
+        counter = Metric("jobs", "help", "counter")
+        counter.add_sample("jobs_total", {}, self.value)
+        gauge = Metric("active_users_current", "help", "gauge")
+        gauge.add_sample("active_users_current", {}, self.value)
+        return [counter, gauge]
+
+
+def jobs(workers: Workers) -> float:
+    return next(s.value for f in workers.merged() for s in f.samples if s.name == "jobs_total")
+
+
+OTHER = textwrap.dedent(
+    """
+    import sys, time
+    from pathlib import Path
+    from tests.prometheus.test_workers import Counting
+    from wxiai_otel.prometheus._workers import Workers
+
+    workers = Workers(Path(sys.argv[1]), sys.argv[2], Counting(float(sys.argv[3])))
+    print("ready", flush=True)
+    sys.stdin.readline()
+    workers.leave()
+    """
+)
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Starts further workers as processes of their own."""
+    started = []
+
+    def start(instance: str, value: float) -> subprocess.Popen:
+        command = [sys.executable, "-c", OTHER, str(tmp_path), instance, str(value)]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def here(tmp_path):
+    workers = Workers(tmp_path, "here", Counting(1))
+    yield workers
+    workers.leave()
+
+
+def test_whoever_is_asked_answers_for_all(here, other):
+    other("a", 10)
+    other("b", 100)
+    assert [jobs(here) for _ in range(3)] == [111, 111, 111]
+
+
+def test_what_is_counted_meanwhile_is_in_the_next_answer(here, other):
+    other("a", 10)
+    assert jobs(here) == 11
+    here._collect.value = 5
+    assert jobs(here) == 15
+
+
+def test_a_worker_that_has_ended_still_counts_and_its_gauges_do_not(here, other):
+    process = other("a", 10)
+    process.communicate("\n")
+    assert jobs(here) == 11
+    gauges = {s.name: s.value for f in here.merged() for s in f.samples}
+    assert gauges["active_users_current"] == 1
+
+
+def test_many_generations_of_workers_add_up(here, other):
+    for generation in range(5):
+        other(f"g{generation}", 10).communicate("\n")
+    assert jobs(here) == 51
+
+
+def test_a_worker_that_was_killed_counts_with_what_it_had_told_last(here, other):
+    process = other("a", 10)
+    assert jobs(here) == 11
+    process.kill()
+    process.wait()
+    assert jobs(here) == 11
+    assert jobs(here) == 11
+
+
+def test_a_worker_that_hangs_delays_the_answer_only_a_little_and_nothing_is_lost(here, other, monkeypatch):
+    monkeypatch.setattr(_workers, "_ANSWER_SECONDS", 0.2)
+    process = other("a", 10)
+    assert jobs(here) == 11
+    process.send_signal(signal.SIGSTOP)
+    started = time.monotonic()
+    assert jobs(here) == 11
+    assert time.monotonic() - started < 5
+    process.send_signal(signal.SIGCONT)
+
+
+def test_a_process_of_the_same_number_that_was_killed_earlier_is_not_forgotten(tmp_path, other):
+    first = Workers(tmp_path, "first", Counting(10))
+    first._server.close()  # as if it was killed, with its files left
+    second = Workers(tmp_path, "second", Counting(1))
+    assert jobs(second) == 11
+    second.leave()
+
+
+def test_workers_that_the_environment_has_given_one_instance_are_each_counted(here, other):
+    other("same", 10).communicate("\n")
+    other("same", 100).communicate("\n")
+    assert jobs(here) == 111
+
+
+def test_answers_at_the_same_time_are_each_whole(here, other):
+    process = other("a", 10)
+    answers = []
+    threads = [threading.Thread(target=lambda: answers.append(jobs(here))) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    process.communicate("\n")
+    for thread in threads:
+        thread.join()
+    assert answers == [11] * 10
+
+
+def test_whoever_asks_and_goes_away_does_no_harm(here, other):
+    for path in here._folder.glob("*.sock"):
+        for _ in range(20):
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(path))
+    other("a", 10)
+    assert jobs(here) == 11
+
+
+def test_a_forked_child_does_not_keep_its_parents_socket_open(tmp_path):
+    workers = Workers(tmp_path, "here", Counting(1))
+    reads, writes = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writes, json.dumps(workers._server.fileno()).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reads, 20) == b"-1"
+    os.close(reads)
+    os.close(writes)
+    workers.leave()
+
+
+class TestTheFolder:
+    def test_a_process_that_is_no_worker_has_none(self, monkeypatch):
+        monkeypatch.delenv("SERVER_SOFTWARE", raising=False)
+        assert shared_folder("") is None
+
+    def test_none_is_none_in_a_worker_too(self, monkeypatch):
+        monkeypatch.setenv("SERVER_SOFTWARE", "gunicorn/23.0.0")
+        assert shared_folder("none") is None
+
+    def test_a_worker_of_gunicorn_has_one_of_its_parents_for_this_user_only(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("SERVER_SOFTWARE", "gunicorn/23.0.0")
+        monkeypatch.setattr(_folder.tempfile, "gettempdir", lambda: str(tmp_path))
+        folder = shared_folder("")
+        assert folder.parent == tmp_path
+        assert f"-{os.getppid()}-" in folder.name
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+    def test_folders_of_servers_that_are_no_more_are_removed_and_others_are_not(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("SERVER_SOFTWARE", "gunicorn/23.0.0")
+        monkeypatch.setattr(_folder.tempfile, "gettempdir", lambda: str(tmp_path))
+        own_start = _folder._started(os.getpid())
+        gone = tmp_path / f"wxiai-otel-{os.getuid()}-{os.getpid()}-{own_start - 1}"
+        living = tmp_path / f"wxiai-otel-{os.getuid()}-{os.getpid()}-{own_start}"
+        foreign = tmp_path / "wxiai-otel-notes"
+        for folder in (gone, living, foreign):
+            folder.mkdir()
+        shared_folder("")
+        assert not gone.exists()
+        assert living.exists()
+        assert foreign.exists()
+
+    def test_one_that_cannot_be_made_is_an_error(self):
+        with pytest.raises(OSError, match="/proc/workers"):
+            shared_folder("/proc/workers")
