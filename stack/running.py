@@ -14,10 +14,13 @@ from .binaries import find
 from .errors import StackError
 from .programs import ROOT
 from .services import HOST, SERVICES, Service
-from .state import State, holder, read_state
+from .state import Process, State, holder, read_state
 
 HEALTHY_WITHIN = 90.0
 ENDED_WITHIN = 60.0
+
+# Supervisors go on after the command that has started them; Python warns of those that it forgets.
+_started: list[subprocess.Popen[bytes]] = []
 
 # Never through a proxy.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -65,7 +68,7 @@ def up(data: Path, *, usual_ports: bool = True) -> None:
 
 def _start(data: Path, *, usual_ports: bool) -> subprocess.Popen[bytes]:
     with (data / "supervisor.log").open("wb") as log:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "stack.supervisor", str(data), *([] if usual_ports else ["--free-ports"])],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
@@ -73,6 +76,8 @@ def _start(data: Path, *, usual_ports: bool) -> subprocess.Popen[bytes]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    _started.append(process)
+    return process
 
 
 def _wait_until_healthy(data: Path, started: subprocess.Popen[bytes] | None) -> None:
@@ -141,14 +146,14 @@ def down(data: Path, supervisor: int | None = None) -> bool:
     left = list(read_state(data).processes.values())
     pid = supervisor or (holder(data) if data.is_dir() else None)
     if pid is not None:
-        _end(pid, data)
+        _end(pid)
     # Where the supervisor was killed, its programs may be about to end.
     end_processes(left)
     (data / "state.json").unlink(missing_ok=True)
     return pid is not None or any(process.alive() for process in left)
 
 
-def _end(pid: int, data: Path) -> None:
+def _end(pid: int) -> None:
     for number, seconds in ((signal.SIGTERM, ENDED_WITHIN), (signal.SIGKILL, 5.0)):
         try:
             os.kill(pid, number)
@@ -156,14 +161,14 @@ def _end(pid: int, data: Path) -> None:
             return
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if _gone(pid) or holder(data) is None:
+            if _gone(pid):
                 return
             time.sleep(0.05)
 
 
 def _gone(pid: int) -> bool:
-    """Whether a process has ended; reaps it where it is ours."""
-    try:
-        return os.waitpid(pid, os.WNOHANG)[0] == pid
-    except ChildProcessError:
-        return not Path(f"/proc/{pid}").exists()
+    """Whether a process has ended; reaps it where this process has started it."""
+    for process in _started:
+        if process.pid == pid:
+            return process.poll() is not None
+    return not Process.of(pid).started
