@@ -34,8 +34,10 @@ def find(binary: str) -> Path:
     cache = cache_folder()
     try:
         return kept(cache, program.key, partial(make, program, cache)) / binary
-    except PermissionError as error:
-        raise StackError(f"{cache} cannot be written ({error.strerror}); set XDG_CACHE_HOME, or {variable}") from None
+    except OSError as error:
+        raise StackError(
+            f"{cache} cannot be used for programs ({error.strerror}); set XDG_CACHE_HOME, or {variable}"
+        ) from None
 
 
 def fits(program: Program, path: Path) -> bool:

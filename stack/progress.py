@@ -46,7 +46,8 @@ class Build:
         Raises:
             StackError: It failed.
         """
-        process = subprocess.Popen(
+        lines: list[str] = []
+        with subprocess.Popen(
             [str(part) for part in command],
             cwd=folder,
             env=environ,
@@ -56,20 +57,19 @@ class Build:
             text=True,
             # A group of its own, so that a Ctrl-C ends the compilers too.
             start_new_session=True,
-        )
-        lines: list[str] = []
-        try:
-            with self._log.open("a") as log:
-                for line in process.stdout or ():
-                    log.write(line)
-                    log.flush()
-                    lines.append(line)
-                    self._show()
-            status = process.wait()
-        except BaseException:
-            _end_group(process)
-            raise
-        if status:
+        ) as process:
+            try:
+                with self._log.open("a") as log:
+                    for line in process.stdout or ():
+                        log.write(line)
+                        log.flush()
+                        lines.append(line)
+                        self._show()
+                process.wait()
+            except BaseException:
+                _end_group(process)
+                raise
+        if process.returncode:
             raise StackError(self._why("".join(lines)))
         return "".join(lines)
 
