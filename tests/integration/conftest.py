@@ -13,7 +13,9 @@ def pipeline(tmp_path_factory) -> Iterator[Pipeline]:
     from stack.running import down, up
 
     data = tmp_path_factory.mktemp("stack")
-    up(data, usual_ports=False)
+    with pytest.MonkeyPatch.context() as environ:
+        environ.setenv("COLLECTOR_SAMPLING_WAIT", "1s")
+        up(data, usual_ports=False)
     yield Pipeline(data)
     down(data)
 

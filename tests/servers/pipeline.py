@@ -39,7 +39,8 @@ class Pipeline:
             with urllib.request.urlopen(request, timeout=60) as response:
                 return response.status
         except urllib.error.HTTPError as error:
-            return error.code
+            with error:
+                return error.code
 
     def exposition(self, job: str | None = None) -> Scrape:
         """What the Collector shows of a job now, without job and instance; of all with them."""

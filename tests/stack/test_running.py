@@ -106,7 +106,7 @@ def test_up_status_logs_and_down_of_the_command(data):
         (name, "healthy") for name in ("jaeger", "collector", "alertmanager", "prometheus")
     ]
     for _, url, _ in lines:
-        assert (match := re.fullmatch(r"http://(127\.0\.0\.1):(\d+)", url))
+        match = re.fullmatch(r"http://(127\.0\.0\.1):(\d+)", url)
         socket.create_connection((match[1], int(match[2])), timeout=5).close()
     running = processes(data)
 
