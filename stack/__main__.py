@@ -9,8 +9,8 @@ from pathlib import Path
 
 from .binaries import find
 from .errors import StackError
-from .programs import OF_BINARY, ROOT
-from .running import down, status, up
+from .programs import OF_BINARY
+from .running import default_data, down, status, up
 from .services import SERVICES
 
 
@@ -19,7 +19,7 @@ def _arguments() -> argparse.Namespace:
         prog="scripts/stack", description="Collector, Prometheus, Alertmanager and Jaeger as native processes."
     )
     parser.add_argument(
-        "--data", type=Path, default=ROOT / ".stack", help="folder for all data and logs (default: %(default)s)"
+        "--data", type=Path, default=default_data(), help="folder for all data and logs (default: %(default)s)"
     )
     commands = parser.add_subparsers(dest="command", required=True)
     start = commands.add_parser("up", help="build what is missing, start, and return when all is healthy")

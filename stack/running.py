@@ -26,6 +26,11 @@ _started: list[subprocess.Popen[bytes]] = []
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
+def default_data() -> Path:
+    """The folder of the stack where none is given: STACK_DATA, else .stack in the project."""
+    return Path(os.environ.get("STACK_DATA") or ROOT / ".stack").absolute()
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """How a service is.

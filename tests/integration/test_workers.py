@@ -1,0 +1,88 @@
+"""Several workers, ended and begun anew under traffic: what Prometheus has is what was sent, by every label."""
+
+import http.client
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.servers.pipeline import until
+from tests.servers.uvicorn import uvicorn
+
+pytestmark = [pytest.mark.built, pytest.mark.timeout(240)]
+
+REQUESTS = 10_000
+# What is sent, how often, and what it is counted as.
+MIX = {
+    ("GET", "/fast/1"): (70, ("GET", "/fast/{n}", "200", "anonymous")),
+    ("GET", "/fast/x"): (12, ("GET", "/fast/{n}", "422", "anonymous")),
+    ("POST", "/fast/1"): (8, ("POST", "/fast/{n}", "405", "anonymous")),
+    ("GET", "/nowhere"): (8, ("GET", "unmatched", "404", "anonymous")),
+    ("SEARCH", "/nowhere"): (2, ("other", "unmatched", "404", "anonymous")),
+}
+
+
+def workers_of(parent: int) -> list[int]:
+    text = Path(f"/proc/{parent}/task/{parent}/children").read_text()
+    return [pid for pid in map(int, text.split()) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def ask(port: int, method: str, path: str) -> None:
+    """One request, sent again where the worker ended before it had read it."""
+    for _ in range(10):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        try:
+            connection.request(method, path, headers={"connection": "close"})
+            connection.getresponse().read()
+        except (ConnectionError, http.client.RemoteDisconnected):
+            continue
+        finally:
+            connection.close()
+        return
+    raise AssertionError("no answer")
+
+
+def test_ten_thousand_requests_over_recycled_workers_are_each_counted(pipeline, job):
+    environ = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": pipeline.url("otlp_http"),
+        "OTEL_SERVICE_NAME": job,
+        "OTEL_METRIC_EXPORT_INTERVAL": "1000",
+        "OTEL_TRACES_EXPORTER": "none",
+    }
+    sent = random.choices(list(MIX), [weight for weight, _ in MIX.values()], k=REQUESTS)
+    ended: list[int] = []
+    with uvicorn("tests.integration.served:app", "--workers", "4", env=environ) as server:
+        over = threading.Event()
+
+        def recycle():
+            while not over.wait(2):
+                running = [pid for pid in workers_of(server.process.pid) if pid not in ended]
+                if len(running) == 4:
+                    ended.append(running[0])
+                    os.kill(running[0], signal.SIGTERM)
+
+        recycling = threading.Thread(target=recycle)
+        recycling.start()
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda one: ask(server.port, *one), sent))
+        over.set()
+        recycling.join()
+        time.sleep(1)
+    assert len(ended) >= 2
+
+    expected = dict(Counter(MIX[one][1] for one in sent))
+    labels = ("method", "endpoint", "status_code", "user_role")
+
+    def totals():
+        found = pipeline.query(f'sum by ({",".join(labels)}) (last_over_time(http_requests_total{{job="{job}"}}[1h]))')
+        return {tuple(one["metric"][label] for label in labels): float(one["value"][1]) for one in found}
+
+    assert until(totals, expected) == expected
+    durations = pipeline.query(f'sum(last_over_time(http_request_duration_seconds_count{{job="{job}"}}[1h]))')
+    assert float(durations[0]["value"][1]) == REQUESTS
