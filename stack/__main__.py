@@ -24,6 +24,7 @@ def _arguments() -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     start = commands.add_parser("up", help="build what is missing, start, and return when all is healthy")
     start.add_argument("--free-ports", action="store_true", help="any free ports instead of the usual ones")
+    commands.add_parser("build", help="build what is missing, and start nothing")
     commands.add_parser("status", help="each program's address, and whether it is healthy")
     logs = commands.add_parser("logs", help="what a program has logged")
     logs.add_argument("service", choices=[service.name for service in SERVICES], nargs="?", help="(default: all)")
@@ -43,6 +44,10 @@ def _run(arguments: argparse.Namespace) -> int:
         return _print_status(data)
     if arguments.command == "logs":
         return _print_logs(data, arguments.service, follow=arguments.follow)
+    if arguments.command == "build":
+        for service in SERVICES:
+            print(find(service.binary))
+        return 0
     if arguments.command == "path":
         print(find(arguments.binary))
         return 0

