@@ -209,6 +209,9 @@ def _contract() -> Iterator[dict[str, Any]]:
         statements = [
             statement for label in metric.labels for statement in _label(label, instrument.attribute_of(label))
         ]
+        if metric.type != "histogram" and not metric.of_count:
+            # Whole numbers and others cannot be added; the one that is not set is 0.
+            statements.append("set(datapoint.value_double, datapoint.value_double + Double(datapoint.value_int))")
         if statements:
             yield _group("datapoint", statements, _is(name))
         yield _group(
