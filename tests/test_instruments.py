@@ -112,3 +112,8 @@ def test_an_observation_that_fails_does_not_take_the_others_with_it(reader):
     assert [point.value for point in points(reader, "websocket.connections").values()] == [4]
     faults = points(reader, "wxiai_otel.faults")
     assert any(dict(key)["site"] == "observe.cache.size" for key in faults)
+
+
+def test_a_value_that_no_exporter_could_write_is_recorded_as_one_that_each_can(instruments, reader):
+    instruments["payment.failures"].record(1, ("a\udc80\x01b", "TimeoutError"))
+    assert [dict(key)["channel"] for key in points(reader, "payment.failures")] == ["a\\udc80\\x01b"]

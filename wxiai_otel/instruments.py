@@ -12,6 +12,7 @@ from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from ._guard import fault, faults
+from ._labels import printable
 from .catalogue import BY_NAME, INSTRUMENTS, Instrument, Kind
 
 Value = str | int | bool | None
@@ -77,7 +78,10 @@ class Series:
                 self.refused += 1
                 return self._overflow
             pairs = zip(self._keys, values, strict=True)
-            attributes = {key: value for key, value in pairs if value is not None}
+            # OTLP drops an attribute that is no valid text, and the embedded endpoint would show it.
+            attributes = {
+                key: printable(value) if isinstance(value, str) else value for key, value in pairs if value is not None
+            }
             self._attributes[values] = attributes
             return attributes
 

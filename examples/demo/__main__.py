@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 import time
+import uuid
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from wxiai_otel import record_user_activity, setup_telemetry
 
+from .pipeline import running_stack, stored_exposition
 from .servers import DemoError, check_folder, check_port, check_redis, free_port, redis_server, web_server
 from .table import metrics_table
 from .traffic import drive
@@ -35,6 +37,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=_port, default=8000, help="of the application (default: %(default)s)")
     parser.add_argument("--data", type=Path, help="folder for the database (default: a temporary one)")
     parser.add_argument("--database", help="postgresql://user:password@host/name instead of SQLite")
+    parser.add_argument(
+        "--stack", action="store_true", help="send to the stack of scripts/stack, and ask its Prometheus for the table"
+    )
     parser.add_argument("--redis", help="redis://host:port/0 instead of a server of the demo's own")
     return parser.parse_args()
 
@@ -61,6 +66,16 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
         if arguments.redis:
             check_redis(arguments.redis)
         redis_url = arguments.redis or stack.enter_context(redis_server(folder))
+        pipeline = stack.enter_context(running_stack()) if arguments.stack else None
+        instance = str(uuid.uuid4())
+        sending = (
+            {
+                "OTEL_EXPORTER_OTLP_ENDPOINT": pipeline.otlp,
+                "OTEL_RESOURCE_ATTRIBUTES": f"service.instance.id={instance}",
+            }
+            if pipeline
+            else {}
+        )
         provider = stack.enter_context(web_server("examples.wxiai.provider:app", free_port(), "AI provider", folder))
         url = stack.enter_context(
             web_server(
@@ -73,6 +88,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
                 WXIAI_PROVIDER_URL=provider,
                 WXIAI_OTEL_TASK_SECRET=secrets.token_urlsafe(),
                 WXIAI_OTEL_SLOW_QUERY_SECONDS="0.01",
+                **sending,
             )
         )
         _remember_earlier_users(redis_url)
@@ -80,7 +96,10 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
         sent = _with_traffic(url, arguments.seconds or TRAFFIC_SECONDS, console)
         # The last tasks are still with the provider.
         time.sleep(min(2.0, arguments.seconds or 2.0))
-        console.print(metrics_table(httpx.get(f"{url}/monitoring/metrics", trust_env=False).text))
+        seen = httpx.get(f"{url}/monitoring/metrics", trust_env=False).text
+        console.print(metrics_table(stored_exposition(pipeline.prometheus, instance, seen) if pipeline else seen))
+        if pipeline:
+            console.print(f"\nAsked of Prometheus at {pipeline.prometheus}; traces are in Jaeger at {pipeline.jaeger}.")
         statuses = ", ".join(f"{count} × {status}" for status, count in sorted(sent.items()))
         console.print(f"\n{sum(sent.values())} requests were answered: {statuses}")
         if arguments.seconds is None:

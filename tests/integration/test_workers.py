@@ -1,85 +1,88 @@
-"""Under several workers /monitoring/metrics has the totals of all, whichever answers, and loses nobody's that ended."""
+"""Several workers, ended and begun anew under traffic: what Prometheus has is what was sent, by every label."""
 
-import asyncio
+import http.client
 import os
+import random
 import signal
+import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
 import pytest
 
-from tests.servers.uvicorn import Server, uvicorn
+from tests.servers.pipeline import until
+from tests.servers.uvicorn import uvicorn
 
-LABELS = ("endpoint", "status_code")
-REQUESTS = 1_000
-RECYCLED = 3
+pytestmark = [pytest.mark.built, pytest.mark.timeout(240)]
 
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def workers(server: Server) -> list[int]:
-    """The processes that listen: uvicorn's first child may be multiprocessing's resource tracker."""
-    return [pid for pid in children(server.process.pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-
-
-async def drive(server: Server, sent: Counter, requests: int) -> None:
-    numbers = iter(range(requests))
-
-    async def visit(client: httpx.AsyncClient) -> None:
-        for number in numbers:
-            path = ("/fast/{}", "/fast/x{}", "/nowhere/{}")[number % 3].format(number)
-            response = await client.get(path)
-            endpoint = "unmatched" if path.startswith("/nowhere") else "/fast/{n}"
-            sent[endpoint, str(response.status_code)] += 1
-
-    # A connection for each request: the kernel spreads them over the workers.
-    limits = httpx.Limits(max_keepalive_connections=0)
-    transport = httpx.AsyncHTTPTransport(limits=limits, retries=3)
-    async with httpx.AsyncClient(base_url=server.url, transport=transport, timeout=30) as client:
-        await asyncio.gather(*(visit(client) for _ in range(10)))
+REQUESTS = 10_000
+# What is sent, how often, and what it is counted as.
+MIX = {
+    ("GET", "/fast/1"): (70, ("GET", "/fast/{n}", "200", "anonymous")),
+    ("GET", "/fast/x"): (12, ("GET", "/fast/{n}", "422", "anonymous")),
+    ("POST", "/fast/1"): (8, ("POST", "/fast/{n}", "405", "anonymous")),
+    ("GET", "/nowhere"): (8, ("GET", "unmatched", "404", "anonymous")),
+    ("SEARCH", "/nowhere"): (2, ("other", "unmatched", "404", "anonymous")),
+}
 
 
-@pytest.fixture(scope="module")
-def run():
-    """A server with four workers, of which some are recycled in order between requests."""
-    sent: Counter = Counter()
-    seen = []
-    with uvicorn("tests.integration.served:app", "--workers", "4") as server:
-        deadline = time.monotonic() + 100
-        while len(workers(server)) < 4:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        for recycled in range(RECYCLED + 1):
-            asyncio.run(drive(server, sent, REQUESTS))
-            seen.append([server.scrape() for _ in range(8)])
-            if recycled < RECYCLED:
-                ended = workers(server)[recycled]
-                os.kill(ended, signal.SIGTERM)
-                while Path(f"/proc/{ended}").exists() and len(workers(server)) < 4:
-                    assert time.monotonic() < deadline
-                    time.sleep(0.1)
-                time.sleep(1)
-        yield sent, seen
+def workers_of(parent: int) -> list[int]:
+    text = Path(f"/proc/{parent}/task/{parent}/children").read_text()
+    return [pid for pid in map(int, text.split()) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
-def test_the_totals_are_what_was_sent_by_every_label_whichever_answers(run):
-    sent, seen = run
-    for scrape in seen[-1]:
-        assert scrape.series("http_requests_total", *LABELS) == dict(sent)
-        assert scrape.value("http_request_duration_seconds_count") == sum(sent.values())
+def ask(port: int, method: str, path: str) -> None:
+    """One request, sent again where the worker ended before it had read it."""
+    for _ in range(10):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        try:
+            connection.request(method, path, headers={"connection": "close"})
+            connection.getresponse().read()
+        except (ConnectionError, http.client.RemoteDisconnected):
+            continue
+        finally:
+            connection.close()
+        return
+    raise AssertionError("no answer")
 
 
-def test_a_total_never_falls(run):
-    totals = [scrape.value("http_requests_total") for scrapes in run[1] for scrape in scrapes]
-    assert totals == sorted(totals)
-    assert totals[0] == REQUESTS
+def test_ten_thousand_requests_over_recycled_workers_are_each_counted(pipeline, job):
+    environ = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": pipeline.url("otlp_http"),
+        "OTEL_SERVICE_NAME": job,
+        "OTEL_METRIC_EXPORT_INTERVAL": "1000",
+        "OTEL_TRACES_EXPORTER": "none",
+    }
+    sent = random.choices(list(MIX), [weight for weight, _ in MIX.values()], k=REQUESTS)
+    ended: list[int] = []
+    with uvicorn("tests.integration.served:app", "--workers", "4", env=environ) as server:
+        over = threading.Event()
 
+        def recycle():
+            while not over.wait(2):
+                running = [pid for pid in workers_of(server.process.pid) if pid not in ended]
+                if len(running) == 4:
+                    ended.append(running[0])
+                    os.kill(running[0], signal.SIGTERM)
 
-def test_gauges_are_of_live_workers(run):
-    last = run[1][-1][-1]
-    assert last.value("http_concurrent_connections") == 0
-    assert last.value("system_info") == 1
+        recycling = threading.Thread(target=recycle)
+        recycling.start()
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda one: ask(server.port, *one), sent))
+        over.set()
+        recycling.join()
+        time.sleep(1)
+    assert len(ended) >= 2
+
+    expected = dict(Counter(MIX[one][1] for one in sent))
+    labels = ("method", "endpoint", "status_code", "user_role")
+
+    def totals():
+        found = pipeline.query(f'sum by ({",".join(labels)}) (last_over_time(http_requests_total{{job="{job}"}}[1h]))')
+        return {tuple(one["metric"][label] for label in labels): float(one["value"][1]) for one in found}
+
+    assert until(totals, expected) == expected
+    durations = pipeline.query(f'sum(last_over_time(http_request_duration_seconds_count{{job="{job}"}}[1h]))')
+    assert float(durations[0]["value"][1]) == REQUESTS

@@ -14,8 +14,8 @@ from prometheus_client.core import Metric as PrometheusMetric
 from prometheus_client.samples import Exemplar
 
 from .._guard import fault
+from .._labels import printable
 from ..catalogue import CONTRACT
-from ._labels import printable
 from ._transform import Distribution, Family, families, split
 
 logger = logging.getLogger("wxiai_otel")

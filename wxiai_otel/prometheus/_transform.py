@@ -11,9 +11,9 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.metrics.export import Metric as SdkMetric
 
+from .._labels import printable
 from .._version import SCOPE_NAME
 from ..catalogue import BY_NAME, Attribute, Instrument, Metric
-from ._labels import printable
 
 Labels = tuple[str, ...]
 Exemplars = list[Any]

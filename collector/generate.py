@@ -1,0 +1,283 @@
+"""Writes contract.yaml, the processors that make the contract of semantic conventions: ``scripts/generate``.
+
+It is the second interpreter of the catalogue. The first, `wxiai_otel.prometheus`, works in process; both give the same
+series. The order of the processors, and why each is there, is in base.yaml.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from wxiai_otel._version import SCOPE_NAME
+from wxiai_otel.catalogue import CONTRACT, INSTRUMENTS, RULE_METRICS, Attribute, Instrument, Kind, Metric
+from wxiai_otel.settings import Settings
+
+TARGET = Path(__file__).with_name("contract.yaml")
+
+# What any OpenTelemetry web application sends, whichever SDK it has.
+SEMCONV = ("http.server.request.duration", "http.server.active_requests")
+# opentelemetry.io/docs/specs/semconv/http/http-metrics: the default buckets, and the 0 that Java once had in front.
+SEMCONV_BUCKETS = (0.0, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+
+# What a Prometheus name may have besides the words that tell it from others.
+SUFFIXES = ("total", "seconds", "bytes", "ratio", "bucket", "count", "sum", "created")
+# What Prometheus and the pipeline write themselves, alerts look at, and nobody is to send.
+OTHERS_NAMES = ("ALERTS", "alertmanager", "otelcol", "prometheus", "scrape", "target_info", "up", "wxiai_otel")
+# Labels that the exposition has a use of its own for.
+OTHERS_LABELS = ("instance", "job", "le", "quantile")
+
+RESOURCE_KEYS = (
+    "deployment.environment.name",
+    "host.name",
+    "process.pid",
+    "service.instance.id",
+    "service.name",
+    "service.namespace",
+    "service.version",
+    "telemetry.sdk.language",
+    "telemetry.sdk.version",
+)
+
+_TYPES = {
+    Kind.COUNTER: "metric.type == METRIC_DATA_TYPE_SUM and metric.is_monotonic == true",
+    Kind.OBSERVABLE_COUNTER: "metric.type == METRIC_DATA_TYPE_SUM and metric.is_monotonic == true",
+    Kind.UP_DOWN_COUNTER: "metric.type == METRIC_DATA_TYPE_SUM and metric.is_monotonic == false",
+    Kind.GAUGE: "metric.type == METRIC_DATA_TYPE_GAUGE",
+    Kind.HISTOGRAM: "metric.type == METRIC_DATA_TYPE_HISTOGRAM",
+}
+_SUFFIX_OF_COUNT = ".count"
+
+
+def contract() -> dict[str, Any]:
+    """The processors, by name."""
+    chosen = " or ".join(f"({condition})" for condition in _chosen())
+    return {
+        "transform/resource": _transform(*_resource()),
+        "filter/contract": _filter(f"not ({chosen})"),
+        "transform/semconv": _transform(*_semconv()),
+        "groupbyattrs/scopes": {},
+        "transform/count": _transform(*_count()),
+        "filter/points": _filter(*_unwanted_points()),
+        "transform/contract": _transform(*_contract()),
+        "filter/others": _filter(chosen, *_reserved()),
+        "transform/others": _transform(*_others()),
+    }
+
+
+def text() -> str:
+    """The whole file."""
+    header = "# Written by scripts/generate from wxiai_otel/catalogue: change it there.\n"
+    # The Collector reads $ as the beginning of a variable.
+    processors = {"processors": _escaped(contract())}
+    return header + str(yaml.safe_dump(processors, sort_keys=False, allow_unicode=True, width=float("inf")))
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _escaped(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_escaped(item) for item in value]
+    return value.replace("$", "$$") if isinstance(value, str) else value
+
+
+def _transform(*groups: dict[str, Any]) -> dict[str, Any]:
+    return {"error_mode": "ignore", "metric_statements": list(groups)}
+
+
+def _group(context: str, statements: list[str], *conditions: str) -> dict[str, Any]:
+    if conditions:
+        return {"context": context, "conditions": list(conditions), "statements": statements}
+    return {"context": context, "statements": statements}
+
+
+def _filter(*conditions: str) -> dict[str, Any]:
+    return {"error_mode": "ignore", "metric_conditions": list(conditions)}
+
+
+def _is(name: str) -> str:
+    return f"metric.name == {_quoted(name)}"
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _listed(values: tuple[str, ...]) -> str:
+    return "[" + ", ".join(_quoted(value) for value in values) + "]"
+
+
+def _one_of(words: tuple[str, ...]) -> str:
+    return "^(?:" + "|".join(word.replace(".", r"\.") for word in words) + ")$"
+
+
+def _attribute(key: str) -> str:
+    return f"datapoint.attributes[{_quoted(key)}]"
+
+
+def _chosen() -> Iterator[str]:
+    """Which metrics the contract is made of: the SDK's own by scope, name and type, and HTTP's of any other SDK."""
+    for kind_of_type in dict.fromkeys(_TYPES.values()):
+        names = tuple(
+            instrument.name
+            for instrument in INSTRUMENTS
+            if _TYPES[instrument.kind] == kind_of_type and instrument.name not in SEMCONV
+        )
+        if names:
+            scope = f"scope.name == {_quoted(SCOPE_NAME)}"
+            yield f"{scope} and {kind_of_type} and IsMatch(metric.name, {_quoted(_one_of(names))})"
+    for instrument in _semconv_instruments():
+        types = f"({_TYPES[instrument.kind]})"
+        if instrument.kind is Kind.HISTOGRAM:
+            # Its count is exact in both; its buckets are not.
+            types = f"({types} or metric.type == METRIC_DATA_TYPE_EXPONENTIAL_HISTOGRAM)"
+            types = f"{types} and metric.unit == {_quoted(instrument.unit)}"
+        yield f"{_is(instrument.name)} and {types}"
+
+
+def _semconv_instruments() -> Iterator[Instrument]:
+    return (instrument for instrument in INSTRUMENTS if instrument.name in SEMCONV)
+
+
+def _resource() -> Iterator[dict[str, Any]]:
+    """Every series has a job and an instance, and target_info a few labels."""
+    attributes = "resource.attributes"
+    host, pid, instance = (f'{attributes}["{key}"]' for key in ("host.name", "process.pid", "service.instance.id"))
+    yield _group(
+        "resource",
+        [
+            f"keep_keys({attributes}, {_listed(RESOURCE_KEYS)})",
+            f"truncate_all({attributes}, 256)",
+            f'set({attributes}["service.name"], "unknown_service") where {attributes}["service.name"] == nil',
+            f'set({instance}, Concat([{host}, {pid}], ":")) where {instance} == nil and {host} != nil and {pid} != nil',
+            f"set({instance}, {host}) where {instance} == nil and {host} != nil",
+            f'set({instance}, "unknown") where {instance} == nil',
+        ],
+    )
+
+
+def _semconv() -> Iterator[dict[str, Any]]:
+    """What other SDKs send is bounded, and brought into one scope, so that it can be added up."""
+    method = _attribute("http.request.method")
+    known = _quoted(_one_of(Settings().known_methods))
+    foreign = f"scope.name != {_quoted(SCOPE_NAME)}"
+    yield _group("datapoint", ["truncate_all(datapoint.attributes, 1024)"])
+    yield _group(
+        "datapoint",
+        [f'set({method}, "_OTHER") where {foreign} and {method} != nil and not IsMatch({method}, {known})'],
+    )
+    for instrument in _semconv_instruments():
+        yield _group("metric", [f"set(metric.description, {_quoted(instrument.description)})"], _is(instrument.name))
+        if instrument.buckets:
+            yield _group(
+                "datapoint",
+                [f"merge_histogram_buckets({bound})" for bound in SEMCONV_BUCKETS if bound not in instrument.buckets],
+                _is(instrument.name),
+            )
+    yield _group(
+        "scope", ['set(scope.name, "")', 'set(scope.version, "")', 'delete_matching_keys(scope.attributes, "")']
+    )
+
+
+def _of_count() -> Iterator[tuple[Instrument, Metric]]:
+    return (pair for pair in CONTRACT.values() if pair[1].of_count)
+
+
+def _count() -> Iterator[dict[str, Any]]:
+    for instrument, _ in _of_count():
+        yield _group("metric", [f"extract_count_metric(true, {_quoted(_SUFFIX_OF_COUNT)})"], _is(instrument.name))
+
+
+def _unwanted_points() -> Iterator[str]:
+    """Points that are no part of a histogram, and those whose buckets are not the contract's: they cannot be added."""
+    for instrument, metric in CONTRACT.values():
+        if metric.type == "histogram":
+            named = _is(instrument.name)
+            if metric.unless:
+                yield f"{named} and {_attribute(metric.unless)} != nil"
+            bounds = "[" + ",".join(str(bound).removesuffix(".0") for bound in instrument.buckets) + "]"
+            yield f"{named} and metric.type != METRIC_DATA_TYPE_HISTOGRAM"
+            yield f"{named} and String(datapoint.explicit_bounds) != {_quoted(bounds)}"
+            yield f"{named} and Len(datapoint.bucket_counts) != {len(instrument.buckets) + 1}"
+
+
+def _contract() -> Iterator[dict[str, Any]]:
+    """Labels first, then one series for each combination of them, under the contract's name."""
+    for instrument, metric in CONTRACT.values():
+        name = instrument.name + _SUFFIX_OF_COUNT if metric.of_count else instrument.name
+        statements = [
+            statement for label in metric.labels for statement in _label(label, instrument.attribute_of(label))
+        ]
+        if metric.type != "histogram" and not metric.of_count:
+            # Whole numbers and others cannot be added; the one that is not set is 0.
+            statements.append("set(datapoint.value_double, datapoint.value_double + Double(datapoint.value_int))")
+        if statements:
+            yield _group("datapoint", statements, _is(name))
+        yield _group(
+            "metric",
+            [
+                f'aggregate_on_attributes("sum", {_listed(metric.labels)})',
+                f"set(metric.description, {_quoted(instrument.description)})",
+                'set(metric.unit, "")',
+                f"set(metric.name, {_quoted(metric.name)})",
+            ],
+            _is(name),
+        )
+
+
+def _label(label: str, attribute: Attribute) -> Iterator[str]:
+    given, target = _attribute(attribute.key), _attribute(label)
+    if attribute.key != label:
+        yield f"delete_key(datapoint.attributes, {_quoted(label)})"
+    yield f"set({target}, String({given})) where {given} != nil"
+    yield f'set({target}, {_quoted(attribute.absent)}) where {target} == nil or {target} == ""'
+    for one, other in attribute.rename:
+        yield f"set({target}, {_quoted(other)}) where {target} == {_quoted(one)}"
+
+
+def _reserved() -> Iterator[str]:
+    """Names that would come out of the exporter as a name of the contract's, of a rule's or of the pipeline's own.
+
+    The exporter joins the words of the name with the unit, and moves or adds suffixes.
+    """
+    separator, optional = "[^a-zA-Z0-9]", rf"(?:[^a-zA-Z0-9]+(?:{'|'.join(SUFFIXES)}))*"
+    unit = r"(?:[^a-zA-Z0-9]+(?:s|By|1|\{.*))?"
+    bases = dict.fromkeys(_words(name) for name in (*CONTRACT, *(metric.name for metric in RULE_METRICS)))
+    names = "|".join(f"{optional}{separator}+".join(words) for words in bases)
+    others = "|".join(f"{separator}+".join(name.split("_")) for name in OTHERS_NAMES)
+    first = rf"(?s)^{separator}*(?:(?:{'|'.join(SUFFIXES)}){separator}+)*"
+    contract_names = f"{first}(?:{names}){optional}{unit}{separator}*$"
+    for named in ("metric.name", 'Concat([metric.name, metric.unit], "_")'):
+        yield f"IsMatch({named}, {_quoted(contract_names)})"
+    yield f"IsMatch(metric.name, {_quoted(f'(?s)^{separator}*(?:{others})(?:{separator}.*)?$')})"
+    # Names of recording rules.
+    yield 'IsMatch(metric.name, ":")'
+    # More than an exporter of good will has, and labels cannot be left out at random.
+    yield "Len(datapoint.attributes) > 32"
+
+
+def _words(name: str) -> tuple[str, ...]:
+    return tuple(word for word in name.split("_") if word not in SUFFIXES)
+
+
+def _others() -> Iterator[dict[str, Any]]:
+    yield _group(
+        "datapoint",
+        [
+            *(f"delete_key(datapoint.attributes, {_quoted(label)})" for label in OTHERS_LABELS),
+            "truncate_all(datapoint.attributes, 256)",
+        ],
+    )
+    yield _group(
+        "metric", ["set(metric.description, Substring(metric.description, 0, 256))"], "Len(metric.description) > 256"
+    )
+
+
+def main() -> None:
+    """Write the file."""
+    TARGET.write_text(text())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The pipeline as native processes: Collector, Prometheus, Alertmanager and Jaeger."""

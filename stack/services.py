@@ -1,0 +1,145 @@
+"""What runs: each program's command, configuration, ports and health."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .programs import ROOT
+
+HOST = "127.0.0.1"
+
+Ports = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One process of the pipeline.
+
+    Parameters:
+        name: Its name.
+        binary: The program.
+        ports: Each port's name and the port that it has when it is free.
+        main: The port that its address is made of.
+        health: The port that says whether it is healthy, and the path.
+        arguments: Made of the ports of all services and of its folder for data.
+        environ: Likewise.
+    """
+
+    name: str
+    binary: str
+    ports: dict[str, int]
+    main: str
+    health: tuple[str, str]
+    arguments: Callable[[Ports, Path], list[str]]
+    environ: Callable[[Ports, Path], dict[str, str]] = field(default=lambda _ports, _data: {})
+
+
+def _layers() -> list[str]:
+    # Until the SDK decides in process, the Collector does.
+    names = ("base", "contract", "traces", "self", "sampling")
+    return [f"--config={ROOT / 'collector' / f'{name}.yaml'}" for name in names]
+
+
+def _address(ports: Ports, port: str) -> str:
+    return f"{HOST}:{ports[port]}"
+
+
+def _collector_environ(ports: Ports, data: Path) -> dict[str, str]:
+    return {
+        "COLLECTOR_OTLP_GRPC": _address(ports, "otlp_grpc"),
+        "COLLECTOR_OTLP_HTTP": _address(ports, "otlp_http"),
+        "COLLECTOR_PROMETHEUS": _address(ports, "collector_metrics"),
+        "COLLECTOR_SELF_PORT": str(ports["collector_self"]),
+        "COLLECTOR_HEALTH": _address(ports, "collector_health"),
+        "COLLECTOR_JAEGER": _address(ports, "jaeger_otlp"),
+        "COLLECTOR_DATA": str(data / "collector"),
+    }
+
+
+def _jaeger_environ(ports: Ports, data: Path) -> dict[str, str]:
+    return {
+        "JAEGER_OTLP_GRPC": _address(ports, "jaeger_otlp"),
+        "JAEGER_HTTP": _address(ports, "jaeger"),
+        "JAEGER_GRPC": _address(ports, "jaeger_grpc"),
+        "JAEGER_HEALTH": _address(ports, "jaeger_health"),
+        "JAEGER_SELF_PORT": str(ports["jaeger_self"]),
+        "JAEGER_DATA": str(data / "jaeger"),
+    }
+
+
+def prometheus_config(ports: Ports) -> str:
+    """prometheus.yml, with this machine's addresses and paths."""
+    text = (ROOT / "prometheus.yml").read_text()
+    for address, port in (
+        ("collector:9464", "collector_metrics"),
+        ("collector:8888", "collector_self"),
+        ("localhost:9090", "prometheus"),
+        ("alertmanager:9093", "alertmanager"),
+        ("jaeger:8889", "jaeger_self"),
+    ):
+        text = text.replace(f'"{address}"', f'"{_address(ports, port)}"')
+    return text.replace("- alerts/", f"- {ROOT}/alerts/")
+
+
+def _prometheus_arguments(ports: Ports, data: Path) -> list[str]:
+    config = data / "prometheus.yml"
+    config.write_text(prometheus_config(ports))
+    return [
+        f"--config.file={config}",
+        f"--storage.tsdb.path={data / 'prometheus'}",
+        f"--storage.tsdb.retention.time={os.environ.get('STACK_PROMETHEUS_RETENTION', '15d')}",
+        f"--web.listen-address={_address(ports, 'prometheus')}",
+        "--web.enable-lifecycle",
+        "--enable-feature=exemplar-storage,created-timestamp-zero-ingestion",
+    ]
+
+
+SERVICES = (
+    Service(
+        "jaeger",
+        "jaeger",
+        {"jaeger": 16686, "jaeger_grpc": 16685, "jaeger_otlp": 14317, "jaeger_health": 13134, "jaeger_self": 8889},
+        "jaeger",
+        ("jaeger_health", "/status"),
+        lambda _ports, _data: [f"--config={ROOT / 'jaeger.yaml'}"],
+        _jaeger_environ,
+    ),
+    Service(
+        "collector",
+        "otelcol",
+        {
+            "otlp_http": 4318,
+            "otlp_grpc": 4317,
+            "collector_metrics": 9464,
+            "collector_self": 8888,
+            "collector_health": 13133,
+        },
+        "otlp_http",
+        ("collector_health", "/"),
+        lambda _ports, _data: _layers(),
+        _collector_environ,
+    ),
+    Service(
+        "alertmanager",
+        "alertmanager",
+        {"alertmanager": 9093},
+        "alertmanager",
+        ("alertmanager", "/-/ready"),
+        lambda ports, data: [
+            f"--config.file={ROOT / 'alerts' / 'alertmanager.yml'}",
+            f"--storage.path={data / 'alertmanager'}",
+            f"--web.listen-address={_address(ports, 'alertmanager')}",
+            # One alone has no others to talk to.
+            "--cluster.listen-address=",
+        ],
+    ),
+    Service(
+        "prometheus",
+        "prometheus",
+        {"prometheus": 9090},
+        "prometheus",
+        ("prometheus", "/-/ready"),
+        _prometheus_arguments,
+    ),
+)

@@ -1,0 +1,88 @@
+"""One slow request of the example: its trace in Jaeger, the exemplar that leads to it, and nothing secret in either."""
+
+import json
+import time
+import urllib.parse
+
+import httpx
+import pytest
+
+from tests.servers.pipeline import until
+from tests.servers.redis import redis_server
+from tests.servers.uvicorn import uvicorn
+
+pytestmark = pytest.mark.built
+
+SECRETS = ("token-7", "li.lei@example.com", "hunter2", "a lake at dawn")
+
+
+@pytest.fixture
+def served(pipeline, job, tmp_path):
+    """The example, whose Redis can be made to wait."""
+    with redis_server() as redis, uvicorn("examples.wxiai.provider:app") as provider:
+        environ = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": pipeline.url("otlp_http"),
+            "OTEL_SERVICE_NAME": job,
+            "OTEL_METRIC_EXPORT_INTERVAL": "500",
+            "OTEL_BSP_SCHEDULE_DELAY": "200",
+            "WXIAI_DATABASE_URL": f"sqlite:///{tmp_path / 'wxiai.db'}",
+            "WXIAI_REDIS_URL": f"redis://127.0.0.1:{redis.port}/0",
+            "WXIAI_PROVIDER_URL": provider.url,
+        }
+        with uvicorn("examples.wxiai.app:app", env=environ) as server:
+            yield server, redis
+
+
+def search(pipeline, job, **more):
+    asked = urllib.parse.urlencode({"service": job, "limit": 500, "lookback": "1h", **more})
+    return json.loads(pipeline.get("jaeger", f"/api/traces?{asked}"))["data"]
+
+
+def test_a_slow_request_is_found_with_all_it_did_and_by_its_exemplar(pipeline, job, served):
+    server, redis = served
+    assert redis.ask("CLIENT", "PAUSE", "1300", "ALL").startswith("+OK")
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=30) as client:
+        answered = client.get("/api/v1/tasks/none", headers={"authorization": "Bearer token-7"})
+    assert answered.status_code == 404
+
+    assert until(lambda: len(search(pipeline, job, minDuration="1s")), 1) == 1
+    (trace,) = search(pipeline, job, minDuration="1s")
+    spans = {span["spanID"]: span for span in trace["spans"]}
+    parents = {span["operationName"]: span["references"] for span in spans.values()}
+    (root,) = [span for span in spans.values() if not span["references"]]
+    assert root["operationName"] == "GET /api/v1/tasks/{task_id}"
+    systems = {tag["value"] for span in spans.values() for tag in span["tags"] if tag["key"] == "db.system.name"}
+    assert systems == {"redis", "sqlite"}
+    assert all(reference["spanID"] in spans for references in parents.values() for reference in references)
+
+    asked = urllib.parse.urlencode(
+        {
+            "query": f'http_request_duration_seconds_bucket{{job="{job}"}}',
+            "start": time.time() - 600,
+            "end": time.time() + 60,
+        }
+    )
+
+    def slow_exemplars():
+        data = json.loads(pipeline.get("prometheus", f"/api/v1/query_exemplars?{asked}"))["data"]
+        return {one["labels"]["trace_id"] for series in data for one in series["exemplars"] if float(one["value"]) > 1}
+
+    assert until(slow_exemplars, {trace["traceID"]}) == {trace["traceID"]}
+
+
+def test_no_secret_of_a_request_is_in_any_span(pipeline, job, served):
+    server, _redis = served
+    headers = {"authorization": "Bearer token-7", "cookie": "session=hunter2", "user-agent": "hunter2"}
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=30, headers=headers) as client:
+        for _ in range(60):
+            client.post("/api/v1/credits/purchase", json={"amount": 4242})
+            client.post("/api/v1/images/flux", json={"prompt": "a lake at dawn, by li.lei@example.com"})
+            client.get("/api/v1/tasks", params={"limit": 4242, "mail": "li.lei@example.com", "password": "hunter2"})
+        client.get("/api/v1/broken")
+
+    until(lambda: len(search(pipeline, job)) > 5, True)
+    time.sleep(3)
+    body = json.dumps(search(pipeline, job), ensure_ascii=False)
+    assert "INSERT INTO" in body
+    assert "HGETALL" in body
+    assert [secret for secret in (*SECRETS, "4242") if secret in body] == []

@@ -1,0 +1,208 @@
+"""Which traces are stored, and what of them: failed and slow ones, a share of the others, and no secret."""
+
+import hashlib
+import json
+import os
+import signal
+
+import pytest
+
+from stack.running import down, up
+from stack.state import read_state
+from tests.otlp_json import attributes
+from tests.otlp_spans import CLIENT, new_trace, span, traces
+from tests.servers.pipeline import Pipeline, until
+
+pytestmark = pytest.mark.built
+
+MAIL = "li.lei+wx@example.com.cn"
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
+KEY = "sk-proj-abcdEFGH1234567890abcd"
+
+# What may stand in any text, and the part of it that must not be stored.
+TEXTS = {
+    f"mail to {MAIL} failed": MAIL,
+    f"Authorization: Bearer {JWT}": JWT,
+    f"token {JWT}": JWT,
+    f"the key {KEY} is invalid": KEY,
+    "Basic bGlsZWk6aHVudGVyMg==": "bGlsZWk6aHVudGVyMg",
+    "postgresql://wxiai:hunter2@db.internal:5432/wxiai": "hunter2",
+    "redis://:hunter2@cache:6379/0": "hunter2",
+    "https://x/cb?access_token=q1w2e3r4t5&state=1": "q1w2e3r4t5",
+    '{"password": "hunter2", "user": "x"}': "hunter2",
+    "password=hunter2": "hunter2",
+    "api_key: abcdef123456": "abcdef123456",
+    "ghp_abcdefghijklmnopqrstuvwxyz0123456789": "ghp_abcdefghijklmnopqrstuvwxyz",
+    "AKIAIOSFODNN7EXAMPLE": "AKIAIOSFODNN7EXAMPLE",
+    "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----": "MIIEow",
+    "card 4111111111111111": "4111111111111111",
+    "call 13812345678": "13812345678",
+    "id 11010519491231002X": "11010519491231002X",
+}
+
+# Attributes whose values are secrets whatever they look like.
+KEYS = (
+    "password",
+    "http.request.header.authorization",
+    "http.request.header.cookie",
+    "client_secret",
+    "access.token",
+    "db.dsn",
+)
+
+STATEMENTS = [
+    ("postgresql", "SELECT * FROM users WHERE email = 'SECRET'", "SELECT * FROM users WHERE email = ?"),
+    ("postgresql", "INSERT INTO t VALUES ('it''s SECRET', 4242, 1.5e10)", "INSERT INTO t VALUES (??, ?, ?)"),
+    ("postgresql", "SELECT col1 FROM t2 WHERE a=4242 AND b=$1", "SELECT col1 FROM t2 WHERE a=? AND b=$?"),
+    ("postgresql", r"SELECT E'a\'SECRET'", "SELECT ?"),
+    ("postgresql", "SELECT $tag$SECRET$tag$", "SELECT ?"),
+    ("postgresql", "SELECT 1 -- SECRET", "SELECT ?"),
+    ("postgresql", "/* SECRET */ SELECT 1", None),
+    ("postgresql", "SELECT 'SECRET", "SELECT ?"),
+    ("mysql", 'SELECT "SECRET"', "SELECT ?"),
+    ("mysql", "SELECT 1 # SECRET", "SELECT ?"),
+    ("redis", "SET session:SECRET 4242", "SET"),
+    ("redis", "GET SECRET\nSECRET", "GET"),
+]
+
+
+def send(pipeline, job, *spans, **resource):
+    assert pipeline.send("traces", traces({"service.name": job, **resource}, *spans)) == 200
+
+
+def stored(pipeline, trace_id, timeout=15):
+    until(lambda: bool(pipeline.trace(trace_id)), True, timeout)
+    return pipeline.trace(trace_id)
+
+
+def tags(one):
+    return {tag["key"]: tag["value"] for tag in one["tags"]}
+
+
+def test_failed_and_slow_traces_are_kept_whole(pipeline, job):
+    failed, slow = new_trace(), new_trace()
+    send(pipeline, job, span(failed), span(failed, "SELECT users", kind=CLIENT, failed=True))
+    send(pipeline, job, span(slow, seconds=1.5), span(slow, "child"))
+
+    assert {one["operationName"] for one in stored(pipeline, failed)} == {"GET /a", "SELECT users"}
+    assert {one["operationName"] for one in stored(pipeline, slow)} == {"GET /a", "child"}
+
+
+def test_of_fast_traces_the_share_is_kept(pipeline, job):
+    ids = [hashlib.md5(str(number).encode()).hexdigest() for number in range(1000)]
+    marker = new_trace()
+    send(pipeline, job, *(span(trace_id, "fast") for trace_id in ids))
+    send(pipeline, job, span(marker, "marker", failed=True))
+    assert stored(pipeline, marker)
+
+    path = f"/api/traces?service={job}&operation=fast&limit=1000&lookback=1h"
+    kept = {trace["traceID"] for trace in json.loads(pipeline.get("jaeger", path))["data"]}
+    assert kept <= set(ids)
+    # Three standard deviations around a tenth.
+    assert 72 <= len(kept) <= 128
+
+
+def test_a_span_that_comes_after_the_decision_follows_it(pipeline, job):
+    trace_id = new_trace()
+    send(pipeline, job, span(trace_id, failed=True))
+    assert stored(pipeline, trace_id)
+    send(pipeline, job, span(trace_id, "late"))
+
+    names = until(lambda: {one["operationName"] for one in pipeline.trace(trace_id)}, {"GET /a", "late"})
+    assert names == {"GET /a", "late"}
+
+
+def test_no_secret_is_stored_wherever_it_stands(pipeline, job):
+    sent = {text: new_trace() for text in TEXTS}
+    for text, trace_id in sent.items():
+        exception = {"exception.message": text, "exception.stacktrace": f"File\n{text}\n"}
+        event = {"timeUnixNano": "1", "name": f"event {text}", "attributes": attributes(exception)}
+        values = {"note": text, "list": ["a", text], "http.url": f"http://x/{text}"}
+        one = span(trace_id, f"job {text}", values=values, events=[event], failed=True)
+        one["status"]["message"] = text
+        send(pipeline, job, one, **{"process.command": text})
+
+    for text, trace_id in sent.items():
+        (found,) = stored(pipeline, trace_id)
+        assert found["operationName"].startswith("job ")
+        body = pipeline.get("jaeger", f"/api/traces/{trace_id}").decode()
+        # Name, status, event, three attributes of it and three of the span, and the resource.
+        assert body.count("****") >= 8, text
+        assert TEXTS[text] not in body, text
+
+
+def test_attributes_that_are_named_as_secrets_are_masked(pipeline, job):
+    trace_id = new_trace()
+    plain = {"gen_ai.usage.input_tokens": 512, "http.route": "/api/v1/tokens/{id}", "user.role": "vip"}
+    send(pipeline, job, span(trace_id, values={**dict.fromkeys(KEYS, "x7"), **plain}, failed=True))
+
+    found = tags(stored(pipeline, trace_id)[0])
+    assert {key: found[key] for key in KEYS} == dict.fromkeys(KEYS, "****")
+    assert {key: found[key] for key in plain} == plain
+
+
+@pytest.mark.parametrize("old_names", [True, False])
+def test_statements_lose_their_literals_and_commands_their_arguments(pipeline, job, old_names):
+    system, query = ("db.system", "db.statement") if old_names else ("db.system.name", "db.query.text")
+    trace_id = new_trace()
+    spans = [
+        span(trace_id, f"q{number}", kind=CLIENT, values={system: name, query: text}, failed=True)
+        for number, (name, text, _) in enumerate(STATEMENTS)
+    ]
+    send(pipeline, job, *spans)
+
+    found = {one["operationName"]: tags(one) for one in stored(pipeline, trace_id)}
+    for number, (name, text, expected) in enumerate(STATEMENTS):
+        assert found[f"q{number}"]["db.system.name"] == name
+        if expected is not None:
+            assert found[f"q{number}"]["db.query.text"] == expected, text
+    body = pipeline.get("jaeger", f"/api/traces/{trace_id}").decode()
+    assert "SECRET" not in body
+    assert "4242" not in body
+
+
+def test_the_error_of_a_statement_has_no_literal(pipeline, job):
+    trace_id = new_trace()
+    message = "duplicate key: INSERT INTO users VALUES ('SECRET')"
+    event = {"timeUnixNano": "1", "name": "exception", "attributes": attributes({"exception.message": message})}
+    send(pipeline, job, span(trace_id, values={"db.system.name": "postgresql"}, events=[event], failed=True))
+
+    assert stored(pipeline, trace_id)
+    assert "SECRET" not in pipeline.get("jaeger", f"/api/traces/{trace_id}").decode()
+
+
+def test_huge_spans_are_cut_and_end_nothing(pipeline, job):
+    huge, trace_id = new_trace(), new_trace()
+    values = {"note": "界" * 3_000_000, **{f"key{number}": "x" for number in range(1000)}}
+    send(pipeline, job, span(huge, values=values, failed=True))
+    send(pipeline, job, span(trace_id, failed=True))
+
+    assert stored(pipeline, trace_id)
+    (one,) = stored(pipeline, huge)
+    assert len(one["tags"]) < 140
+    assert len(json.dumps(one, ensure_ascii=False).encode()) < 20_000
+
+
+def test_spans_outlive_a_dead_jaeger_and_a_killed_collector(tmp_path, job, monkeypatch):
+    monkeypatch.setenv("COLLECTOR_SAMPLING_WAIT", "1s")
+    up(tmp_path, usual_ports=False)
+    try:
+        pipeline, trace_id = Pipeline(tmp_path), new_trace()
+        os.kill(pipeline.state.processes["jaeger"].pid, signal.SIGKILL)
+        send(pipeline, job, span(trace_id, failed=True))
+        queued = 'otelcol_exporter_queue_size{data_type="traces",exporter="otlp_grpc/jaeger"'
+        sizes = until(lambda: _has(pipeline, queued), True)
+        assert sizes, "nothing is in the queue"
+        os.kill(pipeline.state.processes["collector"].pid, signal.SIGKILL)
+        down(tmp_path)
+
+        up(tmp_path, usual_ports=False)
+        assert read_state(tmp_path).processes["collector"] != pipeline.state.processes["collector"]
+        assert stored(Pipeline(tmp_path), trace_id)
+    finally:
+        down(tmp_path)
+
+
+def _has(pipeline, queued):
+    lines = pipeline.get("collector_self", "/metrics").decode().splitlines()
+    return any(line.startswith(queued) and not line.endswith(" 0") for line in lines)

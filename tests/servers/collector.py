@@ -1,0 +1,64 @@
+"""A Collector of the metrics layers alone, with knobs turned."""
+
+import os
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from stack.binaries import find
+from tests.scrape import Scrape
+from tests.servers.uvicorn import free_port
+
+ROOT = Path(__file__).parents[2]
+
+
+class Collector:
+    """A running one: where it takes OTLP, and what it shows."""
+
+    def __init__(self, port: int, shown: int) -> None:
+        self.endpoint = f"http://127.0.0.1:{port}"
+        self._shown = f"http://127.0.0.1:{shown}/metrics"
+
+    def exposition(self) -> Scrape:
+        with urllib.request.urlopen(self._shown, timeout=5) as response:
+            families = text_string_to_metric_families(response.read().decode())
+            return Scrape(sample for family in families for sample in family.samples)
+
+
+@contextmanager
+def collector(**knobs: str) -> Iterator[Collector]:
+    port, grpc, shown, health = (free_port() for _ in range(4))
+    environ = {
+        "COLLECTOR_OTLP_HTTP": f"127.0.0.1:{port}",
+        "COLLECTOR_OTLP_GRPC": f"127.0.0.1:{grpc}",
+        "COLLECTOR_PROMETHEUS": f"127.0.0.1:{shown}",
+        "COLLECTOR_HEALTH": f"127.0.0.1:{health}",
+        **knobs,
+    }
+    command = [find("otelcol"), *(f"--config={ROOT / 'collector' / f'{layer}.yaml'}" for layer in ("base", "contract"))]
+    # Its own telemetry has a usual port, which another one may have.
+    command.append("--config=yaml:service::telemetry::metrics::level: none")
+    with subprocess.Popen(command, env={**os.environ, **environ}, stderr=subprocess.DEVNULL) as process:
+        try:
+            deadline = time.monotonic() + 20
+            while not _answers(f"http://127.0.0.1:{health}/"):
+                assert process.poll() is None, "the Collector ended"
+                assert time.monotonic() < deadline, "the Collector is not healthy"
+                time.sleep(0.05)
+            yield Collector(port, shown)
+        finally:
+            process.terminate()
+            process.wait(15)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1):
+            return True
+    except OSError:
+        return False
