@@ -14,7 +14,7 @@ from .binaries import find
 from .errors import StackError
 from .programs import ROOT
 from .services import HOST, SERVICES, Service
-from .state import Process, State, holder, read_state
+from .state import Process, State, end_processes, holder, read_state
 
 HEALTHY_WITHIN = 90.0
 ENDED_WITHIN = 60.0
@@ -81,7 +81,7 @@ def _start(data: Path, *, usual_ports: bool) -> subprocess.Popen[bytes]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    _started.append(process)
+    _started[:] = [*(one for one in _started if one.poll() is None), process]
     return process
 
 
@@ -109,7 +109,7 @@ def _last_line(log: Path) -> str:
 
 def status(data: Path) -> list[Status]:
     """How each service is; nothing where no stack runs, or it has not begun yet."""
-    if not data.is_dir() or holder(data) is None:
+    if holder(data) is None:
         return []
     state = read_state(data)
     if not state.ports:
@@ -146,16 +146,14 @@ def down(data: Path, supervisor: int | None = None) -> bool:
     Returns:
         Whether one ran.
     """
-    from .supervisor import end_processes
-
-    left = list(read_state(data).processes.values())
-    pid = supervisor or (holder(data) if data.is_dir() else None)
+    processes = read_state(data).processes.values()
+    pid = supervisor or holder(data)
     if pid is not None:
         _end(pid)
     # Where the supervisor was killed, its programs may be about to end.
-    end_processes(left)
+    left = end_processes(processes)
     (data / "state.json").unlink(missing_ok=True)
-    return pid is not None or any(process.alive() for process in left)
+    return pid is not None or left
 
 
 def _end(pid: int) -> None:

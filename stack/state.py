@@ -3,12 +3,16 @@
 import fcntl
 import json
 import os
+import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
+
+# Seconds that a program is given to end in order.
+GRACE = 10.0
 
 
 @dataclass(slots=True)
@@ -63,6 +67,20 @@ def write_state(data: Path, state: State) -> None:
     part.rename(data / "state.json")
 
 
+def end_processes(processes: Iterable[Process]) -> bool:
+    """End processes that a supervisor which is gone has left; whether there were any."""
+    found = [process for process in processes if process.alive()]
+    for number, seconds in ((signal.SIGTERM, GRACE), (signal.SIGKILL, 2.0)):
+        left = [process for process in found if process.alive()]
+        for process in left:
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, number)
+        deadline = time.monotonic() + seconds
+        while any(process.alive() for process in left) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    return bool(found)
+
+
 @contextmanager
 def holding(data: Path) -> Iterator[bool]:
     """Hold the lock of a running stack; whether it could be had. The file has the holder's process id."""
@@ -89,7 +107,7 @@ def holder(data: Path) -> int | None:
             if _try_lock(file):
                 return None
             return int(file.read() or 0) or None
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
 
 

@@ -16,9 +16,8 @@ from pathlib import Path
 
 from .binaries import find
 from .services import HOST, SERVICES, Service
-from .state import Process, State, holding, read_state, write_state
+from .state import GRACE, Process, State, end_processes, holding, read_state, write_state
 
-_GRACE = 10.0
 _PR_SET_PDEATHSIG = 1
 _TAKEN = 3
 
@@ -61,17 +60,6 @@ def _bound(port: int) -> socket.socket | None:
         sock.close()
         return None
     return sock
-
-
-def end_processes(processes: Sequence[Process]) -> None:
-    """End processes that a supervisor which is gone has left."""
-    for number, seconds in ((signal.SIGTERM, _GRACE), (signal.SIGKILL, 2.0)):
-        left = [process for process in processes if process.alive()]
-        for process in left:
-            os.kill(process.pid, number)
-        deadline = time.monotonic() + seconds
-        while any(process.alive() for process in left) and time.monotonic() < deadline:
-            time.sleep(0.05)
 
 
 class Supervisor:
@@ -137,7 +125,7 @@ class Supervisor:
             if process.poll() is None:
                 process.terminate()
             try:
-                process.wait(_GRACE)
+                process.wait(GRACE)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -23,7 +23,8 @@ def served(pipeline, job, tmp_path):
         environ = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": pipeline.url("otlp_http"),
             "OTEL_SERVICE_NAME": job,
-            "OTEL_METRIC_EXPORT_INTERVAL": "500",
+            # An exemplar is in one export only, and must be there when Prometheus scrapes.
+            "OTEL_METRIC_EXPORT_INTERVAL": "8000",
             "OTEL_BSP_SCHEDULE_DELAY": "200",
             "WXIAI_DATABASE_URL": f"sqlite:///{tmp_path / 'wxiai.db'}",
             "WXIAI_REDIS_URL": f"redis://127.0.0.1:{redis.port}/0",

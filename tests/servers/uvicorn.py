@@ -62,4 +62,7 @@ def uvicorn(target: str, *options: str, env: dict[str, str] | None = None) -> It
     finally:
         if process.poll() is None:
             process.terminate()
-        process.wait(10)
+        try:
+            process.wait(30)
+        finally:
+            process.kill()
