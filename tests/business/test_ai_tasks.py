@@ -15,6 +15,7 @@ from typing import Annotated
 import pytest
 from fastapi import BackgroundTasks, Depends, FastAPI, Request
 from opentelemetry import trace
+from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import StatusCode
 
 from tests.asgi import get
@@ -840,6 +841,32 @@ class TestWithoutTelemetry:
 
 def counts_of_pending(telemetry) -> float:
     return scrape(telemetry).value("ai_tasks_total", status="pending")
+
+
+@pytest.mark.faulty
+class TestWhatIsTheApplications:
+    def test_an_exception_without_a_text_is_counted(self, telemetry, spans):
+        class Mute(Exception):
+            def __str__(self):
+                raise LookupError
+
+        error = Mute()
+        with pytest.raises(Mute) as caught:
+            monitor_ai_task("flux")(_raise)(error)
+        assert caught.value is error
+        assert counts(telemetry) == (1, 0, 1)
+        assert [span.attributes["error.type"] for span in spans.get_finished_spans()] == ["Mute"]
+
+    def test_a_processor_of_spans_that_raises_loses_no_count(self, telemetry, spans):
+        class Processor(SpanProcessor):
+            def on_end(self, span):
+                raise LookupError
+
+        trace.get_tracer_provider().add_span_processor(Processor())
+        monitor_ai_task("flux")(lambda: None)()
+        with pytest.raises(Wrong):
+            monitor_ai_task("flux")(_raise)(Wrong())
+        assert counts(telemetry) == (2, 1, 1)
 
 
 @pytest.mark.faulty

@@ -1,5 +1,6 @@
 """What goes wrong is a count, an event on the current span and a record in the log; no helper raises."""
 
+import json
 import logging
 from enum import Enum
 
@@ -7,8 +8,11 @@ import pytest
 from fastapi import FastAPI
 from opentelemetry import trace
 
+from tests.otlp import http_receiver
 from tests.scrape import scrape
 from wxiai_otel import (
+    complete_ai_task,
+    monitor_ai_task,
     record_error,
     record_login_failure,
     record_payment_failure,
@@ -16,6 +20,7 @@ from wxiai_otel import (
     record_upload_failure,
     record_user_registration,
     setup_telemetry,
+    start_ai_task,
 )
 from wxiai_otel.business import _events
 
@@ -196,6 +201,31 @@ def test_channels_reasons_and_components_are_bounded(telemetry):
     assert (len(channels), channels[("other",)], sum(channels.values())) == (51, 200, 250)
     assert (len(reasons), reasons[("other",)], sum(reasons.values())) == (51, 200, 250)
     assert (len(components), components[("other",)], sum(components.values())) == (101, 150, 250)
+
+
+def test_a_half_character_spoils_no_export(caplog):
+    """JSON may hold one, OTLP cannot: it would lose the label, or the whole batch of spans."""
+    half = json.loads('"\\ud83d"')
+    with http_receiver() as received:
+        telemetry = setup_telemetry(FastAPI(), otlp_endpoint=received.url, task_secret="s", strict=False)
+        with trace.get_tracer("test").start_as_current_span("request"):
+            record_error(half, half)
+            record_payment_failure(half, half)
+            record_login_failure(half)
+            record_security_event(half, client=half)
+            monitor_ai_task("flux", mode=half, model=half)(lambda: None)()
+            complete_ai_task(start_ai_task(half, half, model=half).token, "failed", error_type=half)
+        telemetry.shutdown()
+        assert not [record for record in caplog.records if record.name.startswith("opentelemetry")]
+        assert len(received.spans) == 4
+        labels = {
+            (item.key, item.value.string_value)
+            for name in ("payment.failures", "application.errors", "login.failures", "ai.task.duration")
+            for point in received.points(name)
+            for item in point.attributes
+        }
+        told = r"\ud83d"
+        assert labels >= {(key, told) for key in ("channel", "error.type", "component", "reason", "mode")}
 
 
 CALLS = [

@@ -86,23 +86,26 @@ class _RunningTask:
     def succeed(self, _result: Any) -> None:
         """See `Call.succeed`."""
         self._end(None, SUCCESS)
+        self._span.end()
 
     @guarded("ai.fail")
     def fail(self, error: BaseException) -> None:
         """See `Call.fail`."""
-        if isinstance(error, Exception) and not isinstance(error, CancelledError):
-            self._span.record_exception(error)
-            self._end(class_name(error), FAILED)
-        else:
-            self._end(class_name(error), CANCELLED)
+        has_failed = isinstance(error, Exception) and not isinstance(error, CancelledError)
+        self._end(class_name(error), FAILED if has_failed else CANCELLED)
+        try:
+            if has_failed:
+                self._span.record_exception(error)
+        finally:
+            self._span.end()
 
     def _end(self, error_type: str | None, outcome: str) -> None:
         seconds = perf_counter() - self._started
-        _say_outcome(self._span, outcome, error_type)
-        self._span.end()
+        # The span is the last: what it calls, an exception's text or a processor, is the application's.
         count_ended(
             self._business.instruments, self._service, self._mode, self._role, seconds, error_type, self.context
         )
+        _say_outcome(self._span, outcome, error_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,8 +269,8 @@ def _age(started: float) -> float:
 def _attributes(service: str, mode: str | None, model: object) -> dict[str, str]:
     # https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
     attributes = {"gen_ai.operation.name": "generate_content", "gen_ai.provider.name": service}
-    if model is not None:
-        attributes["gen_ai.request.model"] = str(model)
+    if (name := word(model)) is not None:
+        attributes["gen_ai.request.model"] = name
     if mode is not None:
         attributes["ai.task.mode"] = mode
         if mode in _OUTPUT_TYPES:

@@ -8,7 +8,7 @@ from opentelemetry import trace
 
 from .._guard import fault, guarded
 from .._request import current_request
-from ._inputs import class_name, refuse, word
+from ._inputs import class_name, refuse, whole, word
 from ._process import OTHER, Business, current
 
 logger = logging.getLogger("wxiai_otel.events")
@@ -133,7 +133,8 @@ def count_security_event(
     event_type = word(event_type) or OTHER
     known = event_type in EVENT_TYPES or event_type in business.settings.security_event_types
     business.instruments["security.events"].record(1, (event_type if known else OTHER, severity))
-    _tell(event_type, SEVERITIES[severity], {**details, "severity": severity})
+    said = {name: whole(value) if isinstance(value, str) else value for name, value in details.items()}
+    _tell(event_type, SEVERITIES[severity], {**said, "severity": severity})
 
 
 def record_user_activity(user_id: object, at: datetime | float | None = None) -> None:
