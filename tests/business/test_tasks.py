@@ -349,7 +349,8 @@ class TestAClaimThatWasNotAnswered:
 
     @pytest.mark.parametrize("method", ["claim", "close", "overdue", "open"])
     @pytest.mark.parametrize("when", ["before", "after"])
-    def test_is_made_again_and_counted_once(self, redis, monkeypatch, method, when):
+    @pytest.mark.parametrize("completed", [10, 0], ids=["of_a_callback", "of_a_timeout"])
+    def test_is_made_again_and_counted_once(self, redis, monkeypatch, method, when, completed):
         original = getattr(_task_store.RedisTaskStore, method)
         failures = iter([True, True])
 
@@ -365,11 +366,13 @@ class TestAClaimThatWasNotAnswered:
         monkeypatch.setattr(_task_store.RedisTaskStore, method, lossy)
         telemetry = set_up(state_redis=redis.url, task_timeout=0.6)
         tokens = [start_ai_task("kling").token for _ in range(20)]
-        for token in tokens[:10] * 2:
+        for token in tokens[:completed] * 2:
             complete_ai_task(token, "success")
         until(telemetry, 20)
         time.sleep(0.3)
-        assert ended(settled(telemetry)) == {("kling", "success"): 10, ("kling", "failed"): 10}
+        seen = settled(telemetry)
+        assert seen.value("ai_tasks_total", status="success") == completed
+        assert seen.value("ai_tasks_total", status="failed") == 20 - completed
 
 
 class TestMemoryUntilARedisIsSeen:
