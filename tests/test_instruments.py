@@ -117,3 +117,67 @@ def test_an_observation_that_fails_does_not_take_the_others_with_it(reader):
 def test_a_value_that_no_exporter_could_write_is_recorded_as_one_that_each_can(instruments, reader):
     instruments["payment.failures"].record(1, ("a\udc80\x01b", "TimeoutError"))
     assert [dict(key)["channel"] for key in points(reader, "payment.failures")] == ["a\\udc80\\x01b"]
+
+
+class TestAnOpenVocabulary:
+    """Of payment channels, for one: 50 words, none longer than 128 characters; any other is one word."""
+
+    def channels(self, reader, name="payment.failures", key="channel"):
+        found = {}
+        for labels, point in points(reader, name).items():
+            word = dict(labels).get(key)
+            found[word] = found.get(word, 0) + point.value
+        return found
+
+    @pytest.fixture
+    def roomy(self, reader):
+        return Instruments(MeterProvider([reader]).get_meter("test"), max_series=10_000)
+
+    def test_ends_with_its_limit_and_counts_everything(self, roomy, reader):
+        for _ in range(2):
+            for n in range(80):
+                roomy["payment.failures"].record(1, (f"channel{n}", "declined"))
+        found = self.channels(reader)
+        assert found == {**{f"channel{n}": 2 for n in range(50)}, "other": 60}
+
+    def test_has_room_for_nothing_and_other_beside_its_words(self, roomy, reader):
+        words = (None, "other", *(f"channel{n}" for n in range(50)), "one too many")
+        for word in words:
+            roomy["payment.failures"].record(1, (word, "declined"))
+        found = self.channels(reader)
+        assert len(found) == 52
+        assert (found[None], found["other"], found["channel49"]) == (1, 2, 1)
+
+    def test_takes_no_word_that_is_too_long(self, roomy, reader):
+        roomy["payment.failures"].record(1, ("x" * 128, "declined"))
+        roomy["payment.failures"].record(1, ("y" * 129, "declined"))
+        assert self.channels(reader) == {"x" * 128: 1, "other": 1}
+
+    def test_is_of_one_attribute_and_one_instrument(self, roomy, reader):
+        for n in range(60):
+            roomy["payment.failures"].record(1, (f"channel{n}", f"error{n}"))
+        roomy["login.failures"].record(1, ("channel59",))
+        assert len(self.channels(reader, key="error.type")) == 60
+        assert self.channels(reader, "login.failures", "reason") == {"channel59": 1}
+
+    def test_does_not_grow_with_what_it_refuses(self, roomy):
+        for n in range(5000):
+            roomy["payment.failures"].record(1, (f"channel{n}", "declined"))
+        series = roomy["payment.failures"].series
+        assert len(series._attributes) == 51
+        assert len(series._vocabularies[0]._words) == 52
+        assert series.refused == 0
+
+    def test_is_bounded_for_many_threads_and_exact(self, roomy, reader):
+        def work(thread):
+            for n in range(500):
+                roomy["payment.failures"].record(1, (f"channel{(n + thread) % 200}", "declined"))
+
+        threads = [threading.Thread(target=work, args=(thread,)) for thread in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        found = self.channels(reader)
+        assert len(found) == 51
+        assert sum(found.values()) == 4000

@@ -46,7 +46,7 @@ class BusinessTelemetry:
         ask_sql: Callable[[str, float], Any],
     ) -> None:
         self._tasks = Tasks(
-            lambda task: count_ended_elsewhere(instruments, task), state, settings.task_secret, settings.task_timeout
+            lambda task: count_ended_elsewhere(self._business, task), state, settings.task_secret, settings.task_timeout
         )
         self._activity = Activity(settings.time_zone, state, settings.gauge_keep) if settings.users else None
         self._clients = Clients(settings.trusted_proxies)
@@ -98,8 +98,14 @@ class BusinessTelemetry:
         Returns:
             Whether all was done.
         """
-        done = self._tasks.flush(timeout)
-        return (self._activity is None or self._activity.flush(timeout)) and done
+        flushes = [self._tasks.flush] if self._activity is None else [self._tasks.flush, self._activity.flush]
+        unsettled = set(flushes)
+
+        def settle(flush: Callable[[float], bool]) -> None:
+            if flush(timeout):
+                unsettled.discard(flush)
+
+        return side_by_side(timeout, [partial(settle, flush) for flush in flushes]) and not unsettled
 
     def stop(self, timeout: float) -> None:
         """Settle what is pending, and end.
@@ -111,6 +117,7 @@ class BusinessTelemetry:
         self._polled.stop()
         stops = [self._tasks.stop] if self._activity is None else [self._tasks.stop, self._activity.stop]
         side_by_side(timeout, [partial(stop, timeout) for stop in stops])
+        self._tasks.give_up()
 
     @guarded("detection.report")
     def _report(self, event_type: str, severity: str, details: dict[str, str | float | bool]) -> None:

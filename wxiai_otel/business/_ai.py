@@ -1,28 +1,30 @@
 """AI tasks: watched while they run here, or begun here and ended elsewhere."""
 
-import os
+import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
+from functools import cache
 from time import perf_counter
 from typing import Any, TypeVar
 
-from opentelemetry import trace
 from opentelemetry.context import Context, get_current
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, set_span_in_context
 
 from .._guard import fault, guarded
 from ..instruments import Instruments
 from ._calls import observed
-from ._inputs import class_name
-from ._process import OTHER, Business, current
+from ._inputs import class_name, number_of, resolved, word
+from ._process import Business, current
 from ._tasks import EndedTask
-from ._token import decode, encode, new_state
+from ._token import TaskState, decode, encode, new_state
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+logger = logging.getLogger("wxiai_otel")
+
 SUCCESS, FAILED, CANCELLED = "success", "failed", "cancelled"
-_SECRET_VARIABLE = "WXIAI_OTEL_TASK_SECRET"  # noqa: S105 - a variable's name
 _OUTPUT_TYPES = ("image", "video", "speech", "text", "json")
 
 
@@ -53,8 +55,8 @@ def monitor_ai_task(
             business = current()
             if business is None:
                 return None
+            given = [resolved(option, args, kwargs) for option in (service, mode, user_role, model)]
             try:
-                given = [_resolved(option, args, kwargs) for option in (service, mode, user_role, model)]
                 return _RunningTask(business, *given)
             except Exception:  # noqa: BLE001 - the task runs without telemetry
                 fault("ai.begin")
@@ -71,7 +73,7 @@ class _RunningTask:
     def __init__(self, business: Business, service: object, mode: object, user_role: object, model: object) -> None:
         self._business = business
         self._service = business.service(service)
-        self._mode = _word(mode)
+        self._mode = word(mode)
         self._role = business.role(user_role)
         self._span = business.tracer.start_span(
             f"ai_task {self._service}", kind=SpanKind.INTERNAL, attributes=_attributes(self._service, self._mode, model)
@@ -84,23 +86,26 @@ class _RunningTask:
     def succeed(self, _result: Any) -> None:
         """See `Call.succeed`."""
         self._end(None, SUCCESS)
+        self._span.end()
 
     @guarded("ai.fail")
     def fail(self, error: BaseException) -> None:
         """See `Call.fail`."""
-        if isinstance(error, Exception):
-            self._span.record_exception(error)
-            self._end(class_name(error), FAILED)
-        else:
-            self._end(class_name(error), CANCELLED)
+        has_failed = isinstance(error, Exception) and not isinstance(error, CancelledError)
+        self._end(class_name(error), FAILED if has_failed else CANCELLED)
+        try:
+            if has_failed:
+                self._span.record_exception(error)
+        finally:
+            self._span.end()
 
     def _end(self, error_type: str | None, outcome: str) -> None:
         seconds = perf_counter() - self._started
-        _say_outcome(self._span, outcome, error_type)
-        self._span.end()
+        # The span is the last: what it calls, an exception's text or a processor, is the application's.
         count_ended(
             self._business.instruments, self._service, self._mode, self._role, seconds, error_type, self.context
         )
+        _say_outcome(self._span, outcome, error_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,24 +137,33 @@ def start_ai_task(
         The task, whose token is to be stored.
     """
     business = current()
-    if business is None:
-        state = new_state(
-            _word(service) or OTHER, _word(mode) or "", _word(user_role) or "", trace.INVALID_SPAN_CONTEXT
-        )
-        return AITask(encode(state, os.environ.get(_SECRET_VARIABLE, "").strip()))
-    label, mode_label, role = business.service(service), _word(mode), business.role(user_role)
+    started = _start(business, service, mode, user_role, model) if business is not None else None
+    return started or AITask(encode(None, ""))
+
+
+@guarded("ai.start")
+def _start(business: Business, service: object, mode: object, user_role: object, model: object) -> AITask:
+    secret = business.settings.task_secret
+    if not secret:
+        _warn_of_missing_secret()
+    label, mode_label, role = business.service(service), word(mode), business.role(user_role)
     span = business.tracer.start_span(
         f"start_ai_task {label}", kind=SpanKind.PRODUCER, attributes=_attributes(label, mode_label, model)
     )
     state = new_state(label, mode_label or "", role or "", span.get_span_context())
-    token = encode(state, business.settings.task_secret)
-    try:
-        _count_submitted(business.instruments, label, role)
-        business.tasks.opened(state, token)
-        span.end()
-    except Exception:  # noqa: BLE001 - the application has its token
-        fault("ai.start")
-    return AITask(token)
+    span.end()
+    task = AITask(encode(state, secret))
+    _count_submitted(business.instruments, label, role)
+    business.tasks.opened(state, task.token)
+    return task
+
+
+@cache
+def _warn_of_missing_secret() -> None:
+    """Once in a process: tasks are begun in many."""
+    logger.warning(
+        "the setting task_secret is not set: the tokens of AI tasks carry a checksum only, and anyone can make one"
+    )
 
 
 def complete_ai_task(
@@ -176,31 +190,37 @@ def complete_ai_task(
         TaskTokenError: The token was changed, is not complete, or is of other processes. Nothing is counted.
         ValueError: The status is another word.
     """
-    if status not in (SUCCESS, FAILED):
+    outcome = word(status)
+    if outcome not in (SUCCESS, FAILED):
         raise ValueError(f"the status of an AI task is {status!r}; allowed are {SUCCESS} and {FAILED}")
     business = current()
-    secret = business.settings.task_secret if business else os.environ.get(_SECRET_VARIABLE, "").strip()
-    state = decode(token, secret)
-    if business is None:
+    state = decode(token, business.settings.task_secret if business is not None else None)
+    if business is None or state is None:
         return
     try:
-        error = None if status == SUCCESS else class_name(error_type) if error_type is not None else "unknown"
-        span = business.tracer.start_span(
-            f"complete_ai_task {state.service}",
-            kind=SpanKind.CONSUMER,
-            links=[Link(state.submitted_in)] if state.submitted_in.is_valid else None,
-            attributes=_attributes(state.service, state.mode or None, None),
-        )
-        for name, seconds in (("queue", queue_seconds), ("run", run_seconds)):
-            if seconds is not None:
-                span.set_attribute(f"ai.task.{name}_duration", float(seconds))
-        _say_outcome(span, status, error)
-        span.end()
-        business.tasks.ended(
-            EndedTask(state, token, error, _age(state.started), set_span_in_context(span, get_current()))
-        )
+        error = None if outcome == SUCCESS else class_name(error_type)
+        context = _told(business, state, error, {"queue": queue_seconds, "run": run_seconds})
+        business.tasks.ended(EndedTask(state, token, error, _age(state.started), context))
     except Exception:  # noqa: BLE001 - the application's callback goes on
         fault("ai.complete")
+
+
+@guarded("ai.span")
+def _told(business: Business, state: TaskState, error_type: str | None, parts: dict[str, float | None]) -> Context:
+    """The context of the span in which it is said that a task has ended."""
+    service = business.service(state.service)
+    span = business.tracer.start_span(
+        f"complete_ai_task {service}",
+        kind=SpanKind.CONSUMER,
+        links=[Link(state.submitted_in)] if state.submitted_in.is_valid else None,
+        attributes=_attributes(service, state.mode or None, None),
+    )
+    for name, given in parts.items():
+        if (seconds := number_of(given)) is not None:
+            span.set_attribute(f"ai.task.{name}_duration", seconds)
+    _say_outcome(span, SUCCESS if error_type is None else FAILED, error_type)
+    span.end()
+    return set_span_in_context(span, get_current())
 
 
 def count_ended(
@@ -230,25 +250,16 @@ def count_ended(
         instruments["application.errors"].record(1, (error_type, f"ai_service_{service}"), context)
 
 
-def count_ended_elsewhere(instruments: Instruments, task: EndedTask) -> None:
-    """Count a task that has ended by its token."""
+def count_ended_elsewhere(business: Business, task: EndedTask) -> None:
+    """Count a task that has ended by its token: whoever made it may know other services and roles."""
     state = task.state
-    count_ended(
-        instruments, state.service, state.mode or None, state.role or None, task.seconds, task.error_type, task.context
-    )
+    service, role = business.service(state.service), business.role(state.role) if state.role else None
+    count_ended(business.instruments, service, state.mode or None, role, task.seconds, task.error_type, task.context)
 
 
 def _count_submitted(instruments: Instruments, service: str, role: str | None) -> None:
     instruments["ai.tasks"].record(1, (service, "pending", role))
     instruments["ai.tasks.submitted"].record(1, (service, role))
-
-
-def _resolved(option: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
-    return option(*args, **kwargs) if callable(option) else option
-
-
-def _word(value: object) -> str | None:
-    return None if value is None else str(getattr(value, "value", value))
 
 
 def _age(started: float) -> float:
@@ -258,8 +269,8 @@ def _age(started: float) -> float:
 def _attributes(service: str, mode: str | None, model: object) -> dict[str, str]:
     # https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
     attributes = {"gen_ai.operation.name": "generate_content", "gen_ai.provider.name": service}
-    if model is not None:
-        attributes["gen_ai.request.model"] = str(model)
+    if (name := word(model)) is not None:
+        attributes["gen_ai.request.model"] = name
     if mode is not None:
         attributes["ai.task.mode"] = mode
         if mode in _OUTPUT_TYPES:

@@ -2,12 +2,14 @@
 
 import functools
 import inspect
-from asyncio import Future, isfuture
+from asyncio import isfuture
 from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import Token
 from typing import Any, Protocol, TypeVar
 
-from opentelemetry.context import Context, attach, detach
+from opentelemetry.context import Context, attach
 
 from .._guard import guarded
 
@@ -104,7 +106,11 @@ def _async_generator(function: Callable[..., Any], begin: Begin) -> Callable[...
                 try:
                     step = functools.partial(generator.asend, (yield item))
                 except GeneratorExit:
-                    await generator.aclose()
+                    token = _enter(call)
+                    try:
+                        await generator.aclose()
+                    finally:
+                        _leave(token)
                     raise
                 except BaseException as error:  # noqa: BLE001 - what is thrown in goes to the generator
                     step = functools.partial(generator.athrow, error)
@@ -134,7 +140,11 @@ def _generator(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]
                 try:
                     step = functools.partial(generator.send, (yield item))
                 except GeneratorExit:
-                    generator.close()
+                    token = _enter(call)
+                    try:
+                        generator.close()
+                    finally:
+                        _leave(token)
                     raise
                 except BaseException as error:  # noqa: BLE001 - what is thrown in goes to the generator
                     step = functools.partial(generator.throw, error)
@@ -156,14 +166,14 @@ def _followed(result: Any, call: Call) -> Any:
     ):
         if is_begun(result):
             return kind(lambda: result, lambda *_: call)()
-    if isfuture(result):
+    if isfuture(result) or isinstance(result, Future):
         result.add_done_callback(lambda future: _settled(future, call))
     else:
         call.succeed(result)
     return result
 
 
-def _settled(future: "Future[Any]", call: Call) -> None:
+def _settled(future: Any, call: Call) -> None:
     try:
         result = future.result()
     except BaseException as error:  # noqa: BLE001 - it is for whoever awaits the future
@@ -183,7 +193,6 @@ def _fail(call: Call | None, error: BaseException) -> None:
 
 
 _attach = guarded("call.attach")(attach)
-_detach = guarded("call.detach")(detach)
 
 
 def _enter(call: Call | None) -> Token[Context] | None:
@@ -192,4 +201,5 @@ def _enter(call: Call | None) -> Token[Context] | None:
 
 def _leave(token: Token[Context] | None) -> None:
     if token is not None:
-        _detach(token)
+        with suppress(ValueError):  # closed from another context, where ours is not current anyway
+            token.var.reset(token)

@@ -1,15 +1,16 @@
 """Credits: consumed, refunded and bought."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from reprlib import repr as brief
 from typing import Any, TypeVar
 
 from opentelemetry.context import Context
 
 from .._guard import fault, guarded
 from ._calls import observed
-from ._inputs import class_name, number_of, refuse
+from ._inputs import class_name, number_of, refuse, resolved
 from ._process import Business, current
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -56,15 +57,9 @@ def monitor_credits_operation(
             business = current()
             if business is None:
                 return None
-            try:
-                given, label, role = [
-                    option(*args, **kwargs) if callable(option) else option
-                    for option in (find_amount, service, user_role)
-                ]
-            except Exception:  # noqa: BLE001 - the operation is done, and counted, all the same
-                fault("credits.begin")
-                given = label = role = None
-            return _Operation(business, operation, _credits(business, given), label, role, balance)
+            given, label, role = [resolved(option, args, kwargs) for option in (find_amount, service, user_role)]
+            credits_moved = _allowed(business, "monitor_credits_operation", "amount", given)
+            return _Operation(business, operation, credits_moved, label, role, balance)
 
         return observed(function, begin)
 
@@ -95,10 +90,12 @@ class _Operation:
     @guarded("credits.succeed")
     def succeed(self, result: Any) -> None:
         """See `Call.succeed`."""
-        left = None
-        if self._operation == CONSUME:
-            left = number_of(self._balance(result) if self._balance is not None else _credit_of(result))
+        left = self._left(result) if self._operation == CONSUME else None
         _count(self._business, self._operation, self._amount, left, self._service, self._role)
+
+    @guarded("credits.balance")
+    def _left(self, result: Any) -> float | None:
+        return number_of(self._balance(result) if self._balance is not None else _credit_of(result))
 
     @guarded("credits.fail")
     def fail(self, error: BaseException) -> None:
@@ -125,18 +122,16 @@ def record_credits(
 
     Raises:
         ValueError: The operation is another word; or, under pytest or with the setting strict, the amount or balance is
-            negative, not finite or no number. Otherwise that is a warning, and nothing is counted.
+            negative, not finite or no number. Otherwise that is a warning, and the operation is counted without it.
     """
     _check(operation)
     business = current()
     if business is None:
         return
-    for name, value in (("amount", amount), ("balance", balance)):
-        if value is not None and number_of(value) is None:
-            refuse(business, "record_credits", f"{name} is {value!r}; allowed is {_AMOUNTS}")
-            return
+    moved = _allowed(business, "record_credits", "amount", amount)
+    left = _allowed(business, "record_credits", "balance", balance)
     try:
-        _count(business, operation, number_of(amount), number_of(balance), service, user_role)
+        _count(business, operation, moved, left, service, user_role)
     except Exception:  # noqa: BLE001 - the operation has been done
         fault("credits.record")
 
@@ -146,10 +141,14 @@ def _check(operation: str) -> None:
         raise ValueError(f"the operation on credits is {operation!r}; allowed are {', '.join(OPERATIONS)}")
 
 
-def _credits(business: Business, amount: object) -> float | None:
-    number = number_of(amount)
-    if number is None and amount is not None:
-        refuse(business, "monitor_credits_operation", f"amount is {amount!r}; allowed is {_AMOUNTS}")
+def _allowed(business: Business, helper: str, name: str, value: object) -> float | None:
+    number = number_of(value)
+    if number is None and value is not None:
+        try:
+            shown = brief(value)
+        except ValueError:  # Python writes no integer of so many digits
+            shown = "too large"
+        refuse(business, helper, f"{name} is {shown}; allowed is {_AMOUNTS}")
     return number
 
 
@@ -170,7 +169,10 @@ def _count(
 
 def _argument_named_amount(function: Any) -> Callable[..., object] | None:
     """What finds the argument named amount in a call; ``None`` where the function has none."""
-    signature = inspect.signature(getattr(function, "__func__", function))
+    try:
+        signature = inspect.signature(getattr(function, "__func__", function))
+    except (TypeError, ValueError):  # some that are written in C do not tell
+        return None
     parameters = signature.parameters
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     if "amount" not in parameters and not takes_any:
@@ -179,7 +181,10 @@ def _argument_named_amount(function: Any) -> Callable[..., object] | None:
     def find(*args: Any, **kwargs: Any) -> object:
         if "amount" in kwargs or "amount" not in parameters:
             return kwargs.get("amount")
-        bound = signature.bind(*args, **kwargs)
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError:  # the function says so itself
+            return None
         bound.apply_defaults()
         return bound.arguments["amount"]
 
@@ -187,4 +192,4 @@ def _argument_named_amount(function: Any) -> Callable[..., object] | None:
 
 
 def _credit_of(result: Any) -> object:
-    return result.get("credit") if isinstance(result, dict) else getattr(result, "credit", None)
+    return result.get("credit") if isinstance(result, Mapping) else getattr(result, "credit", None)

@@ -8,8 +8,8 @@ from opentelemetry import trace
 
 from .._guard import fault, guarded
 from .._request import current_request
-from ._inputs import class_name, refuse
-from ._process import Business, current
+from ._inputs import class_name, refuse, whole, word
+from ._process import OTHER, Business, current
 
 logger = logging.getLogger("wxiai_otel.events")
 
@@ -19,6 +19,7 @@ EVENT_TYPES = LOGIN_FAILURE, LOGIN_FAILURE_BURST, API_ABUSE, SUSPICIOUS_ACCESS =
     "api_abuse",
     "suspicious_access",
 )
+UNKNOWN = "unknown"
 SEVERITIES = {"info": logging.INFO, "warning": logging.WARNING, "critical": logging.CRITICAL}
 
 
@@ -33,8 +34,9 @@ def record_error(error: str | BaseException | type[BaseException], component: st
     business = current()
     if business is None:
         return
-    business.instruments["application.errors"].record(1, (class_name(error), component))
-    _tell("application_error", logging.ERROR, {"error.type": class_name(error), "component": component})
+    error_type, component = class_name(error), word(component) or UNKNOWN
+    business.instruments["application.errors"].record(1, (error_type, component))
+    _tell("application_error", logging.ERROR, {"error.type": error_type, "component": component})
 
 
 @guarded("events.payment")
@@ -48,8 +50,9 @@ def record_payment_failure(channel: str, error: str | BaseException = "unknown")
     business = current()
     if business is None:
         return
-    business.instruments["payment.failures"].record(1, (channel, class_name(error)))
-    _tell("payment_failure", logging.ERROR, {"channel": channel, "error.type": class_name(error)})
+    channel, error_type = word(channel) or UNKNOWN, class_name(error)
+    business.instruments["payment.failures"].record(1, (channel, error_type))
+    _tell("payment_failure", logging.ERROR, {"channel": channel, "error.type": error_type})
 
 
 @guarded("events.upload")
@@ -92,6 +95,7 @@ def record_login_failure(reason: str = "unknown", account: object = None) -> Non
 
 def count_login_failure(business: Business, reason: str) -> None:
     """Count a failed login, whoever has noticed it."""
+    reason = word(reason) or UNKNOWN
     business.instruments["login.failures"].record(1, (reason,))
     count_security_event(business, LOGIN_FAILURE, "info", {"reason": reason})
 
@@ -112,6 +116,7 @@ def record_security_event(event_type: str, severity: str = "warning", **details:
     business = current()
     if business is None:
         return
+    severity = word(severity) or UNKNOWN
     if severity not in SEVERITIES:
         refuse(business, "record_security_event", f"severity is {severity!r}; allowed are {', '.join(SEVERITIES)}")
         return
@@ -125,9 +130,11 @@ def count_security_event(
     business: Business, event_type: str, severity: str, details: dict[str, str | float | bool]
 ) -> None:
     """Count a security event, whoever has noticed it."""
+    event_type = word(event_type) or OTHER
     known = event_type in EVENT_TYPES or event_type in business.settings.security_event_types
-    business.instruments["security.events"].record(1, (event_type if known else "other", severity))
-    _tell(event_type, SEVERITIES[severity], {**details, "severity": severity})
+    business.instruments["security.events"].record(1, (event_type if known else OTHER, severity))
+    said = {name: whole(value) if isinstance(value, str) else value for name, value in details.items()}
+    _tell(event_type, SEVERITIES[severity], {**said, "severity": severity})
 
 
 def record_user_activity(user_id: object, at: datetime | float | None = None) -> None:

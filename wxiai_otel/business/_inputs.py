@@ -8,7 +8,9 @@ from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from numbers import Real
+from typing import Any
 
+from .._guard import guarded
 from ..instruments import Values
 from ._process import Business
 
@@ -57,8 +59,24 @@ def number_of(value: object) -> float | None:
     return number if math.isfinite(number) and number >= 0 else None
 
 
+def word(value: object) -> str | None:
+    """A value for a label: of an enumeration its member's value; ``None`` for nothing, or an empty text."""
+    return None if value is None else whole(str(getattr(value, "value", value))) or None
+
+
+def whole(text: str) -> str:
+    """A text without lone surrogates, which JSON may hold and OTLP cannot."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def class_name(error: object) -> str:
     """The label of an error: its class' name without module, or the word itself."""
     if isinstance(error, BaseException):
         return type(error).__name__
-    return error.__name__ if isinstance(error, type) else str(error)
+    return error.__name__ if isinstance(error, type) else word(error) or "unknown"
+
+
+@guarded("helpers.option")
+def resolved(option: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+    """The value of a decorator's option for a call; ``None`` where the option is a callable that raises."""
+    return option(*args, **kwargs) if callable(option) else option

@@ -15,6 +15,7 @@ from ._tasks import Tasks
 logger = logging.getLogger("wxiai_otel")
 
 OTHER = "other"
+ANONYMOUS = "anonymous"  # the label of nobody's role
 
 
 class Activity(Protocol):
@@ -57,6 +58,8 @@ class Business:
             request = current_request.get()
             return request.role() if request is not None else None
         word = getattr(given, "value", given)
+        if word == ANONYMOUS:
+            return None
         return word if isinstance(word, str) and word in self.settings.roles else OTHER
 
     def service(self, given: object) -> str:

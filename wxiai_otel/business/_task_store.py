@@ -46,7 +46,7 @@ class MemoryTaskStore:
 
     def __init__(self) -> None:
         self._open: OrderedDict[str, tuple[str, float]] = OrderedDict()  # by token: (id, deadline)
-        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._ended: OrderedDict[str, Claim] = OrderedDict()
 
     def open(self, tasks: Sequence[tuple[str, str, float]]) -> None:
         """See `TaskStore.open`."""
@@ -62,7 +62,7 @@ class MemoryTaskStore:
         for claim in claims:
             self._open.pop(claim.token, None)
             first.append(claim.task_id not in self._ended)
-            self._ended[claim.task_id] = None
+            self._ended.setdefault(claim.task_id, claim)
         while len(self._ended) > MAX_REMEMBERED:
             self._ended.popitem(last=False)
         return first
@@ -86,6 +86,10 @@ class MemoryTaskStore:
     def all_open(self) -> list[tuple[str, str, float]]:
         """What `open` was told of tasks that have not ended."""
         return [(task_id, token, deadline) for token, (task_id, deadline) in self._open.items()]
+
+    def all_claimed(self) -> list[Claim]:
+        """The claims that were the first of their tasks."""
+        return list(self._ended.values())
 
 
 class RedisTaskStore:

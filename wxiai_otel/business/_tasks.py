@@ -67,6 +67,7 @@ class Tasks:
         self._state = state
         self._secret = secret
         self._timeout = timeout
+        self._keep = (LATE_TIMEOUTS + 1) * timeout
         self._memory = MemoryTaskStore()
         self._redis = None if state is None else RedisTaskStore(state, secret)
         self._shared = False
@@ -127,9 +128,13 @@ class Tasks:
             time.sleep(0.05)
 
     def stop(self, timeout: float) -> None:
-        """Settle what is pending, and end. What cannot be claimed is dropped and counted: it may be another's."""
+        """Settle what is pending, and end."""
         self._work.stop()
-        if not self.flush(timeout) and (left := len(self._ended)):
+        self.flush(timeout)
+
+    def give_up(self) -> None:
+        """What could not be claimed is dropped and counted as that: it may be another's."""
+        if left := len(self._ended):
             self.dropped += left
             self._ended.clear()
             logger.warning("%d ends of AI tasks could not be claimed in time and are not counted", left)
@@ -162,7 +167,10 @@ class Tasks:
         if self._redis is None or not self._state.is_known:
             return self._memory
         if not self._shared:
-            self._redis.open(self._memory.all_open())
+            for tasks in _batches(self._memory.all_open()):
+                self._redis.open(tasks)
+            for claims in _batches(self._memory.all_claimed()):
+                self._redis.claim(claims, keep=self._keep)
             self._shared = True
         return self._redis
 
@@ -174,36 +182,32 @@ class Tasks:
 
     def _claim_pending(self, store: TaskStore) -> None:
         while batch := _head(self._ended):
-            first = self._claim(store, batch)
+            first = store.claim([claim for _, claim in batch], keep=self._keep)
             # Only now: what was not answered is tried again.
             for _ in batch:
                 self._ended.popleft()
-            self._count_first(batch, first)
+            for (task, _), is_first in zip(batch, first, strict=True):
+                if is_first:
+                    self._count(task)
 
     def _sweep(self, store: TaskStore) -> None:
         while tokens := store.overdue(_BATCH):
-            batch = [pending for token in tokens if (pending := self._timed_out(token)) is not None]
-            first = self._claim(store, batch)
+            # As any other end: a claim that was not answered is tried again, and is the same one then.
+            self._ended.extend(pending for token in tokens if (pending := self._timed_out(token)) is not None)
+            self._claim_pending(store)
             store.close(tokens)
-            self._count_first(batch, first)
 
     def _timed_out(self, token: str) -> "Pending | None":
         try:
             state = decode(token, self._secret)
         except TaskTokenError:
             return None
+        if state is None:
+            return None
         return self._pending(EndedTask(state, token, TIMEOUT, time.time() - state.started, None))
 
     def _pending(self, task: EndedTask) -> "Pending":
         return task, Claim(task.state.task_id, task.token, f"{self._process}:{next(self._claims)}")
-
-    def _claim(self, store: TaskStore, batch: "list[Pending]") -> list[bool]:
-        return store.claim([claim for _, claim in batch], keep=(LATE_TIMEOUTS + 1) * self._timeout) if batch else []
-
-    def _count_first(self, batch: "list[Pending]", first: list[bool]) -> None:
-        for (task, _), is_first in zip(batch, first, strict=True):
-            if is_first:
-                self._count(task)
 
 
 Pending = tuple[EndedTask, Claim]
@@ -213,3 +217,7 @@ T = TypeVar("T")
 def _head(queue: "deque[T]") -> list[T]:
     """The first items of a queue that other threads append to: an iterator would not bear that."""
     return [queue[index] for index in range(min(_BATCH, len(queue)))]
+
+
+def _batches(items: list[T]) -> Iterator[list[T]]:
+    return (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from opentelemetry.trace import SpanContext, TraceFlags
 
-# Version, then: id, start in milliseconds since the epoch, trace id, span id, trace flags; then three words.
-_CHECKED, _SIGNED = b"\x01", b"\x02"
+# Version; then, of a task that was counted when it began: id,
+# start in milliseconds since the epoch, trace id, span id, trace flags; then three words.
+_UNCOUNTED, _CHECKED, _SIGNED = b"\x00", b"\x01", b"\x02"
 _FIXED = struct.Struct(">8sQ16s8sB")
 _CHECKSUM_BYTES = 6
 _SIGNATURE_BYTES = 16
@@ -52,8 +53,10 @@ def new_state(service: str, mode: str, role: str, submitted_in: SpanContext) -> 
     return TaskState(os.urandom(8).hex(), service, mode, role, time.time(), submitted_in)
 
 
-def encode(state: TaskState, secret: str) -> str:
-    """The token of a task, signed where there is a secret."""
+def encode(state: TaskState | None, secret: str) -> str:
+    """The token of a task, signed where there is a secret; ``None``: of one that was not counted when it began."""
+    if state is None:
+        return _printed(_UNCOUNTED + os.urandom(16), "")
     context = state.submitted_in
     body = _FIXED.pack(
         bytes.fromhex(state.task_id),
@@ -63,14 +66,25 @@ def encode(state: TaskState, secret: str) -> str:
         int(context.trace_flags),
     )
     for word in (state.service, state.mode, state.role):
-        written = word.encode("utf-8", "replace")[:_MAX_WORD_BYTES]
+        written = word.encode("utf-8", "replace")[:_MAX_WORD_BYTES].decode("utf-8", "ignore").encode()
         body += bytes((len(written),)) + written
-    body = (_SIGNED if secret else _CHECKED) + body
-    return base64.urlsafe_b64encode(body + _tag(body, secret)).rstrip(b"=").decode("ascii")
+    return _printed((_SIGNED if secret else _CHECKED) + body, secret)
 
 
-def decode(token: object, secret: str) -> TaskState:
-    """The state that a token holds.
+def _printed(body: bytes, secret: str) -> str:
+    return _text(body + _tag(body, secret))
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+
+def decode(token: object, secret: str | None) -> TaskState | None:
+    """The state that a token holds; ``None`` where its task was not counted when it began.
+
+    Parameters:
+        token: What is said to be a token.
+        secret: The setting task_secret; ``None`` where it is not known, and no signature can be checked.
 
     Raises:
         TaskTokenError: It is no token, was changed, or was signed with another secret.
@@ -82,23 +96,24 @@ def decode(token: object, secret: str) -> TaskState:
     except binascii.Error:
         raise TaskTokenError("this is no token of start_ai_task, or not all of it") from None
     version = raw[:1]
-    if version not in (_CHECKED, _SIGNED):
-        raise TaskTokenError("this is no token of start_ai_task")
+    if version not in (_UNCOUNTED, _CHECKED, _SIGNED) or _text(raw) != token:
+        raise TaskTokenError("this is no token of start_ai_task, or was changed")
     if version == _CHECKED and secret:
         raise TaskTokenError("the token is not signed, but the setting task_secret is set: all processes need the same")
-    if version == _SIGNED and not secret:
+    if version == _SIGNED and secret == "":
         raise TaskTokenError(
             "the token is signed: this process needs the setting task_secret, the same as where it began"
         )
     size = _SIGNATURE_BYTES if version == _SIGNED else _CHECKSUM_BYTES
     body, tag = raw[:-size], raw[-size:]
-    if not hmac.compare_digest(tag, _tag(body, secret)):
+    expected = _tag(body, secret or "" if version == _SIGNED else "")
+    if (secret is not None or version != _SIGNED) and not hmac.compare_digest(tag, expected):
         raise TaskTokenError(
             "the token was changed, is not complete"
             + (", or was signed with another task_secret" if version == _SIGNED else "")
         )
     try:
-        return _read(body)
+        return None if version == _UNCOUNTED else _read(body)
     except (struct.error, IndexError):  # a checksum is easily made
         raise TaskTokenError("this is no token of start_ai_task") from None
 
@@ -110,6 +125,8 @@ def _read(body: bytes) -> TaskState:
         end = position + 1 + body[position]
         words.append(body[position + 1 : end].decode("utf-8", "replace"))
         position = end
+    if position != len(body):
+        raise IndexError
     context = SpanContext(
         int.from_bytes(trace_id, "big"), int.from_bytes(span_id, "big"), is_remote=True, trace_flags=TraceFlags(flags)
     )

@@ -1,0 +1,158 @@
+"""What all workers share stands in one Redis: the one that is named, or else that of the first client."""
+
+import os
+import threading
+
+import pytest
+import redis
+import redis.asyncio
+from redis.sentinel import Sentinel
+
+from tests.servers.redis import redis_server
+from tests.servers.uvicorn import free_port
+from wxiai_otel.redis import StateRedis
+
+
+def state_of(client) -> StateRedis:
+    return StateRedis(client, 2.0, "wxiai_otel")
+
+
+def holds(state: StateRedis, server) -> bool:
+    """Whether what the state writes stands in the server."""
+    key = state.key("tasks", "x")
+    state.client("tasks").set(key, "written")
+    return "written" in server.ask("GET", key)
+
+
+class TestTheRedis:
+    def test_is_the_one_named_by_url(self, server):
+        assert holds(state_of(server.url), server)
+
+    @pytest.mark.parametrize("decode_responses", [True, False])
+    def test_is_that_of_a_client(self, server, decode_responses):
+        client = redis.Redis(port=server.port, decode_responses=decode_responses)
+        assert holds(state_of(client), server)
+
+    async def test_is_that_of_a_client_of_an_event_loop(self, server):
+        async with redis.asyncio.Redis(port=server.port, decode_responses=True) as client:
+            assert holds(state_of(client), server)
+
+    def test_is_that_of_a_socket_and_a_database(self, server):
+        state = state_of(redis.Redis(unix_socket_path=server.unix_socket, db=3))
+        state.client("tasks").set("x", 1)
+        assert redis.Redis(port=server.port, db=3).get("x") == b"1"
+
+    def test_is_the_master_of_a_sentinel(self, server):
+        port = free_port()
+        with redis_server(f"sentinel monitor mymaster 127.0.0.1 {server.port} 1", port=port, sentinel=True):
+            client = Sentinel([("127.0.0.1", port)]).master_for("mymaster")
+            assert holds(state_of(client), server)
+
+    def test_is_the_node_of_a_cluster_that_has_the_group(self, cluster):
+        client = redis.RedisCluster(host="127.0.0.1", port=cluster.port)
+        state = state_of(client)
+        nodes = set()
+        for group in map(str, range(30)):
+            pipeline = state.client(group).pipeline(transaction=False)
+            for name in "abc":
+                pipeline.set(state.key(group, name), name)
+            pipeline.execute()
+            nodes.add(state.client(group).connection_pool.connection_kwargs["port"])
+            assert [client.get(state.key(group, name)) for name in "abc"] == [b"a", b"b", b"c"]
+        assert len(nodes) == 3
+
+    async def test_is_the_cluster_of_a_client_of_an_event_loop_used_or_not(self, cluster):
+        async with redis.asyncio.RedisCluster(host="127.0.0.1", port=cluster.port) as used:
+            await used.set("x", 1)
+            unused = redis.asyncio.RedisCluster(host="127.0.0.1", port=cluster.port)
+            for client in (used, unused):
+                state = state_of(client)
+                state.client("tasks").set(state.key("tasks", "y"), "z")
+                assert await used.get(state.key("tasks", "y")) == b"z"
+                await used.delete(state.key("tasks", "y"))
+
+    def test_is_connected_with_the_clients_password(self):
+        with redis_server("--requirepass", "secret") as server:
+            state = state_of(redis.Redis(port=server.port, password="secret"))
+            state.client("tasks").set("x", 1)
+            assert state.client("tasks").get("x") == b"1"
+
+
+class TestTheFirstClient:
+    def test_says_which_it_is_and_no_other_after_it(self, server):
+        state = state_of(None)
+        assert not state.is_known
+        with pytest.raises(redis.ConnectionError, match="no client"):
+            state.client("tasks")
+        state.see(redis.Redis(port=server.port))
+        state.see(redis.Redis(port=free_port()))
+        assert state.is_known
+        assert holds(state, server)
+
+    def test_is_not_asked_where_one_is_named(self, server):
+        state = state_of(server.url)
+        state.see(redis.Redis(port=free_port()))
+        assert holds(state, server)
+
+    @pytest.mark.faulty
+    def test_that_is_none_is_in_nobodys_way(self, server):
+        state = state_of(None)
+        state.see(object())
+        assert not state.is_known
+        state.see(redis.Redis(port=server.port))
+        assert holds(state, server)
+
+
+class TestAConnection:
+    def test_is_kept_until_it_is_forgotten(self, server):
+        state = state_of(server.url)
+        first = state.client("tasks")
+        assert state.client("users") is first
+        state.forget()
+        assert state.client("tasks") is not first
+        assert holds(state, server)
+
+    def test_finds_a_server_that_came_back(self):
+        port = free_port()
+        state = state_of(f"redis://127.0.0.1:{port}/0")
+        with redis_server(port=port):
+            state.client("tasks").set("x", 1)
+        with pytest.raises(redis.ConnectionError):
+            state.client("tasks").get("x")
+        state.forget()
+        with redis_server(port=port):
+            assert state.client("tasks").get("x") is None
+
+    def test_is_a_forked_childs_own_though_the_parent_was_connecting(self, server):
+        state = state_of(server.url)
+        parents = state.client("tasks")
+        held, release = threading.Event(), threading.Event()
+
+        def hold():
+            with state._lock:
+                held.set()
+                release.wait(10)
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        held.wait(5)
+        reading, writing = os.pipe()
+        if (child := os.fork()) == 0:
+            try:
+                got = []
+                asking = threading.Thread(target=lambda: got.append(state.client("tasks")), daemon=True)
+                asking.start()
+                asking.join(2)
+                os.write(writing, str(bool(got) and got[0] is not parents and got[0].ping()).encode())
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        release.set()
+        thread.join()
+        assert os.read(reading, 100) == b"True"
+        assert state.client("tasks") is parents
+
+
+def test_all_keys_of_a_group_are_in_one_slot():
+    state = StateRedis(None, 1, "mine")
+    assert state.key("tasks-1", "open") == "mine:{tasks-1}:open"

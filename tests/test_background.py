@@ -1,0 +1,232 @@
+"""Work in the background goes on whatever it raises, in a forked child as well, and is in nobody's way."""
+
+import gc
+import os
+import threading
+import time
+from weakref import ref
+
+import pytest
+
+from wxiai_otel._background import Periodic, side_by_side
+from wxiai_otel._own import is_own_traffic
+
+
+def until(condition, timeout: float = 5) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def periodic():
+    made = []
+
+    def make(function, interval=60.0, forked=None):
+        made.append(Periodic("test-periodic", interval, function, forked))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
+
+
+def threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "test-periodic"]
+
+
+class TestAFunction:
+    def test_is_called_at_once_and_again_and_again(self, periodic):
+        calls = []
+        periodic(lambda: calls.append(1), interval=0.01).start()
+        until(lambda: len(calls) > 3)
+
+    def test_is_called_before_its_time_when_it_is_woken(self, periodic):
+        calls = []
+        work = periodic(lambda: calls.append(1))
+        work.start()
+        until(lambda: len(calls) == 1)
+        work.wake()
+        until(lambda: len(calls) == 2)
+        time.sleep(0.05)
+        assert len(calls) == 2
+
+    def test_is_called_again_for_who_wakes_it_while_it_is_called(self, periodic):
+        calls, release = [], threading.Event()
+
+        def function():
+            calls.append(1)
+            release.wait(5)
+
+        work = periodic(function)
+        work.start()
+        until(lambda: len(calls) == 1)
+        work.wake()
+        release.set()
+        until(lambda: len(calls) == 2)
+
+    def test_is_called_by_one_thread_at_a_time(self, periodic):
+        inside, most = [], []
+
+        def function():
+            inside.append(1)
+            most.append(len(inside))
+            time.sleep(0.001)
+            inside.pop()
+
+        work = periodic(function, interval=0.0001)
+        work.start()
+        callers = [threading.Thread(target=lambda: [work.now(5) for _ in range(20)]) for _ in range(4)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join()
+        assert max(most) == 1
+
+    @pytest.mark.faulty
+    def test_that_raises_is_called_again(self, periodic):
+        calls = []
+
+        def function():
+            calls.append(1)
+            raise RuntimeError
+
+        work = periodic(function, interval=0.01)
+        work.start()
+        until(lambda: len(calls) > 3)
+        assert work.now(1)
+
+    def test_asks_as_telemetry(self, periodic):
+        seen = []
+        work = periodic(lambda: seen.append(is_own_traffic()))
+        work.start()
+        work.now(1)
+        until(lambda: seen == [True, True])
+        assert not is_own_traffic()
+
+
+class TestNow:
+    def test_is_done_when_it_returns_without_a_thread_too(self, periodic):
+        calls = []
+        assert periodic(lambda: calls.append(1)).now(0)
+        assert calls == [1]
+
+    def test_waits_no_longer_than_it_is_told(self, periodic):
+        release = threading.Event()
+        work = periodic(lambda: release.wait(5))
+        work.start()
+        until(lambda: not work.now(0))
+        before = time.monotonic()
+        assert work.now(0.1) is False
+        assert work.now(-1) is False
+        assert time.monotonic() - before < 1
+        release.set()
+
+
+class TestTheThread:
+    def test_is_one_however_often_it_is_started_and_keeps_no_process_alive(self, periodic):
+        work = periodic(lambda: None)
+        for _ in range(3):
+            work.start()
+        assert [thread.daemon for thread in threads()] == [True]
+
+    def test_ends_at_stop_and_can_be_started_again(self, periodic):
+        calls = []
+        work = periodic(lambda: calls.append(1))
+        work.start()
+        until(lambda: calls)
+        work.stop()
+        until(lambda: not threads())
+        assert len(calls) == 1
+
+    def test_is_left_to_nobody_when_its_owner_is_gone(self):
+        work = Periodic("test-periodic", 60, lambda: None)
+        gone = ref(work)
+        del work
+        gc.collect()
+        assert gone() is None
+
+
+class TestAFork:
+    def fork(self, child) -> str:
+        reading, writing = os.pipe()
+        if (process := os.fork()) == 0:
+            try:
+                os.write(writing, str(child()).encode())
+            finally:
+                os._exit(0)
+        os.waitpid(process, 0)
+        return os.read(reading, 1000).decode()
+
+    def test_goes_on_with_the_work_after_it_was_told(self, periodic):
+        order = []
+        work = periodic(lambda: order.append("call"), interval=60, forked=lambda: order.append("forked"))
+        work.start()
+        until(lambda: order == ["call"])
+
+        def child():
+            until(lambda: len(order) == 3)
+            return order
+
+        assert self.fork(child) == "['call', 'forked', 'call']"
+        assert order == ["call"]
+
+    def test_does_not_wait_for_a_call_that_its_parent_is_making(self, periodic):
+        release, calls = threading.Event(), []
+
+        def function():
+            calls.append(os.getpid())
+            if len(calls) == 1:
+                release.wait(5)
+
+        work = periodic(function)
+        work.start()
+        until(lambda: calls)
+
+        def child():
+            return work.now(1) and os.getpid() in calls
+
+        assert self.fork(child) == "True"
+        release.set()
+
+    def test_begins_nothing_that_was_not_begun_or_was_stopped(self, periodic):
+        calls = []
+        periodic(lambda: calls.append(1))
+        stopped = periodic(lambda: calls.append(2))
+        stopped.start()
+        until(lambda: calls == [2])
+        stopped.stop()
+
+        def child():
+            time.sleep(0.05)
+            return calls
+
+        assert self.fork(child) == "[2]"
+
+
+class TestSideBySide:
+    def test_takes_as_long_as_the_longest(self):
+        before = time.monotonic()
+        assert side_by_side(5, [lambda: time.sleep(0.2)] * 5) is True
+        assert time.monotonic() - before < 0.7
+
+    def test_waits_no_longer_than_it_is_told(self):
+        release = threading.Event()
+        before = time.monotonic()
+        assert side_by_side(0.1, [lambda: release.wait(5)] * 3) is False
+        assert time.monotonic() - before < 0.6
+        release.set()
+
+    @pytest.mark.faulty
+    def test_makes_each_call_whatever_the_others_raise(self):
+        calls = []
+
+        def broken():
+            raise RuntimeError
+
+        assert side_by_side(5, [broken, lambda: calls.append(1), broken]) is True
+        assert calls == [1]
+
+    def test_of_nothing_is_done(self):
+        assert side_by_side(1, []) is True
