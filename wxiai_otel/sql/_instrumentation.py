@@ -70,7 +70,7 @@ class SqlInstrumentation:
     def _on_connect(self, connection: Connection) -> None:
         try:
             engine = _root(connection.engine)
-            if engine not in self._met:
+            if engine not in self._met and not is_own_traffic():
                 self._meet(engine)
         except Exception:  # noqa: BLE001 - the connection is used all the same
             fault("sql.connect")
