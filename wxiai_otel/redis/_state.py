@@ -1,8 +1,10 @@
 """The Redis in which all workers keep what they share: users seen, tasks ended."""
 
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakMethod
 
 import redis
 
@@ -27,6 +29,13 @@ class StateRedis:
         self._lock = threading.Lock()
         if client is not None:
             self.see(client)
+        method = WeakMethod(self._renew)
+
+        def after_fork() -> None:
+            if (renew := method()) is not None:
+                renew()
+
+        os.register_at_fork(after_in_child=after_fork)
 
     def see(self, client: Any) -> None:
         """A client is in use; the first one says which Redis it is."""
@@ -67,7 +76,7 @@ class StateRedis:
         with self._lock:
             self._client = None
 
-    def renew(self) -> None:
+    def _renew(self) -> None:
         """In a forked child: the parent's lock may be held, and its connections are its own."""
         self._lock = threading.Lock()
         self._client = None
