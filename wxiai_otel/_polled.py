@@ -9,10 +9,12 @@ from numbers import Real
 from typing import Any
 
 from ._background import Periodic
-from ._questions import Question
+from ._questions import NothingToAsk, Question
 from .instruments import Values
 
 logger = logging.getLogger("wxiai_otel")
+
+_LOOK_SECONDS = 1.0
 
 
 class PolledGauges:
@@ -40,7 +42,9 @@ class PolledGauges:
         self._questions = {name: Question(self._asking(question)) for name, question in questions.items()}
         self._answers: dict[str, tuple[float, float]] = {}
         self._failing: set[str] = set()
-        self._work = Periodic("wxiai-otel-gauges", interval, self._poll)
+        self._asked_at: dict[str, float] = {}
+        self._interval = interval
+        self._work = Periodic("wxiai-otel-gauges", min(interval, _LOOK_SECONDS), self._poll)
         if questions:
             self._work.start()
 
@@ -65,12 +69,17 @@ class PolledGauges:
 
     def _poll(self) -> None:
         # Side by side: one that does not answer delays no other.
-        asked = {name: question.begin(self._timeout) for name, question in self._questions.items()}
-        deadline = time.monotonic() + self._timeout
+        now = time.monotonic()
+        due = [name for name in self._questions if now - self._asked_at.get(name, -math.inf) >= self._interval]
+        asked = {name: self._questions[name].begin(self._timeout) for name in due}
+        deadline = now + self._timeout
         for name, answer in asked.items():
+            self._asked_at[name] = now
             try:
                 self._answers[name] = _number(answer.result(max(0.0, deadline - time.monotonic()))), time.monotonic()
                 self._failing.discard(name)
+            except NothingToAsk:
+                del self._asked_at[name]  # that may be different in a moment
             except Exception as error:  # noqa: BLE001 - an application's code fails in any way
                 if name not in self._failing:
                     self._failing.add(name)

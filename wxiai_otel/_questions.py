@@ -10,6 +10,10 @@ from typing import Any
 from ._own import own_traffic
 
 
+class NothingToAsk(Exception):
+    """There is nobody to ask, as long as the application has not used what would be asked."""
+
+
 class _Application:
     loop: asyncio.AbstractEventLoop | None = None
 

@@ -12,6 +12,7 @@ from opentelemetry.trace import Tracer
 from ._business import BusinessTelemetry
 from ._guard import fault, guarded
 from ._health import health_checks
+from ._questions import NothingToAsk
 from ._version import SCOPE_NAME, VERSION
 from .http import InFlight, install_route_hooks, remove_route_hooks
 from .instruments import Instruments
@@ -101,7 +102,7 @@ class Runtime:
         named = getattr(self.settings.gauge_engine, "sync_engine", self.settings.gauge_engine)
         engines = [named] if named is not None else self.engines
         if not engines:
-            raise LookupError("no engine has been used yet")
+            raise NothingToAsk
         return ask(engines[0], statement, timeout)
 
     def force_flush(self, timeout: float | None = None) -> bool:

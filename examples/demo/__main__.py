@@ -2,22 +2,29 @@
 
 import argparse
 import asyncio
+import secrets
 import signal
 import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from wxiai_otel import record_user_activity, setup_telemetry
+
 from .servers import DemoError, check_folder, check_port, check_redis, free_port, redis_server, web_server
 from .table import metrics_table
 from .traffic import drive
 
 TRAFFIC_SECONDS = 15.0
+
+# Users by their number, by the days since they were here.
+EARLIER_USERS = {1: range(1, 50), 7: range(20, 61), 30: range(1, 30)}
 
 
 def _arguments() -> argparse.Namespace:
@@ -64,8 +71,11 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
                 WXIAI_DATABASE_URL=arguments.database or f"sqlite:///{(folder / 'wxiai.db').absolute()}",
                 WXIAI_REDIS_URL=redis_url,
                 WXIAI_PROVIDER_URL=provider,
+                WXIAI_OTEL_TASK_SECRET=secrets.token_urlsafe(),
+                WXIAI_OTEL_SLOW_QUERY_SECONDS="0.01",
             )
         )
+        _remember_earlier_users(redis_url)
         console.print(f"The application is at [bold]{url}[/bold]; 12 users are at work.")
         sent = _with_traffic(url, arguments.seconds or TRAFFIC_SECONDS, console)
         # The last tasks are still with the provider.
@@ -78,6 +88,16 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
                 f"Look at [bold]{url}/monitoring/metrics[/bold] and use {url}/docs; logs are in {folder}. Ctrl-C ends."
             )
             signal.pause()
+
+
+def _remember_earlier_users(redis_url: str) -> None:
+    """Some of today's users were here before, so that retention has something to show."""
+    telemetry = setup_telemetry(state_redis=redis_url, redis=False, service_name="demo")
+    for days, users in EARLIER_USERS.items():
+        at = datetime.now(UTC) - timedelta(days)
+        for number in users:
+            record_user_activity(number, at)
+    telemetry.shutdown()
 
 
 def _with_traffic(url: str, seconds: float, console: Console) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
@@ -12,6 +13,8 @@ SERVICES = ("midjourney", "flux", "dreamwork", "jimeng", "kling")
 PROMPTS = ("a lake at dawn", "山水画，远山，两只小船", "a cat that reads the newspaper", "城市夜景")
 USERS = 60
 PAUSE_SECONDS = (0.02, 0.15)
+SCANNED = 70
+GUESSED = 12
 
 
 class Visitor:
@@ -37,6 +40,10 @@ class Visitor:
             (1, self._talk),
             (1, self._get_lost),
             (1, self._report),
+            (2, self._preview),
+            (1, self._sign_in),
+            (1, self._sign_up),
+            (1, self._upload),
         ]
         weights, choices = zip(*deeds, strict=True)
         loop = asyncio.get_running_loop()
@@ -90,7 +97,8 @@ class Visitor:
         await self._request("GET", "/api/v1/credits/balance")
 
     async def _buy(self) -> None:
-        await self._request("POST", "/api/v1/credits/purchase", json={"amount": random.choice((100, 200, 500))})
+        bought = {"amount": random.choice((100, 200, 500)), "channel": random.choice(("alipay", "wechat"))}
+        await self._request("POST", "/api/v1/credits/purchase", json=bought)
 
     async def _page(self) -> None:
         await self._request("GET", random.choice(("/", "/explore", "/gallery/flux/latest")), signed_in=False)
@@ -99,8 +107,37 @@ class Visitor:
         path = random.choice(("/api/v1/tasks/none", "/api/v1/images/nobody", "/api/v1/broken", "/api/v1/tasks"))
         await self._request("GET", path, signed_in=random.random() < 0.7)
 
+    async def _preview(self) -> None:
+        path = f"/api/v1/images/{random.choice(SERVICES)}/preview"
+        await self._request("POST", path, json={"prompt": random.choice(PROMPTS)})
+
+    async def _sign_in(self) -> None:
+        number = random.randint(1, USERS)
+        password = random.choice((f"password-{number}", "123456"))
+        who = {"name": f"user-{number}", "password": password}
+        await self._request("POST", "/api/v1/auth/login", signed_in=False, json=who)
+
+    async def _sign_up(self) -> None:
+        who = {"name": f"user-{uuid.uuid4().hex}", "password": "a-long-one"}
+        await self._request("POST", "/api/v1/auth/register", signed_in=False, json=who)
+
+    async def _upload(self) -> None:
+        size = random.choice((1_000, 50_000, 150_000))
+        await self._request("PUT", "/api/v1/files/sketch.png", content=b"x" * size)
+
     async def _report(self) -> None:
         await self._request("GET", "/api/v1/credits/report")
+
+
+async def _scan(client: httpx.AsyncClient, sent: Counter[str]) -> None:
+    """Somebody who is no user looks for doors that are open, and guesses one user's password."""
+    for number in range(SCANNED):
+        response = await client.get(f"/gallery/{number}/admin")
+        sent[str(response.status_code)] += 1
+    for guess in range(GUESSED):
+        who = {"name": "user-1", "password": f"guess-{guess}"}
+        response = await client.post("/api/v1/auth/login", json=who)
+        sent[str(response.status_code)] += 1
 
 
 async def drive(url: str, seconds: float, advance: Callable[[float], None], visitors: int = 12) -> Counter[str]:
@@ -121,6 +158,7 @@ async def drive(url: str, seconds: float, advance: Callable[[float], None], visi
     async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as client:
         numbers = random.sample(range(1, USERS + 1), visitors)
         visits = [asyncio.create_task(Visitor(client, url, n, sent).visit(start + seconds)) for n in numbers]
+        visits.append(asyncio.create_task(_scan(client, sent)))
         try:
             while not all(visit.done() for visit in visits):
                 advance(min(loop.time() - start, seconds))

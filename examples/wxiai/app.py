@@ -10,10 +10,11 @@ from fastapi.responses import HTMLResponse, JSONResponse
 
 from wxiai_otel import setup_telemetry
 
-from . import chat, tasks
+from . import accounts, chat, tasks
 from . import credits as ledger
 from .config import from_environment
 from .database import Database
+from .users import admin
 
 
 @asynccontextmanager
@@ -31,10 +32,15 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 app = FastAPI(title="wxiai", version="1.0.0", lifespan=lifespan)
-setup_telemetry(app)
+setup_telemetry(
+    app,
+    stats_dependency=admin,
+    avg_user_credits="SELECT avg(b) FROM (SELECT sum(amount) AS b FROM credit_entries GROUP BY user_id) AS balances",
+    ai_probes={service: f"{from_environment().provider_url}/{service}/health" for service in tasks.PRICES},
+)
 
 api = APIRouter(prefix="/api/v1")
-for part in (chat, ledger, tasks):
+for part in (accounts, chat, ledger, tasks):
     api.include_router(part.router)
 app.include_router(api)
 

@@ -1,17 +1,24 @@
 """Credits: bought, spent and given back. This part of the platform is older than its async engine, and sync."""
 
+import random
 from collections.abc import Iterator
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, Field
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from wxiai_otel import monitor_credits_operation, record_payment_failure
+
 from .database import CreditEntry, User
 from .users import Admin, CurrentUser
 
 router = APIRouter(prefix="/credits", tags=["credits"])
+
+# The share of payments that the channel declines.
+DECLINED = 0.1
 
 
 def _session(request: Request) -> Iterator[Session]:
@@ -25,6 +32,14 @@ class Purchase(BaseModel):
     """A top-up."""
 
     amount: int = Field(gt=0, le=10_000)
+    channel: Literal["alipay", "wechat"] = "alipay"
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What a user has left."""
+
+    credit: int
 
 
 class NotEnoughCreditsError(Exception):
@@ -37,7 +52,8 @@ def balance_of(session: Session, user_id: int) -> int:
     return session.scalar(total) or 0
 
 
-def consume(session: Session, user_id: int, amount: int, reason: str) -> int:
+@monitor_credits_operation("consume", service=lambda _session, _user_id, _amount, reason: reason)
+def consume(session: Session, user_id: int, amount: int, reason: str) -> Balance:
     """Take credits and return the balance that is left.
 
     Raises:
@@ -49,11 +65,22 @@ def consume(session: Session, user_id: int, amount: int, reason: str) -> int:
     if balance < amount:
         raise NotEnoughCreditsError(f"{amount} credits needed, {balance} left")
     session.add(CreditEntry(user_id=user_id, amount=-amount, reason=reason))
-    return balance - amount
+    return Balance(balance - amount)
 
 
-def add(session: Session, user_id: int, amount: int, reason: str) -> None:
-    """Give credits, bought or refunded."""
+@monitor_credits_operation("refund")
+def refund(session: Session, user_id: int, amount: int, _service: str) -> None:
+    """Give credits back."""
+    _add(session, user_id, amount, "refund")
+
+
+@monitor_credits_operation("purchase")
+def credit(session: Session, user_id: int, amount: int) -> None:
+    """Give credits that were paid for."""
+    _add(session, user_id, amount, "purchase")
+
+
+def _add(session: Session, user_id: int, amount: int, reason: str) -> None:
     session.add(CreditEntry(user_id=user_id, amount=amount, reason=reason))
 
 
@@ -66,7 +93,10 @@ def balance(user: CurrentUser, session: Sync) -> dict[str, int]:
 @router.post("/purchase", status_code=201)
 def purchase(bought: Purchase, user: CurrentUser, session: Sync) -> dict[str, int]:
     """Top up."""
-    add(session, user.id, bought.amount, "purchase")
+    if random.random() < DECLINED:
+        record_payment_failure(bought.channel, "declined")
+        raise HTTPException(402, f"{bought.channel} has declined the payment")
+    credit(session, user.id, bought.amount)
     session.flush()
     return {"balance": balance_of(session, user.id)}
 
@@ -85,5 +115,5 @@ def transfer(to: int, amount: Annotated[int, Field(gt=0)], user: CurrentUser, se
     if session.get(User, to) is None:
         raise HTTPException(404, "there is no such user")
     left = consume(session, user.id, amount, "transfer")
-    add(session, to, amount, "transfer")
-    return {"balance": left}
+    _add(session, to, amount, "transfer")
+    return {"balance": left.credit}

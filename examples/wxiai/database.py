@@ -24,6 +24,8 @@ class User(Base):
 
     __tablename__ = "users"
     id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    password: Mapped[str]  # as it is: this is an example of telemetry
     token: Mapped[str] = mapped_column(unique=True)
     role: Mapped[str]
 
@@ -48,6 +50,7 @@ class Task(Base):
     prompt: Mapped[str]
     status: Mapped[str]
     result: Mapped[str | None]
+    telemetry_token: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=lambda: datetime.now(UTC).replace(tzinfo=None))
 
 
@@ -70,7 +73,10 @@ class Database:
         with self.sessions.begin() as session:
             if session.scalar(select(func.count()).select_from(User)):
                 return
-            users = [{"token": f"token-{n}", "role": ROLES[n % len(ROLES)]} for n in range(1, 61)]
+            users = [
+                {"name": f"user-{n}", "password": f"password-{n}", "token": f"token-{n}", "role": ROLES[n % len(ROLES)]}
+                for n in range(1, 61)
+            ]
             session.execute(insert(User), users)
             entries = [
                 {"user_id": user_id, "amount": FIRST_CREDITS, "reason": "welcome"}

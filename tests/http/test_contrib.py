@@ -1,14 +1,18 @@
 """With upstream's server spans the metrics are the same as with ours."""
 
 import asyncio
+from contextlib import asynccontextmanager
 from functools import cache
 
 import pytest
 from fastapi import FastAPI
 from opentelemetry import trace
+from opentelemetry.instrumentation._semconv import _OpenTelemetrySemanticConventionStability
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
+from starlette.testclient import TestClient
 
 from tests.asgi import get
 from tests.conftest import forget_global_providers
@@ -129,3 +133,55 @@ async def test_after_the_shutdown_either_engine_can_be_set_up_again(app, spans, 
     assert scrape(telemetry).series("http_requests_total", "endpoint") == {("/x",): 1}
     assert (await get(app, "/monitoring/metrics")).status == 200
     telemetry.shutdown()
+
+
+@pytest.mark.parametrize("engine", ["native", "contrib"])
+async def test_either_engine_can_be_set_up_in_the_lifespan_handler(engine, spans):
+    started = []
+
+    @asynccontextmanager
+    async def lifespan(app):
+        started.append(setup_telemetry(app, http_engine=engine))
+        yield
+
+    app = FastAPI(lifespan=lifespan)
+    app.get("/x/{n}")(lambda n: n)
+    with TestClient(app) as client:
+        client.get("/x/1")
+
+    (span,) = [span for span in spans.get_finished_spans() if span.kind is SpanKind.SERVER]
+    assert span.name == "GET /x/{n}"
+    assert scrape(started[0]).series("http_requests_total", "endpoint") == {("/x/{n}",): 1}
+    started[0].shutdown()
+
+
+@pytest.mark.parametrize("engine", ["native", "contrib"])
+@pytest.mark.parametrize("path", ["/x", "/none", "/silent/x"])
+async def test_within_a_span_of_the_caller_the_exemplar_is_of_the_requests_own(app, engine, path, spans):
+    async def silent(scope, receive, send):
+        return None
+
+    app.mount("/silent", silent)
+    telemetry = setup_telemetry(app, http_engine=engine)
+    with trace.get_tracer("caller").start_as_current_span("outer"):
+        await get(app, path)
+
+    (of_request,) = [span for span in spans.get_finished_spans() if span.name != "outer"]
+    exemplars = {s.exemplar.labels["span_id"] for s in scrape(telemetry).samples if s.exemplar}
+    assert exemplars == {format(of_request.context.span_id, "016x")}
+    telemetry.shutdown()
+
+
+@pytest.mark.parametrize("chosen", ["", "http/dup"])
+async def test_the_conventions_are_stable_though_sql_and_redis_read_the_choice_first(app, spans, monkeypatch, chosen):
+    monkeypatch.setattr(_OpenTelemetrySemanticConventionStability, "_initialized", False)
+    monkeypatch.setattr(_OpenTelemetrySemanticConventionStability, "_OTEL_SEMCONV_STABILITY_SIGNAL_MAPPING", {})
+    if chosen:
+        monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", chosen)
+    telemetry = setup_telemetry(app, http_engine="contrib")
+    await get(app, "/x")
+    telemetry.shutdown()
+
+    (span,) = spans.get_finished_spans()
+    assert span.attributes["url.path"] == "/x"
+    assert ("http.target" in span.attributes) == bool(chosen)

@@ -1,12 +1,13 @@
 """The choice http_engine="contrib": opentelemetry-instrumentation-fastapi makes the server span, we the metrics."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import TracerProvider
+
+from .._guard import guarded
 
 _OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
@@ -20,13 +21,13 @@ def instrument(app: FastAPI, tracer_provider: TracerProvider) -> None:
     """Have opentelemetry-instrumentation-fastapi make the server span, without metrics or spans for each event."""
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
-    with stable_conventions():
-        FastAPIInstrumentor.instrument_app(
-            app,
-            tracer_provider=tracer_provider,
-            meter_provider=NoOpMeterProvider(),
-            exclude_spans=["receive", "send"],
-        )
+    guarded("contrib.conventions")(use_stable_conventions)()
+    FastAPIInstrumentor.instrument_app(
+        app,
+        tracer_provider=tracer_provider,
+        meter_provider=NoOpMeterProvider(),
+        exclude_spans=["receive", "send"],
+    )
     if app.middleware_stack is not None:
         app.middleware_stack = app.build_middleware_stack()
 
@@ -38,17 +39,16 @@ def uninstrument(app: FastAPI) -> None:
     FastAPIInstrumentor.uninstrument_app(app)
 
 
-@contextmanager
-def stable_conventions() -> Iterator[None]:
-    """Have OpenTelemetry's instrumentations use the stable conventions, unless the environment chooses.
+def use_stable_conventions() -> None:
+    """Have the HTTP instrumentations of OpenTelemetry use the stable conventions, unless the environment chooses.
 
-    They read the choice once in a process, when the first of them is used; the environment is left as it was.
+    They read the environment once in a process, for HTTP and databases together: those of SQL and Redis come first.
     """
-    chosen = os.environ.get(_OPT_IN)
-    if not chosen:
-        os.environ[_OPT_IN] = "http,database"
-    try:
-        yield
-    finally:
-        if not chosen:
-            os.environ.pop(_OPT_IN, None)
+    if os.environ.get(_OPT_IN):
+        return
+    from opentelemetry.instrumentation import _semconv
+
+    stability: Any = _semconv._OpenTelemetrySemanticConventionStability  # noqa: SLF001 - no other way once it is read
+    stability._initialize()  # noqa: SLF001
+    http = _semconv._OpenTelemetryStabilitySignalType.HTTP  # noqa: SLF001
+    stability._OTEL_SEMCONV_STABILITY_SIGNAL_MAPPING[http] = _semconv._StabilityMode.HTTP  # noqa: SLF001

@@ -39,6 +39,8 @@ def _table(element: Any) -> str | None:
         return _first(element.selects)
     if isinstance(element, selectable.Select):
         return _first(element.get_final_froms())
+    if isinstance(element, dml.UpdateBase):  # a common table expression may change data
+        return _table(element.table)
     inner = getattr(element, "element", None)
     return _table(inner) if inner is not None else None
 

@@ -1,6 +1,6 @@
 """Listening to every engine of the process, sync and async, made before or after.
 
-The listeners are on SQLAlchemy's classes: an engine made earlier is heard from its next connection on. Each cursor
+The listeners are on SQLAlchemy's classes: an engine or a connection made earlier is heard from now on. Each cursor
 execution is one event, whatever made it: an ``executemany`` is one, a batch of ``insertmanyvalues`` is one each.
 """
 
@@ -21,7 +21,7 @@ from ..instruments import Instruments
 from ..settings import Settings
 from ._errors import is_deadlock, sqlstate
 from ._pools import Pools
-from ._spans import EngineSpans, StatementSpan, system_name
+from ._spans import EngineSpans, system_name
 from ._statements import Statements
 
 _STARTED = "_wxiai_otel_started"
@@ -51,6 +51,7 @@ class SqlInstrumentation:
             (Engine, "handle_error", self._on_error),
             (Pool, "checkout", self._pools.checkout),
             (Pool, "checkin", self._pools.checkin),
+            (Pool, "detach", self._pools.checkin),
         ]
         for target, name, listener in self._listeners:
             event.listen(target, name, listener)
@@ -65,31 +66,43 @@ class SqlInstrumentation:
         for target, name, listener in self._listeners:
             if event.contains(target, name, listener):
                 event.remove(target, name, listener)
-        self._spans.stop()
 
     def _on_connect(self, connection: Connection) -> None:
+        if is_own_traffic():
+            return  # the engine is one of our own
         try:
-            engine = _root(connection.engine)
-            if engine not in self._met and not is_own_traffic():
-                self._meet(engine)
+            self._meet(_root(connection.engine))
         except Exception:  # noqa: BLE001 - the connection is used all the same
             fault("sql.connect")
 
     def _meet(self, engine: Engine) -> None:
-        """See an engine for the first time: its deadlocks begin at 0, and its statements are traced."""
-        self._met.add(engine)
-        label = self._pools.label(engine)
-        if label is not None:
-            self._deadlocks.record(0, (label,))
-        self._spans.trace(engine)
+        """See an engine, for the first time: its deadlocks begin at 0, and its statements are traced."""
+        if engine in self._met:
+            return
+        try:
+            label = self._pools.label(engine)
+            if label is not None:
+                self._deadlocks.record(0, (label,))
+            self._spans.trace(engine)
+        finally:
+            # Last: its first connections may be opened at the same time, and each is to find it traced.
+            self._met.add(engine)
 
     def _before(self, *event_arguments: Any) -> None:
         context = event_arguments[4]
-        if context is not None and not is_own_traffic():
-            setattr(context, _STARTED, perf_counter())
+        if context is None or is_own_traffic():
+            return
+        try:
+            engine = _root(event_arguments[0].engine)
+            self._meet(engine)  # its connection may be older than this listener
+            self._spans.start(engine, event_arguments)
+        except Exception:  # noqa: BLE001 - the statement is executed all the same
+            fault("sql.before")
+        setattr(context, _STARTED, perf_counter())
 
     def _after(self, connection: Connection, _cursor: Any, text: str, _parameters: Any, context: Any, _: Any) -> None:
         try:
+            self._spans.end(context)
             self._record(connection, context, text, None)
         except Exception:  # noqa: BLE001 - the statement has been executed
             fault("sql.after")
@@ -97,15 +110,14 @@ class SqlInstrumentation:
     def _on_error(self, failure: ExceptionContext) -> None:
         try:
             exception = failure.original_exception
-            context: Any = failure.execution_context
             connection = failure.connection
-            if context is None or connection is None:
+            if connection is None:
                 return
-            error_type = type(_drivers(exception)).__name__
-            self._record(connection, context, failure.statement or "", error_type)
-            span: Any = getattr(context, "_otel_span", None)
-            if isinstance(span, StatementSpan):
-                span.fail(error_type, sqlstate(exception))
+            if failure.execution_context is not None:
+                error_type = type(_drivers(exception)).__name__
+                self._spans.end(failure.execution_context, error_type, sqlstate(exception))
+                self._record(connection, failure.execution_context, failure.statement or "", error_type)
+            # A COMMIT has no context: deferred constraints may deadlock in it.
             if is_deadlock(connection.dialect.name, exception) and not is_own_traffic():
                 label = self._pools.label(_root(connection.engine))
                 if label is not None:

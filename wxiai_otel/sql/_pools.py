@@ -1,5 +1,6 @@
 """Connection pools: what each can give out, and what is checked out of it."""
 
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
@@ -24,6 +25,7 @@ class Pools:
 
     def __init__(self, named: Mapping[str, Engine], max_pools: int) -> None:
         self._max_pools = max_pools
+        self._lock = threading.Lock()
         self._labels: WeakKeyDictionary[Engine, str] = WeakKeyDictionary()
         self._checked_out: WeakKeyDictionary[Pool, set[int]] = WeakKeyDictionary()
         for label, engine in named.items():
@@ -32,14 +34,19 @@ class Pools:
     @property
     def engines(self) -> list[Engine]:
         """The engines that are alive."""
-        return list(self._labels)
+        return [engine for engine, _ in self._labelled()]
+
+    def _labelled(self) -> list[tuple[Engine, str]]:
+        with self._lock:  # another thread may be meeting an engine
+            return list(self._labels.items())
 
     def label(self, engine: Engine) -> str | None:
         """The label of an engine's pool; ``None`` where there are too many."""
-        found = self._labels.get(engine)
-        if found is None and len(self._labels) < self._max_pools:
-            found = self._labels[engine] = self._unique(_described(engine))
-        return found
+        with self._lock:
+            found = self._labels.get(engine)
+            if found is None and len(self._labels) < self._max_pools:
+                found = self._labels[engine] = self._unique(_described(engine))
+            return found
 
     def _unique(self, wanted: str) -> str:
         taken = set(self._labels.values())
@@ -52,14 +59,14 @@ class Pools:
 
     def observe_size(self) -> Iterator[tuple[Values, float]]:
         """What each pool can give out at most; none for a pool without a limit."""
-        for engine, label in list(self._labels.items()):
+        for engine, label in self._labelled():
             size = _limit(engine.pool)
             if size is not None:
                 yield (label,), size
 
     def observe_usage(self) -> Iterator[tuple[Values, float]]:
         """The connections checked out of each pool."""
-        for engine, label in list(self._labels.items()):
+        for engine, label in self._labelled():
             pool = engine.pool
             used = pool.checkedout() if isinstance(pool, QueuePool) else len(self._checked_out.get(pool, ()))
             yield (label,), used
@@ -78,7 +85,7 @@ class Pools:
             fault("sql.checkout")
 
     def checkin(self, _connection: Any, record: Any) -> None:
-        """Undo `checkout`."""
+        """Undo `checkout`: the connection came back, or was detached from the pool."""
         try:
             counted = record.record_info.pop(_COUNTED, None)
             if counted is not None:

@@ -1,19 +1,20 @@
 """Spans by opentelemetry-instrumentation-sqlalchemy, made to say no more than they may and by the stable names.
 
-Upstream's tracer of an engine starts and ends the spans. It puts the statement with its literals on them, and the
-driver's message, which may hold values, and the database's name, which may be a path, in the span's name; its
-attributes have the old names unless an environment variable says otherwise. The tracer that it is given here mends it.
+Upstream's tracer of an engine starts the spans. It puts the statement with its literals on them, and the database's
+name, which may be a path, in the span's name; its attributes have the old names unless an environment variable says
+otherwise. The tracer that it is given here mends it. Upstream's handler of errors, which shows the driver's message, is
+not used.
 """
 
 from collections.abc import Mapping
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer
-from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 from sqlalchemy.engine import Engine
 
+from .._guard import fault
 from ._statements import Statements
 from ._text import UNKNOWN, without_literals
 
@@ -28,6 +29,7 @@ _KEPT: Mapping[str, str] = {
     "server.port": "server.port",
 }
 _STATEMENT = ("db.statement", "db.query.text")
+_SPAN = "_wxiai_otel_span"
 
 # https://opentelemetry.io/docs/specs/semconv/registry/attributes/db/#db-system-name
 _SYSTEMS = {"oracle": "oracle.db", "mssql": "microsoft.sql_server"}
@@ -68,11 +70,15 @@ class StatementSpan:
         backslashes = self._dialect in ("mysql", "mariadb")
         self._span.set_attribute("db.query.text", without_literals(text, backslashes=backslashes))
 
-    def set_status(self, _status: Status) -> None:
-        """Leave the status to `fail`: upstream's holds the driver's message."""
+    def end(self) -> None:
+        """End it once: an error in fetching comes after the end."""
+        if self._span.is_recording():
+            self._span.end()
 
     def fail(self, error_type: str, code: str | None) -> None:
         """Say that the statement failed, by the exception's class and the database's code only."""
+        if not self._span.is_recording():
+            return
         self._span.set_attribute("error.type", error_type)
         if code:
             self._span.set_attribute("db.response.status_code", code)
@@ -92,8 +98,19 @@ class _StatementTracer:
         return StatementSpan(self._tracer.start_span(self._dialect, kind=kind), self._statements, self._dialect)
 
 
+class _EngineTracer(EngineTracer):
+    """Upstream's tracer of an engine, called instead of listening.
+
+    Listeners cannot be added to an engine that is in use: another thread may be going through them.
+    """
+
+    @classmethod
+    def _register_event_listener(cls, *_arguments: Any, **_options: Any) -> None:
+        """Listen to nothing."""
+
+
 class EngineSpans:
-    """Has each engine traced once, from its first connection on.
+    """Makes the spans of the engines that it is told to trace.
 
     Parameters:
         tracer: Makes the spans.
@@ -103,31 +120,40 @@ class EngineSpans:
     def __init__(self, tracer: Tracer, statements: Statements) -> None:
         self._tracer = tracer
         self._statements = statements
-        self._engines: WeakSet[Engine] = WeakSet()
-        self._connections_usage = NoOpMeterProvider().get_meter("").create_up_down_counter("connections")
+        self._tracers: WeakKeyDictionary[Engine, Any] = WeakKeyDictionary()
 
     def trace(self, engine: Engine) -> None:
         """Trace an engine, unless the application has upstream's instrumentation trace it already."""
-        if _is_traced(engine):
+        if not _is_traced(engine):
+            make: Any = _EngineTracer  # upstream's class is not typed
+            tracer = _StatementTracer(self._tracer, self._statements, engine.dialect.name)
+            self._tracers[engine] = make(tracer, engine, connections_usage=None)
+
+    def start(self, engine: Engine, event_arguments: tuple[Any, ...]) -> None:
+        """Begin the span of a statement.
+
+        Parameters:
+            engine: Executes it.
+            event_arguments: Of SQLAlchemy's event before_cursor_execute.
+        """
+        tracer = self._tracers.get(engine)
+        if tracer is not None:
+            context = event_arguments[4]
+            tracer._before_cur_exec(*event_arguments)  # noqa: SLF001 - upstream's listener
+            setattr(context, _SPAN, getattr(context, "_otel_span", None))
+
+    @staticmethod
+    def end(context: Any, error_type: str | None = None, code: str | None = None) -> None:
+        """End the span of a statement, with its error where it failed."""
+        span: StatementSpan | None = getattr(context, _SPAN, None)
+        if span is None:
             return
-        self._engines.add(engine)
-        dialect = engine.dialect.name
-        tracer: Any = EngineTracer  # upstream's class is not typed
-        tracer(_StatementTracer(self._tracer, self._statements, dialect), engine, self._connections_usage)
-
-    def stop(self) -> None:
-        """Remove upstream's listeners from the engines traced here."""
-        from sqlalchemy import event
-
-        kept = []
-        for item in EngineTracer._remove_event_listener_params:  # noqa: SLF001 - upstream removes all or none
-            target, identifier, function = item
-            engine = target()
-            if engine in self._engines:
-                event.remove(engine, identifier, function)
-            else:
-                kept.append(item)
-        EngineTracer._remove_event_listener_params[:] = kept  # noqa: SLF001 - as above
+        try:
+            if error_type is not None:
+                span.fail(error_type, code)
+            span.end()
+        except Exception:  # noqa: BLE001 - the statement is still to be counted
+            fault("sql.span")
 
 
 def _is_traced(engine: Engine) -> bool:

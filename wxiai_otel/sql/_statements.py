@@ -8,6 +8,7 @@ from ._text import OTHER, UNKNOWN, Statement, read
 
 _MAX_TEXTS = 1_000
 _MAX_TEXT_LENGTH = 2_048
+_BEFOREHAND = ("SELECT ", "select ", "SET ")
 
 
 class Statements:
@@ -31,7 +32,7 @@ class Statements:
             text: The statement as it goes to the driver.
         """
         compiled = getattr(context, "compiled", None)
-        if compiled is not None and compiled.statement is not None:
+        if compiled is not None and compiled.statement is not None and not _is_beforehand(context, text):
             found = self._compiled.get(compiled)
             if found is None:
                 found = self._compiled[compiled] = self._bounded(self._built(compiled, text))
@@ -63,3 +64,8 @@ class Statements:
                 return Statement(statement.operation, OTHER)
             self._tables.add(statement.table)
         return statement
+
+
+def _is_beforehand(context: Any, text: str) -> bool:
+    """Whether this is not the statement itself but what its defaults, or the dialect, ask in its context."""
+    return (context.isinsert or context.isupdate) and text.startswith(_BEFOREHAND)
