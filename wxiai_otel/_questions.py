@@ -34,6 +34,7 @@ class Question:
     def __init__(self, function: Callable[[], Any]) -> None:
         self._function = function
         self._thread: threading.Thread | None = None
+        self._answer: Future[Any] = Future()
 
     def begin(self, timeout: float) -> "Future[Any]":
         """Ask.
@@ -45,9 +46,11 @@ class Question:
             The answer to come. A callable that is still busy is a TimeoutError.
         """
         answer: Future[Any] = Future()
-        if self._thread is not None and self._thread.is_alive():
+        # A thread that has answered may need a moment to end; one of before a fork is not alive.
+        if self._thread is not None and self._thread.is_alive() and not self._answer.done():
             answer.set_exception(TimeoutError())
             return answer
+        self._answer = answer
         self._thread = threading.Thread(target=self._ask, args=(answer, timeout), daemon=True)
         self._thread.start()
         return answer
