@@ -31,9 +31,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(
-        module, "time", SimpleNamespace(time=lambda: clock.now, monotonic=lambda: clock.passed)
-    )
+    monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: clock.now, monotonic=lambda: clock.passed))
     return clock
 
 

@@ -150,7 +150,7 @@ class Activity:
 
     def _tell_again(self, found: dict[str, int]) -> None:
         """Where Redis has lost users of the current day or month, tell all of ours once more."""
-        if any(count < self._found.get(name, 0) for name, count in found.items()):
+        if any(count < max(self._found.get(name, 0), self._told[name].ones) for name, count in found.items()):
             with self._lock:
                 self._merge(self._told)
         self._found = found
