@@ -8,6 +8,7 @@ from typing import Any
 from starlette.types import Scope
 
 _MAX_LENGTH = 64
+_MAX_HEADER = 512
 _IPV6_PREFIX_BITS = 64
 
 
@@ -21,6 +22,7 @@ class Clients:
     def __init__(self, trusted_proxies: Iterable[str]) -> None:
         self._proxies = tuple(ip_network(proxy) for proxy in trusted_proxies)
         self._is_proxy = lru_cache(maxsize=1024)(self._in_networks)
+        self._last_hop = lru_cache(maxsize=4096)(self._find_last_hop)
 
     def address(self, scope: Scope) -> str | None:
         """The address of the client; of IPv6 its network, because a host has all of that.
@@ -38,9 +40,12 @@ class Clients:
 
     def _forwarded(self, scope: Scope) -> str | None:
         """The last address that no trusted proxy has: those before it are only what the client says."""
-        values = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        values = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        return self._last_hop(b",".join(values)[-_MAX_HEADER:]) if values else None
+
+    def _find_last_hop(self, forwarded: bytes) -> str | None:
         address = None
-        for hop in reversed(",".join(values).split(",")):
+        for hop in reversed(forwarded.decode("latin-1").split(",")):
             address = _without_port(hop.strip()[:_MAX_LENGTH])
             if _parsed(address) is None:
                 return None
