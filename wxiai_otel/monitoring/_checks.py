@@ -40,10 +40,8 @@ class _Check:
         self.checked_at = 0.0
 
     def is_due(self, max_age: float) -> bool:
-        if self.health is None:
+        if self.health is None or self.health.latency_ms is None:
             return True
-        if self.health.latency_ms is None:
-            max_age = min(max_age, _LOOK_SECONDS)
         return time.monotonic() - self.checked_at > max_age
 
 
