@@ -164,7 +164,7 @@ def test_a_coroutine_function_is_checked_in_the_event_loop_of_the_application(ap
         loops.clear()
         time.sleep(0.02)
         assert client.get("/monitoring/health").status_code == 200
-        assert [id(loop) for loop in loops] == [current]
+        assert {id(loop) for loop in loops} == {current}
 
 
 async def test_checks_are_made_side_by_side_and_each_has_its_own_latency(app):

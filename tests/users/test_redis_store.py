@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import re
+import signal
 import threading
 import time
 
@@ -300,6 +301,9 @@ def test_a_forked_child_tells_its_own_users_also_where_the_parent_was_telling(se
     with activity._lock, shared._lock:
         child = os.fork()
         if child == 0:
+            # One that waits for a lock of its parent's waits for ever.
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(10)
             activity.saw("child")
             told = activity.flush(5)
             os._exit(0 if told and activity._work._running else 1)
