@@ -3,8 +3,12 @@
 from dataclasses import fields
 
 import pytest
-from hypothesis import given
+import redis
+import redis.asyncio
+from hypothesis import given as given_any
 from hypothesis import strategies as st
+from sqlalchemy import create_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from wxiai_otel import SettingError, Settings
 from wxiai_otel.settings import load_settings
@@ -65,6 +69,18 @@ def test_the_standard_export_interval_is_in_milliseconds_and_ours_in_seconds():
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "otlp_protocol", "grpc"),
         ("WXIAI_OTEL_SLOW_QUERY_SECONDS", "0.25", "slow_query_seconds", 0.25),
         ("WXIAI_OTEL_REDIS_URL", "rediss://cache:6380/1", "redis_client", "rediss://cache:6380/1"),
+        ("WXIAI_OTEL_STATE_REDIS", "unix:///run/redis.sock", "state_redis", "unix:///run/redis.sock"),
+        ("WXIAI_OTEL_STATE_REDIS", " Memory ", "state_redis", "memory"),
+        ("WXIAI_OTEL_STRICT", "yes", "strict", True),
+        ("WXIAI_OTEL_TIME_ZONE", "America/New_York", "time_zone", "America/New_York"),
+        ("WXIAI_OTEL_TRUSTED_PROXIES", "10.0.0.0/8, ::1", "trusted_proxies", ("10.0.0.0/8", "::1/128")),
+        ("WXIAI_OTEL_LOGIN_ROUTES", "/in,/api/{version}/in", "login_routes", ("/in", "/api/{version}/in")),
+        ("WXIAI_OTEL_AVG_USER_CREDITS", "SELECT 7", "avg_user_credits", "SELECT 7"),
+        ("WXIAI_OTEL_AI_SERVICES", "sora", "ai_services", ("sora",)),
+        ("WXIAI_OTEL_ADMIN_ROLES", "root", "admin_roles", ("root",)),
+        ("WXIAI_OTEL_METRICS_TOKEN", " s3cret ", "metrics_token", "s3cret"),
+        ("WXIAI_OTEL_ABUSE_REQUESTS", "100", "abuse_requests", 100),
+        ("WXIAI_OTEL_LOGIN_WINDOW", "60", "login_window", 60.0),
     ],
 )
 def test_the_environment_gives_a_setting_in_its_own_type(variable, raw, name, value):
@@ -91,6 +107,29 @@ def test_the_environment_gives_a_setting_in_its_own_type(variable, raw, name, va
         ({}, {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, ["http/json", "http/protobuf", "grpc"]),
         ({}, {"OTEL_METRIC_EXPORT_INTERVAL": "often"}, ["OTEL_METRIC_EXPORT_INTERVAL", "often"]),
         ({}, {"WXIAI_OTEL_SHUTDOWN_TIMEOUT": "0"}, ["WXIAI_OTEL_SHUTDOWN_TIMEOUT", "'0'"]),
+        ({"state_redis": "nowhere"}, {}, ["setting state_redis", "a secret", "redis://", "memory"]),
+        ({"state_redis": object()}, {}, ["setting state_redis", "a client of redis-py"]),
+        ({"time_zone": "Mars/Olympus"}, {}, ["'Mars/Olympus'", "IANA", "Asia/Shanghai"]),
+        ({"time_zone": "../etc/passwd"}, {}, ["setting time_zone", "IANA"]),
+        ({"time_zone": ""}, {}, ["setting time_zone", "IANA"]),
+        ({"trusted_proxies": ["10.0.0.1/8"]}, {}, ["10.0.0.1/8", "10.0.0.0/8"]),
+        ({"trusted_proxies": ["proxy.local"]}, {}, ["proxy.local", "IP addresses or networks"]),
+        ({"login_routes": ["login"]}, {}, ["setting login_routes", "templates"]),
+        ({"login_routes": ["/auth/*"]}, {}, ["/auth/*", "templates"]),
+        ({"avg_user_credits": " "}, {}, ["setting avg_user_credits", "callable", "SQL"]),
+        ({"daily_active_users": 7}, {}, ["setting daily_active_users", "7"]),
+        ({"gauge_engine": "sqlite://"}, {}, ["setting gauge_engine", "'sqlite://'", "engine of SQLAlchemy"]),
+        ({"stats_dependency": "admin"}, {}, ["setting stats_dependency", "callable"]),
+        ({"health_checks": {"queue": 7}}, {}, ["setting health_checks", "callables by name"]),
+        ({"health_checks": [len]}, {}, ["setting health_checks", "dictionary"]),
+        ({"ai_probes": {"kling": "kling.example"}}, {}, ["setting ai_probes", "tcp://host:port"]),
+        ({"ai_probes": {"kling": "tcp://kling"}}, {}, ["setting ai_probes"]),
+        ({"ai_probes": {"kling": "tcp://kling:port"}}, {}, ["setting ai_probes"]),
+        ({"ai_probes": {"kling": "file:///etc/passwd"}}, {}, ["setting ai_probes"]),
+        ({"ai_probes": {7: "http://kling"}}, {}, ["setting ai_probes"]),
+        ({"detection_clients": 0}, {}, ["setting detection_clients", "at least 1"]),
+        ({"task_timeout": 0}, {}, ["setting task_timeout", "greater than 0"]),
+        ({"strict": "perhaps"}, {}, ["setting strict", "'perhaps'"]),
     ],
 )
 def test_a_bad_value_is_one_error_that_names_the_setting_its_source_the_value_and_what_is_allowed(
@@ -102,12 +141,27 @@ def test_a_bad_value_is_one_error_that_names_the_setting_its_source_the_value_an
         assert word in str(raised.value)
 
 
+def test_objects_and_callables_are_taken_as_they_are():
+    given = {
+        "state_redis": redis.Redis(),
+        "redis_client": redis.asyncio.Redis(),
+        "gauge_engine": create_async_engine("sqlite+aiosqlite://"),
+        "avg_user_credits": len,
+        "stats_dependency": len,
+        "health_checks": {"queue": len},
+        "ai_probes": {"kling": len, "flux": "https://flux", "jimeng": "tcp://jimeng:443"},
+    }
+    loaded = load_settings(given, {})
+    assert {name: getattr(loaded, name) for name in given} == given
+    assert load_settings({"gauge_engine": create_engine("sqlite://")}, {}).gauge_engine is not None
+
+
 def test_an_unknown_setting_is_an_error_that_lists_all():
     with pytest.raises(SettingError, match=r"there is no setting 'max_serie'; allowed are .*max_series"):
         load_settings({"max_serie": 5}, {})
 
 
-@given(
+@given_any(
     st.sampled_from(sorted(ALL)),
     st.one_of(
         st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(), st.lists(st.text()), st.tuples()

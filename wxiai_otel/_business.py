@@ -77,17 +77,19 @@ class BusinessTelemetry:
         if self._activity is not None and user_id is not None:
             self._activity.saw(str(user_id))
 
-    def request(self, ended: EndedRequest) -> None:
+    def request(self, ended: EndedRequest) -> bool:
         """See `http.Watch.request`."""
         user_id = None if ended.user_id is None else str(ended.user_id)
         self.user(user_id)
         if self._detector is None:
-            return
+            return False
         address = self._clients.address(ended.scope)
         self._detector.request(user_id, address, ended.route, ended.status)
-        if not ended.login_failure_recorded and self._detector.is_failed_login(ended.method, ended.route, ended.status):
-            count_login_failure(self._business, "rejected")
-            self._detector.login_failed(address, None)
+        if ended.login_failure_recorded or not self._detector.is_failed_login(ended.method, ended.route, ended.status):
+            return False
+        count_login_failure(self._business, "rejected")
+        self._detector.login_failed(address, None)
+        return True
 
     def flush(self, timeout: float) -> bool:
         """Settle what is pending: tasks claimed, users told.

@@ -99,6 +99,16 @@ def paths(value: object) -> tuple[str, ...]:
     return found
 
 
+def templates(value: object) -> tuple[str, ...]:
+    try:
+        found = names(value)
+    except NotAllowed:
+        found = None
+    if found is None or not all(path.startswith("/") and "*" not in path for path in found):
+        raise NotAllowed("a list of the routes' templates, such as /api/{version}/login")
+    return found
+
+
 def path_prefix(value: object) -> str:
     if isinstance(value, str) and _PREFIX.fullmatch(value.rstrip("/")):
         return value.rstrip("/")

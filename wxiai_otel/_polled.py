@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 from ._background import Periodic
@@ -86,7 +87,7 @@ class PolledGauges:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+    if isinstance(value, bool) or not isinstance(value, Real | Decimal):
         raise TypeError("no number")
     number = float(value)
     if not math.isfinite(number):

@@ -34,6 +34,7 @@ class Question:
     def __init__(self, function: Callable[[], Any]) -> None:
         self._function = function
         self._thread: threading.Thread | None = None
+        self._answer: Future[Any] = Future()
 
     def begin(self, timeout: float) -> "Future[Any]":
         """Ask.
@@ -45,9 +46,11 @@ class Question:
             The answer to come. A callable that is still busy is a TimeoutError.
         """
         answer: Future[Any] = Future()
-        if self._thread is not None and self._thread.is_alive():
+        # A thread that has answered may need a moment to end; one of before a fork is not alive.
+        if self._thread is not None and self._thread.is_alive() and not self._answer.done():
             answer.set_exception(TimeoutError())
             return answer
+        self._answer = answer
         self._thread = threading.Thread(target=self._ask, args=(answer, timeout), daemon=True)
         self._thread.start()
         return answer
@@ -56,12 +59,21 @@ class Question:
         try:
             with own_traffic():
                 found = self._function()
-                answer.set_result(_awaited(found, timeout) if inspect.isawaitable(found) else found)
-        except BaseException as error:  # noqa: BLE001 - whoever has asked is told
+                answer.set_result(awaited(found, timeout) if inspect.isawaitable(found) else found)
+        except Exception as error:  # noqa: BLE001 - whoever has asked is told
             answer.set_exception(error)
+        except BaseException as error:  # noqa: BLE001 - it would end the thread of whoever has asked
+            answer.set_exception(RuntimeError(type(error).__name__))
 
 
-def _awaited(found: Any, timeout: float) -> Any:
+def awaited(found: Any, timeout: float) -> Any:
+    """What an awaitable gives, awaited in the application's event loop where that is known; blocks until then.
+
+    Parameters:
+        found: The awaitable.
+        timeout: Seconds after which it is cancelled.
+    """
+
     async def wait() -> Any:
         async with asyncio.timeout(timeout):
             return await found
@@ -69,4 +81,9 @@ def _awaited(found: Any, timeout: float) -> Any:
     loop = _Application.loop
     if loop is None or not loop.is_running():
         return asyncio.run(wait())
-    return asyncio.run_coroutine_threadsafe(wait(), loop).result(timeout + 1)
+    future = asyncio.run_coroutine_threadsafe(wait(), loop)
+    try:
+        # A loop that is blocked cancels nothing.
+        return future.result(timeout + 1)
+    finally:
+        future.cancel()

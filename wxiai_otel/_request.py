@@ -8,6 +8,7 @@ class Request(Protocol):
     """What is known of a request while it is handled."""
 
     login_failure_recorded: bool
+    login_failure_seen: bool
 
     def role(self) -> str | None:
         """The label of its user's role; ``None`` without a user."""

@@ -31,6 +31,7 @@ from ._parsers import (
     question,
     redis_client,
     state_redis,
+    templates,
     text,
     time_zone,
     url,
@@ -179,6 +180,7 @@ class Settings:
         "The client, or the URL, that INFO is asked of; by default the first client that is used.",
         redis_client,
         "WXIAI_OTEL_REDIS_URL",
+        secret=True,
     )
     redis_poll_interval: float = setting(
         10.0, "Seconds between two INFO.", positive_float, "WXIAI_OTEL_REDIS_POLL_INTERVAL"
@@ -196,6 +198,7 @@ class Settings:
         "by default the first client that is used.",
         state_redis,
         "WXIAI_OTEL_STATE_REDIS",
+        secret=True,
     )
     state_prefix: str = setting(
         "wxiai_otel", "What the keys of state_redis begin with.", text, "WXIAI_OTEL_STATE_PREFIX"
@@ -282,7 +285,7 @@ class Settings:
             "/token",
         ),
         "Templates of routes where a POST that is answered 400, 401 or 403 is a failed login.",
-        paths,
+        templates,
         "WXIAI_OTEL_LOGIN_ROUTES",
     )
     detection_window: float = setting(
@@ -331,7 +334,10 @@ class Settings:
         None, "Further health checks by name: callables that raise, or return False, where something is wrong.", checks
     )
     ai_probes: Mapping[str, Any] | None = setting(
-        None, "How AI services are probed, by name: an http(s):// or tcp://host:port URL, or a callable.", probes
+        None,
+        "How AI services are probed, by name: an http(s):// or tcp://host:port URL, or a callable.",
+        probes,
+        secret=True,
     )
     health_interval: float = setting(
         10.0, "Seconds between two polls of the health checks.", positive_float, "WXIAI_OTEL_HEALTH_INTERVAL"

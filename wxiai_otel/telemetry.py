@@ -50,7 +50,7 @@ class Telemetry:
 
     def _endpoints(self) -> dict[str, ASGIApp]:
         settings, runtime, prefix = self.settings, self._runtime, self.settings.prefix
-        find_user = Users(settings).of
+        find_user = Users(settings).find
         may_see = settings.stats_dependency or admins_only(find_user, settings.admin_roles)
         collect = runtime.reader.families if runtime is not None else list
         return {

@@ -85,10 +85,14 @@ def record_login_failure(reason: str = "unknown", account: object = None) -> Non
         return
     request = current_request.get()
     client = None
-    if request is not None:
-        request.login_failure_recorded = True
-        client = request.client()
-    count_login_failure(business, reason)
+    if request is not None and request.login_failure_seen:
+        # In a background task, after the answer has been counted.
+        request.login_failure_seen = False
+    else:
+        if request is not None:
+            request.login_failure_recorded = True
+            client = request.client()
+        count_login_failure(business, reason)
     if business.logins is not None:
         business.logins.login_failed(client, None if account is None else str(account))
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
 from starlette.types import Scope
 
 _MAX_LENGTH = 64
+_MAX_HEADER = 512
 _IPV6_PREFIX_BITS = 64
 
 
@@ -21,6 +22,7 @@ class Clients:
     def __init__(self, trusted_proxies: Iterable[str]) -> None:
         self._proxies = tuple(ip_network(proxy) for proxy in trusted_proxies)
         self._is_proxy = lru_cache(maxsize=1024)(self._in_networks)
+        self._last_hop = lru_cache(maxsize=4096)(self._find_last_hop)
 
     def address(self, scope: Scope) -> str | None:
         """The address of the client; of IPv6 its network, because a host has all of that.
@@ -38,38 +40,43 @@ class Clients:
 
     def _forwarded(self, scope: Scope) -> str | None:
         """The last address that no trusted proxy has: those before it are only what the client says."""
-        values = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        values = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        return self._last_hop(b",".join(values)[-_MAX_HEADER:]) if values else None
+
+    def _find_last_hop(self, forwarded: bytes) -> str | None:
         address = None
-        for hop in reversed(",".join(values).split(",")):
-            address = hop.strip()[:_MAX_LENGTH]
-            if not _is_address(address):
+        for hop in reversed(forwarded.decode("latin-1").split(",")):
+            address = _without_port(hop.strip()[:_MAX_LENGTH])
+            if _parsed(address) is None:
                 return None
             if not self._is_proxy(address):
                 return address
         return address
 
     def _in_networks(self, address: str) -> bool:
-        try:
-            found = ip_address(address)
-        except ValueError:
-            return False
-        return any(found in network for network in self._proxies)
+        found = _parsed(address)
+        return found is not None and any(found in network for network in self._proxies)
 
 
-def _is_address(text: str) -> bool:
+def _without_port(hop: str) -> str:
+    """Some proxies write the client's port as well: 192.0.2.1:4711, [2001:db8::1]:4711."""
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    return hop.partition(":")[0] if hop.count(":") == 1 else hop
+
+
+def _parsed(text: str) -> IPv4Address | IPv6Address | None:
+    """The address; a socket for both versions gives IPv4 mapped into IPv6."""
     try:
-        ip_address(text)
+        found = ip_address(text)
     except ValueError:
-        return False
-    return True
+        return None
+    return getattr(found, "ipv4_mapped", None) or found
 
 
 @lru_cache(maxsize=4096)
 def _grouped(address: str) -> str:
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return address[:_MAX_LENGTH]
-    if isinstance(found, IPv6Address) and found.ipv4_mapped is None:
+    found = _parsed(address)
+    if isinstance(found, IPv6Address):
         return str(ip_network((int(found), _IPV6_PREFIX_BITS), strict=False))
-    return str(found)
+    return address[:_MAX_LENGTH] if found is None else str(found)

@@ -73,6 +73,8 @@ class Detector:
             route: The template; ``None`` where no route has handled it.
             status: The status that was sent.
         """
+        if user_id is None and address is None:
+            return  # behind a socket of the machine's: all of them would be one client
         now = time.monotonic()
         abuse = suspicious = False
         with self._lock:

@@ -58,6 +58,7 @@ class HttpExchange:
         "_status",
         "_stream",
         "login_failure_recorded",
+        "login_failure_seen",
     )
 
     def __init__(self, http: Http, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,6 +82,7 @@ class HttpExchange:
         self._peeked: deque[Message] = deque()
         self._exception: BaseException | None = None
         self.login_failure_recorded = False
+        self.login_failure_seen = False
         # Another's server span looks for its parent itself, and is an internal one within a parent that is current.
         parent = http.parent(scope) if http.own_spans else get_current()
         self._inherits = not http.own_spans
@@ -288,7 +290,7 @@ class HttpExchange:
                 http.stream_duration.record(duration, (self._method, route, self._outcome()), self._context)
             if http.watch is not None:
                 status = self._status or SERVER_ERROR
-                http.watch.request(
+                self.login_failure_seen = http.watch.request(
                     EndedRequest(self._scope, self._method, route, status, user_id, self.login_failure_recorded)
                 )
         except Exception:  # noqa: BLE001 - the response has been sent

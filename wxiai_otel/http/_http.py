@@ -66,8 +66,8 @@ class Watch(Protocol):
     def user(self, user_id: object) -> None:
         """A user was active."""
 
-    def request(self, ended: "EndedRequest") -> None:
-        """A request has ended."""
+    def request(self, ended: "EndedRequest") -> bool:
+        """A request has ended; whether it was counted as a failed login."""
 
 
 class EndedRequest(NamedTuple):

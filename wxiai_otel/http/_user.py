@@ -23,15 +23,22 @@ class Users:
 
     def of(self, scope: Scope) -> User:
         """The id of the request's user, and the role: one of the setting roles, else ``other``; or `NOBODY`."""
+        user = self.find(scope)
+        if user is None:
+            return NOBODY
+        return user[0], user[1] if user[1] in self._roles else "other"
+
+    def find(self, scope: Scope) -> User | None:
+        """The id of the request's user, and the role as it is, where it is a word."""
         try:
             user = self._find_user(scope)
             if user is None:
-                return NOBODY
+                return None
             role = getattr(user[1], "value", user[1])
-            return user[0], role if isinstance(role, str) and role in self._roles else "other"
+            return user[0], role if isinstance(role, str) else None
         except Exception:  # noqa: BLE001 - the setting find_user is the application's code
             fault("http.user")
-            return NOBODY
+            return None
 
 
 class RequestState(dict[str, Any]):

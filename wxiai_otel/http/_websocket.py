@@ -15,9 +15,13 @@ from ._exchange import enter, exception_type, leave
 from ._http import Http
 from ._route import SCOPE_KEY, RouteTemplate
 from ._span import end_span, start_span
+from ._user import observe_user
 
 # https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1: closed in order, going away, closed without a code.
 _ORDERLY_CODES = (1000, 1001, 1005)
+
+# Of users who are active now five minutes are shown, ten seconds each.
+_USER_SECONDS = 10.0
 
 _SWITCHING_PROTOCOLS = 101
 _REJECTED = 403
@@ -39,7 +43,9 @@ class WebSocketExchange:
         "_send",
         "_span",
         "_status",
+        "_user_seen",
         "login_failure_recorded",
+        "login_failure_seen",
     )
 
     def __init__(self, http: Http, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,13 +58,15 @@ class WebSocketExchange:
         self._closed = False
         self._disconnect_code: int | None = None
         self._status: int | None = None
+        self._user_seen = 0.0
         self._exception: BaseException | None = None
         self.login_failure_recorded = False
+        self.login_failure_seen = False
         # Another's server span looks for its parent itself, and is an internal one within a parent that is current.
         parent = http.parent(scope) if http.own_spans else get_current()
         self._span = start_span(http, scope, None, parent) if http.own_spans else INVALID_SPAN
         self._context = set_span_in_context(self._span, parent) if http.own_spans else parent
-        scope.setdefault("state", {})
+        observe_user(scope)
         scope[SCOPE_KEY] = self
 
     async def run(self, app: ASGIApp) -> None:
@@ -96,6 +104,8 @@ class WebSocketExchange:
         message = await self._receive()
         if message["type"] == "websocket.disconnect" and not self._closed:
             self._disconnect_code = message.get("code") or _ORDERLY_CODES[-1]
+        elif self._accepted is not None and perf_counter() - self._user_seen > _USER_SECONDS:
+            self._see_user()
         return message
 
     async def send(self, message: Message) -> None:
@@ -110,6 +120,13 @@ class WebSocketExchange:
         if not self._http.own_spans:
             self._context = get_current()
 
+    @guarded("websocket.user")
+    def _see_user(self) -> None:
+        """A connection may last for hours: its user is active as often as something comes."""
+        self._user_seen = perf_counter()
+        if self._http.watch is not None:
+            self._http.watch.user(self._http.user(self._scope)[0])
+
     @guarded("websocket.send")
     def _watch(self, message: Message) -> None:
         kind = message["type"]
@@ -117,6 +134,7 @@ class WebSocketExchange:
             self._accepted = perf_counter()
             self._status = _SWITCHING_PROTOCOLS
             self._http.websockets.add(self)
+            self._see_user()
         elif kind == "websocket.close":
             self._closed = True
             if self._accepted is None:
@@ -128,8 +146,7 @@ class WebSocketExchange:
         http = self._http
         route = self._route.resolve(self._scope)
         failed = self._failed_by_application()
-        if http.watch is not None:
-            http.watch.user(http.user(self._scope)[0])
+        self._see_user()
         if self._accepted is not None:
             duration = perf_counter() - self._accepted
             http.websocket_duration.record(duration, (route, self._outcome(failed=failed)), self._context)

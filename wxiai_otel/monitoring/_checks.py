@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +58,7 @@ class HealthChecks:
         self._checks = {name: _Check(function) for name, function in checks.items()}
         self._interval = interval
         self._timeout = timeout
-        self._lock = threading.Lock()
+        self._renew()
         # What is not configured costs nothing to ask for, and may be soon.
         self._work = Periodic("wxiai-otel-health", min(interval, _LOOK_SECONDS), self._look, self._renew)
 
@@ -71,12 +72,16 @@ class HealthChecks:
 
     def add(self, name: str, function: Callable[[], Any]) -> None:
         """Add a check, or replace the one of that name."""
-        with self._lock:
+        with self._adding:
             self._checks = {**self._checks, name: _Check(function)}
 
     def are_due(self, max_age: float) -> bool:
         """Whether `results` would check anything."""
         return any(check.is_due(max_age) for check in self._checks.values())
+
+    def known(self) -> dict[str, Health]:
+        """What the checks have found so far."""
+        return {name: check.health for name, check in self._checks.items() if check.health is not None}
 
     def results(self, max_age: float) -> dict[str, Health]:
         """What the checks have found; blocks while they are made.
@@ -85,22 +90,19 @@ class HealthChecks:
             max_age: Seconds for which what was found before is good enough.
         """
         with self._lock:
-            due = {name: check for name, check in self._checks.items() if check.is_due(max_age)}
             started = time.monotonic()
-            asked = [(check, check.question.begin(self._timeout)) for check in due.values()]
+            ended: dict[Future[Any], float] = {}
+            asked = [
+                (check, check.question.begin(self._timeout)) for check in self._checks.values() if check.is_due(max_age)
+            ]
+            for _, answer in asked:
+                answer.add_done_callback(lambda answer: ended.setdefault(answer, time.monotonic()))
+            wait([answer for _, answer in asked], self._timeout)
             for check, answer in asked:
-                left = started + self._timeout - time.monotonic()
-                try:
-                    check.health = _found(answer.result(max(0.0, left)), _milliseconds_since(started))
-                except NotConfigured:
-                    check.health = Health(healthy=True, message="not configured", latency_ms=None)
-                except TimeoutError:
-                    message = f"no answer within {self._timeout:g} s"
-                    check.health = Health(healthy=False, message=message, latency_ms=_milliseconds_since(started))
-                except Exception as error:  # noqa: BLE001 - that is what a check does where something is wrong
-                    check.health = _failed(error, _milliseconds_since(started))
+                seconds = ended.get(answer, time.monotonic()) - started
+                check.health = self._health(answer, round(seconds * 1000, 1))
                 check.checked_at = time.monotonic()
-            return {name: check.health for name, check in self._checks.items() if check.health is not None}
+            return self.known()
 
     def observe(self) -> Iterator[tuple[Values, float]]:
         """1 or 0 for each check that has something to check."""
@@ -108,11 +110,23 @@ class HealthChecks:
             if check.health is not None and check.health.latency_ms is not None:
                 yield (name,), float(check.health.healthy)
 
+    def _health(self, answer: Future[Any], latency_ms: float) -> Health:
+        try:
+            return _found(answer.result(0), latency_ms)
+        except NotConfigured:
+            return Health(healthy=True, message="not configured", latency_ms=None)
+        except TimeoutError:
+            return Health(healthy=False, message=f"no answer within {self._timeout:g} s", latency_ms=latency_ms)
+        except Exception as error:  # noqa: BLE001 - that is what a check does where something is wrong
+            return _failed(error, latency_ms)
+
     def _look(self) -> None:
         self.results(self._interval)
 
     def _renew(self) -> None:
         self._lock = threading.Lock()
+        # Whoever adds a check does not wait for those that are being made.
+        self._adding = threading.Lock()
 
 
 class Unhealthy(Exception):
@@ -129,7 +143,3 @@ def _failed(error: Exception, latency_ms: float) -> Health:
     # An exception's text may name hosts and users; its class does not.
     message = str(error) if isinstance(error, Unhealthy) else f"failed: {type(error).__name__}"
     return Health(healthy=False, message=message, latency_ms=latency_ms)
-
-
-def _milliseconds_since(started: float) -> float:
-    return round((time.monotonic() - started) * 1000, 1)

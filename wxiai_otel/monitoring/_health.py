@@ -1,11 +1,12 @@
 """``<prefix>/health``: whether the application and what it needs are well."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import anyio.to_thread
+from anyio import CapacityLimiter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -56,10 +57,13 @@ class HealthEndpoint:
     async def _found(self) -> _Found:
         note_loop()
         if not self._checks.are_due(self._max_age):
-            return self._checks.results(self._max_age)
+            return self._checks.known()
         loop = asyncio.get_running_loop()
         checking = self._checking.get(loop)
         if checking is None or checking.done():
-            results: Callable[[], _Found] = lambda: self._checks.results(self._max_age)  # noqa: E731 - for a thread
-            checking = self._checking[loop] = loop.create_task(asyncio.to_thread(results))
+            checking = self._checking[loop] = loop.create_task(self._check())
         return await asyncio.shield(checking)
+
+    async def _check(self) -> _Found:
+        # A thread of its own: those of the application may all be busy.
+        return await anyio.to_thread.run_sync(self._checks.results, self._max_age, limiter=CapacityLimiter(1))

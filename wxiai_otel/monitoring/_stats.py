@@ -10,7 +10,7 @@ from prometheus_client.samples import Sample
 from starlette.types import ASGIApp
 
 Families = Iterable[Metric]
-FindUser = Callable[[Any], tuple[object, str | None]]
+FindUser = Callable[[Any], tuple[object, str | None] | None]
 
 
 def stats_endpoint(
@@ -46,15 +46,15 @@ def admins_only(find_user: FindUser, roles: Sequence[str]) -> Callable[..., obje
     """A dependency that lets in users with one of some roles: 401 without a user, 403 for any other.
 
     Parameters:
-        find_user: Gives id and role of the user in an ASGI scope; both ``None`` without one.
+        find_user: Gives id and role of the user in an ASGI scope; ``None`` without one.
         roles: The roles.
     """
 
     def check(request: Request) -> None:
-        user_id, role = find_user(request.scope)
-        if user_id is None and role is None:
+        user = find_user(request.scope)
+        if user is None:
             raise HTTPException(401, "Not authenticated", {"WWW-Authenticate": "Bearer"})
-        if role not in roles:
+        if user[1] not in roles:
             raise HTTPException(403, "For admins only")
 
     return check

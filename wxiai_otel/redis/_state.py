@@ -1,13 +1,12 @@
 """The Redis in which all workers keep what they share: users seen, tasks ended."""
 
-import os
 import threading
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakMethod
 
 import redis
 
+from .._background import in_forked_child
 from .._guard import fault
 from ._servers import shared_client_of
 
@@ -27,13 +26,7 @@ class StateRedis:
         self._connect: Callable[[float], redis.Redis | redis.RedisCluster] | None = None
         self._client: redis.Redis | redis.RedisCluster | None = None
         self._lock = threading.Lock()
-        renew = WeakMethod(self._renew)
-
-        def after_fork() -> None:
-            if (alive := renew()) is not None:
-                alive()
-
-        os.register_at_fork(after_in_child=after_fork)
+        in_forked_child(self._renew)
         if client is not None:
             self.see(client)
 
@@ -77,6 +70,6 @@ class StateRedis:
             self._client = None
 
     def _renew(self) -> None:
-        # In a forked child: a thread of the parent's may have held the lock, and its connections are its own.
+        """In a forked child: the parent's lock may be held, and its connections are its own."""
         self._lock = threading.Lock()
         self._client = None

@@ -8,6 +8,8 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool, StaticPool
 
+from .._questions import awaited
+
 
 def ping(engine: Engine, timeout: float) -> None:
     """Ask the least that a database can be asked.
@@ -26,19 +28,23 @@ def ask(engine: Engine, statement: str | Executable, timeout: float) -> Any:
     gauges. Only a database that is a single connection is asked over that.
 
     Parameters:
-        engine: The engine; that beneath an AsyncEngine is asked in an event loop of its own.
+        engine: The engine; that beneath an AsyncEngine is asked in an event loop of its own, where it is a single
+            connection in the application's.
         statement: SQL, or a construct of SQLAlchemy.
         timeout: Seconds after which an asynchronous question is given up.
     """
     question = text(statement) if isinstance(statement, str) else statement
+    single = isinstance(engine.pool, StaticPool)
+    asked = engine if single else _alone(engine)
     if engine.dialect.is_async:
-        return asyncio.run(asyncio.wait_for(_ask_async(engine, question), timeout))
-    with (engine if isinstance(engine.pool, StaticPool) else _alone(engine)).connect() as connection:
+        answer = _ask_async(asked, question)
+        return awaited(answer, timeout) if single else asyncio.run(asyncio.wait_for(answer, timeout))
+    with asked.connect() as connection:
         return connection.execute(question).scalar()
 
 
 async def _ask_async(engine: Engine, question: Executable) -> Any:
-    async with AsyncEngine(_alone(engine)).connect() as connection:
+    async with AsyncEngine(engine).connect() as connection:
         return (await connection.execute(question)).scalar()
 
 

@@ -1,7 +1,6 @@
 """Which users were active: marked as they are seen, told to the store once a second."""
 
 import logging
-import math
 import threading
 import time
 from datetime import datetime
@@ -9,7 +8,7 @@ from typing import Any
 
 from .._background import Periodic
 from ..instruments import Observe
-from ._periods import BUCKET_SECONDS, DAY, Calendar, kind
+from ._periods import BUCKET_SECONDS, Calendar
 from ._sketch import Bitmap, position
 from ._store import Figures, MemoryUserStore, RedisUserStore, UserStore
 
@@ -21,8 +20,6 @@ _CLOCK_SKEW_SECONDS = 60.0
 _FLUSH_SECONDS = 1.0
 _READ_SECONDS = 2.0
 _MAX_RECENT = 50_000
-# Redis holds what all workers have told: if it is less than this share of what we have told alone, it was emptied.
-_LOST = 0.5
 
 
 class Activity:
@@ -53,6 +50,8 @@ class Activity:
         self._marks: dict[str, Bitmap] = {}
         # What Redis was told of the current day and month, so that it is told once.
         self._told: dict[str, Bitmap] = {}
+        # How many users Redis had of these; bits are only set there, so that fewer means that it was emptied.
+        self._found: dict[str, int] = {}
         self._recent: set[object] = set()
         self._bucket = 0
 
@@ -105,12 +104,14 @@ class Activity:
     def _exchange(self) -> None:
         now = time.time()
         store = self._store()
+        wanted = self._calendar.wanted(now)
         with self._lock:
             marks, self._marks = self._marks, {}
+            if store is not self._memory:
+                self._told = {name: self._told.get(name) or _copy(marks.get(name)) for name in wanted.lasting}
         due = time.monotonic() - self._read_at >= _READ_SECONDS or (bool(marks) and store is self._memory)
         if not marks and not due:
             return
-        wanted = self._calendar.wanted(now)
         try:
             found = store.exchange(marks, wanted if due else None)
         except Exception as error:  # noqa: BLE001 - Redis may fail in any way; what is marked is told later
@@ -119,8 +120,8 @@ class Activity:
         self._failing = False
         if found is not None:
             self._figures, self._read_at = found, time.monotonic()
-        if store is not self._memory:
-            self._remember_told(wanted.today, wanted.month, found)
+            if store is not self._memory:
+                self._tell_again(dict(zip(wanted.lasting, (found.daily, found.monthly), strict=True)))
 
     def _store(self) -> UserStore:
         if self._redis is None or not self._state.is_known:
@@ -129,6 +130,7 @@ class Activity:
             self._shared = True
             with self._lock:
                 self._merge(self._memory.marks())
+            self._memory = MemoryUserStore()
         return self._redis
 
     def _failed(self, error: Exception, marks: dict[str, Bitmap]) -> None:
@@ -141,21 +143,17 @@ class Activity:
             self._merge(marks)
 
     def _merge(self, marks: Any) -> None:
-        wanted = self._calendar.wanted(time.time()).all
+        wanted = self._calendar.wanted(time.time())
         for name, bitmap in marks.items():
-            if name in wanted or kind(name) == DAY:
+            if wanted.is_of_use(name):
                 self._marks.setdefault(name, Bitmap()).update(bitmap)
 
-    def _remember_told(self, today: str, month: str, found: Figures | None) -> None:
-        """Keep what was told of the current day and month, and tell it again where Redis has lost it."""
-        with self._lock:
-            self._told = {name: self._told.get(name) or Bitmap() for name in (today, month)}
-            if (
-                found is not None
-                and min(found.daily - self._told[today].ones * _LOST, found.monthly - self._told[month].ones * _LOST)
-                < 0
-            ):
+    def _tell_again(self, found: dict[str, int]) -> None:
+        """Where Redis has lost users of the current day or month, tell all of ours once more."""
+        if any(count < max(self._found.get(name, 0), self._told[name].ones) for name, count in found.items()):
+            with self._lock:
                 self._merge(self._told)
+        self._found = found
 
     def observed(self) -> dict[str, Observe]:
         """What observes each of the instruments, by their names."""
@@ -177,13 +175,20 @@ class Activity:
         return (self._figures,)
 
 
+def _copy(bitmap: Bitmap | None) -> Bitmap:
+    copied = Bitmap()
+    if bitmap is not None:
+        copied.update(bitmap)
+    return copied
+
+
 def _seconds(at: datetime | float, now: float) -> float:
     if isinstance(at, datetime):
         if at.tzinfo is None:
             raise ValueError(f"at is {at!r}, which has no time zone; allowed are aware datetimes and seconds")
         at = at.timestamp()
-    if isinstance(at, bool) or not isinstance(at, int | float) or not math.isfinite(at):
-        raise ValueError(f"at is {at!r}; allowed are aware datetimes and seconds since the epoch")
-    if at > now + _CLOCK_SKEW_SECONDS or at < 0:
+    if isinstance(at, bool) or not isinstance(at, int | float):
+        raise ValueError(f"at is {at!r}; allowed are aware datetimes and seconds since the epoch")  # noqa: TRY004 - one kind
+    if not 0 <= at <= now + _CLOCK_SKEW_SECONDS:  # nor is NaN
         raise ValueError(f"at is {at!r}, which is in the future or before 1970; allowed is what has been")
     return min(at, now)

@@ -24,9 +24,18 @@ class Wanted:
     before: dict[str, str]
 
     @property
+    def lasting(self) -> tuple[str, str]:
+        """The names under which a user stays marked when seen again: the current day and month."""
+        return self.today, self.month
+
+    @property
     def all(self) -> frozenset[str]:
         """All the names."""
         return frozenset((*self.active, self.today, self.month, *self.before.values()))
+
+    def is_of_use(self, name: str) -> bool:
+        """Whether a name is wanted, or a day that will be."""
+        return name in self.all or (kind(name) == DAY and name > min(self.before.values()))
 
 
 class Calendar:

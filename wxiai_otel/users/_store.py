@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Protocol
 
 from ._periods import KEEP, Wanted, kind
@@ -13,6 +14,8 @@ Marks = Mapping[str, Bitmap]
 _SPARSE = 4_000
 _BITS_PER_COMMAND = 500
 _SCRATCH_SECONDS = 60
+# Of more keys than these BITOP goes byte by byte.
+_FAST_KEYS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +65,8 @@ class MemoryUserStore:
         return dict(self._bitmaps)
 
     def _forget(self, wanted: Wanted) -> None:
-        # Days are kept until they are wanted for the last time, the others until they are wanted no more.
-        oldest = min(wanted.before.values())
         for name in list(self._bitmaps):
-            if name not in wanted.all and not (kind(name) == kind(oldest) and name > oldest):
+            if not wanted.is_of_use(name):
                 del self._bitmaps[name]
 
 
@@ -88,11 +89,14 @@ class RedisUserStore:
         if wanted is None:
             pipeline.execute()
             return None
+        asked = len(pipeline)
         self._ask(pipeline, wanted)
-        # The last answers are those to what was asked last.
-        answers = pipeline.execute()[-self._answers(wanted) :]
-        today, month, _, active, *rest = answers
-        before = {period: (rest[3 * index], rest[3 * index + 2]) for index, period in enumerate(wanted.before)}
+        *answers, _deleted = pipeline.execute()[asked:]
+        first = len(answers) - 3 * len(wanted.before)
+        today, month, *_, active = answers[:first]
+        before = {
+            period: (answers[at], answers[at + 2]) for period, at in zip(wanted.before, count(first, 3), strict=False)
+        }
         return figures(active, today, month, before)
 
     def _mark(self, pipeline: Any, name: str, bitmap: Bitmap) -> None:
@@ -114,17 +118,16 @@ class RedisUserStore:
         scratch = self._key("scratch")
         pipeline.bitcount(today)
         pipeline.bitcount(self._key(wanted.month))
-        pipeline.bitop("OR", scratch, *(self._key(name) for name in wanted.active))
+        active = [self._key(name) for name in wanted.active]
+        pipeline.bitop("OR", scratch, *active[:_FAST_KEYS])
+        for start in range(_FAST_KEYS, len(active), _FAST_KEYS - 1):
+            pipeline.bitop("OR", scratch, scratch, *active[start : start + _FAST_KEYS - 1])
         pipeline.bitcount(scratch)
         for name in wanted.before.values():
             pipeline.bitcount(self._key(name))
             pipeline.bitop("OR", scratch, self._key(name), today)
             pipeline.bitcount(scratch)
         pipeline.delete(scratch)
-
-    @staticmethod
-    def _answers(wanted: Wanted) -> int:
-        return 4 + 3 * len(wanted.before) + 1
 
     def _key(self, name: str) -> str:
         key: str = self._state.key(_GROUP, name)

@@ -1,0 +1,105 @@
+"""The bearer token of /metrics."""
+
+import hmac
+
+import pytest
+from fastapi import FastAPI
+
+from tests.asgi import get, request
+from tests.monitoring.conftest import header
+from wxiai_otel import SettingError, Settings, setup_telemetry
+from wxiai_otel.monitoring import _metrics
+
+
+async def scraped(app, authorization: bytes | None):
+    headers = [] if authorization is None else [(b"authorization", authorization)]
+    return await get(app, "/monitoring/metrics", headers=headers)
+
+
+@pytest.fixture
+def app() -> FastAPI:
+    return FastAPI()
+
+
+async def test_without_a_setting_none_is_asked_for(app):
+    setup_telemetry(app)
+    assert (await scraped(app, None)).status == 200
+    assert (await scraped(app, b"Bearer anything")).status == 200
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        None,
+        b"",
+        b"Bearer",
+        b"Bearer ",
+        b"Bearer wrong",
+        b"Bearer s3cret!",
+        b"Bearer s3cre",
+        b"s3cret",
+        b"Basic s3cret",
+        b"Bearers3cret",
+        b"Bearer S3CRET",
+        b"Bearer \xff\xfe",
+        "Bearer 密".encode(),
+    ],
+)
+async def test_without_the_token_it_is_401_and_no_word_of_the_metrics(app, authorization):
+    setup_telemetry(app, metrics_token="s3cret")
+    answer = await scraped(app, authorization)
+    assert (answer.status, answer.body) == (401, b"Unauthorized")
+    assert header(answer, "www-authenticate") == "Bearer"
+
+
+@pytest.mark.parametrize("authorization", [b"Bearer s3cret", b"bearer s3cret", b"BEARER  s3cret "])
+async def test_with_the_token_it_answers(app, authorization):
+    setup_telemetry(app, metrics_token="s3cret")
+    assert (await scraped(app, authorization)).status == 200
+
+
+async def test_a_token_may_be_of_any_characters(app):
+    setup_telemetry(app, metrics_token="密码 ß")
+    assert (await scraped(app, "Bearer 密码 ß".encode())).status == 200
+    assert (await scraped(app, "Bearer 密码 s".encode())).status == 401
+
+
+async def test_it_is_compared_in_constant_time(app, monkeypatch):
+    compared = []
+
+    def compare(given, expected):
+        compared.append((given, expected))
+        return hmac.compare_digest(given, expected)
+
+    monkeypatch.setattr(_metrics, "hmac", type("hmac", (), {"compare_digest": staticmethod(compare)}))
+    setup_telemetry(app, metrics_token="s3cret")
+    await scraped(app, b"Bearer s3cre")
+    assert compared == [(b"s3cre", b"s3cret")]
+
+
+async def test_it_is_read_only(app):
+    setup_telemetry(app)
+    refused = await request(app, "DELETE", "/monitoring/metrics")
+    assert (refused.status, header(refused, "allow")) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize("name", ["metrics_token", "task_secret", "redis_client", "state_redis", "ai_probes"])
+def test_no_secret_is_in_the_settings_text(name):
+    value = {"kling": "http://hunter2@x"} if name == "ai_probes" else "redis://:hunter2@x"
+    assert "hunter2" not in repr(Settings(**{name: value}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("metrics_token", 5_318_008),
+        ("task_secret", b"5318008"),
+        ("redis_client", "http://:5318008@x"),
+        ("state_redis", "5318008"),
+        ("ai_probes", {"kling": "ftp://5318008@x"}),
+    ],
+)
+def test_no_secret_is_in_an_error(app, name, value):
+    with pytest.raises(SettingError, match=f"setting {name}: argument {name} is a secret; allowed is") as raised:
+        setup_telemetry(app, **{name: value})
+    assert "5318008" not in str(raised.value)
