@@ -52,8 +52,8 @@ KEYS = (
 
 STATEMENTS = [
     ("postgresql", "SELECT * FROM users WHERE email = 'SECRET'", "SELECT * FROM users WHERE email = ?"),
-    ("postgresql", "INSERT INTO t VALUES ('it''s SECRET', 4242, 1.5e10)", "INSERT INTO t VALUES (??, ?, ?)"),
-    ("postgresql", "SELECT col1 FROM t2 WHERE a=4242 AND b=$1", "SELECT col1 FROM t2 WHERE a=? AND b=$?"),
+    ("postgresql", "INSERT INTO t VALUES ('it''s SECRET', 48151623, 1.5e10)", "INSERT INTO t VALUES (??, ?, ?)"),
+    ("postgresql", "SELECT col1 FROM t2 WHERE a=48151623 AND b=$1", "SELECT col1 FROM t2 WHERE a=? AND b=$?"),
     ("postgresql", r"SELECT E'a\'SECRET'", "SELECT ?"),
     ("postgresql", "SELECT $tag$SECRET$tag$", "SELECT ?"),
     ("postgresql", "SELECT 1 -- SECRET", "SELECT ?"),
@@ -61,7 +61,7 @@ STATEMENTS = [
     ("postgresql", "SELECT 'SECRET", "SELECT ?"),
     ("mysql", 'SELECT "SECRET"', "SELECT ?"),
     ("mysql", "SELECT 1 # SECRET", "SELECT ?"),
-    ("redis", "SET session:SECRET 4242", "SET"),
+    ("redis", "SET session:SECRET 48151623", "SET"),
     ("redis", "GET SECRET\nSECRET", "GET"),
 ]
 
@@ -158,7 +158,7 @@ def test_statements_lose_their_literals_and_commands_their_arguments(pipeline, j
             assert found[f"q{number}"]["db.query.text"] == expected, text
     body = pipeline.get("jaeger", f"/api/traces/{trace_id}").decode()
     assert "SECRET" not in body
-    assert "4242" not in body
+    assert "48151623" not in body
 
 
 def test_the_error_of_a_statement_has_no_literal(pipeline, job):

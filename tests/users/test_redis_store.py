@@ -182,8 +182,9 @@ def test_all_workers_tell_again_what_a_redis_has_lost(worker, clock, server):
         activity.flush(5)
     assert [Figures(activity, clock).daily for activity in workers] == [1_000] * 4
     server.ask("FLUSHALL")
-    for _ in range(3):
-        for activity in workers:
+    for activity in workers:
+        # Each has told again all of its users before the next one looks.
+        for _ in range(3):
             figures = Figures(activity, clock)
     assert (figures.daily, figures.monthly) == (1_000, 1_000)
 
