@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.servers.uvicorn import Server, uvicorn
+from tests.servers.uvicorn import Server, gunicorn, uvicorn
 
 LABELS = ("endpoint", "status_code")
 REQUESTS = 1_000
@@ -22,8 +22,9 @@ def children(pid: int) -> list[int]:
 
 
 def workers(server: Server) -> list[int]:
-    """The processes that listen: uvicorn's first child may be multiprocessing's resource tracker."""
-    return [pid for pid in children(server.process.pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    """The processes that serve: another child of uvicorn's is multiprocessing's resource tracker."""
+    found = children(server.process.pid)
+    return [pid for pid in found if b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 async def drive(server: Server, sent: Counter, requests: int) -> None:
@@ -43,12 +44,13 @@ async def drive(server: Server, sent: Counter, requests: int) -> None:
         await asyncio.gather(*(visit(client) for _ in range(10)))
 
 
-@pytest.fixture(scope="module")
-def run():
+@pytest.fixture(scope="module", params=["uvicorn", "gunicorn with preload"])
+def run(request):
     """A server with four workers, of which some are recycled in order between requests."""
     sent: Counter = Counter()
     seen = []
-    with uvicorn("tests.integration.served:app", "--workers", "4") as server:
+    serve, preload = (uvicorn, ()) if request.param == "uvicorn" else (gunicorn, ("--preload",))
+    with serve("tests.integration.served:app", "--workers", "4", *preload) as server:
         deadline = time.monotonic() + 100
         while len(workers(server)) < 4:
             assert time.monotonic() < deadline

@@ -9,15 +9,17 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.servers.pipeline import until
-from tests.servers.uvicorn import uvicorn
+from tests.servers.uvicorn import gunicorn, uvicorn
 
 pytestmark = [pytest.mark.built, pytest.mark.timeout(240)]
 
+APP = "tests.integration.served:app"
 REQUESTS = 10_000
 # What is sent, how often, and what it is counted as.
 MIX = {
@@ -30,8 +32,9 @@ MIX = {
 
 
 def workers_of(parent: int) -> list[int]:
-    text = Path(f"/proc/{parent}/task/{parent}/children").read_text()
-    return [pid for pid in map(int, text.split()) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    """The processes that serve: another child of uvicorn's is multiprocessing's resource tracker."""
+    children = map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split())
+    return [pid for pid in children if b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def serves(pid: int) -> bool:
@@ -55,7 +58,12 @@ def ask(port: int, method: str, path: str) -> None:
     raise AssertionError("no answer")
 
 
-def test_ten_thousand_requests_over_recycled_workers_are_each_counted(pipeline, job):
+@pytest.mark.parametrize(
+    "serving",
+    [partial(uvicorn, APP, "--workers", "4"), partial(gunicorn, APP, "--workers", "4", "--preload")],
+    ids=["uvicorn", "gunicorn with preload"],
+)
+def test_ten_thousand_requests_over_recycled_workers_are_each_counted(pipeline, job, serving):
     environ = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": pipeline.url("otlp_http"),
         "OTEL_SERVICE_NAME": job,
@@ -66,7 +74,7 @@ def test_ten_thousand_requests_over_recycled_workers_are_each_counted(pipeline, 
     }
     sent = random.choices(list(MIX), [weight for weight, _ in MIX.values()], k=REQUESTS)
     ended: list[int] = []
-    with uvicorn("tests.integration.served:app", "--workers", "4", env=environ) as server:
+    with serving(env=environ) as server:
         over = threading.Event()
 
         def recycle():

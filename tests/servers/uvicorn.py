@@ -46,8 +46,22 @@ def uvicorn(target: str, *options: str, env: dict[str, str] | None = None) -> It
         target: ``module:application``, from the project's root.
     """
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", target, "--port", str(port), "--log-level", "warning", *options]
-    process = subprocess.Popen(command, env={**os.environ, **(env or {})})
+    with _serving(["uvicorn", target, "--port", str(port), "--log-level", "warning", *options], port, env) as server:
+        yield server
+
+
+@contextmanager
+def gunicorn(target: str, *options: str, env: dict[str, str] | None = None) -> Iterator[Server]:
+    """The same by gunicorn, with workers of uvicorn."""
+    port = free_port()
+    worker = ["--worker-class", "uvicorn_worker.UvicornWorker", "--log-level", "warning"]
+    with _serving(["gunicorn", target, "--bind", f"127.0.0.1:{port}", *worker, *options], port, env) as server:
+        yield server
+
+
+@contextmanager
+def _serving(module: list[str], port: int, env: dict[str, str] | None) -> Iterator[Server]:
+    process = subprocess.Popen([sys.executable, "-m", *module], env={**os.environ, **(env or {})})
     try:
         deadline = time.monotonic() + 20
         while True:
@@ -55,8 +69,8 @@ def uvicorn(target: str, *options: str, env: dict[str, str] | None = None) -> It
                 with socket.create_connection(("127.0.0.1", port), timeout=1):
                     break
             except OSError:
-                assert process.poll() is None, "uvicorn ended"
-                assert time.monotonic() < deadline, "uvicorn does not listen"
+                assert process.poll() is None, f"{module[0]} ended"
+                assert time.monotonic() < deadline, f"{module[0]} does not listen"
                 time.sleep(0.05)
         yield Server(process, port)
     finally:
