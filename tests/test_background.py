@@ -126,6 +126,7 @@ class TestNow:
 
 class TestTheThread:
     def test_is_one_however_often_it_is_started_and_keeps_no_process_alive(self, periodic):
+        until(lambda: not threads())  # those of the tests before have been told to end
         work = periodic(lambda: None)
         for _ in range(3):
             work.start()

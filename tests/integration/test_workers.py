@@ -5,7 +5,6 @@ import os
 import random
 import re
 import signal
-import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,8 @@ pytestmark = [pytest.mark.built, pytest.mark.timeout(240)]
 
 APP = "tests.integration.served:app"
 REQUESTS = 10_000
+# With each but the first, a worker is ended.
+PARTS = 5
 # What is sent, how often, and what it is counted as.
 MIX = {
     ("GET", "/fast/1"): (70, ("GET", "/fast/{n}", "200", "anonymous")),
@@ -41,6 +42,18 @@ def serves(pid: int) -> bool:
     """Whether a worker has begun, rather than still importing: uvicorn handles SIGTERM from then on."""
     caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())[1]
     return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+
+
+def end_one(parent: int, ended: list[int]) -> int:
+    """End one of four workers in order."""
+    deadline = time.monotonic() + 60
+    while True:
+        running = [pid for pid in workers_of(parent) if pid not in ended]
+        if len(running) == 4 and all(map(serves, running)):
+            os.kill(running[0], signal.SIGTERM)
+            return running[0]
+        assert time.monotonic() < deadline, "there are not four workers that serve"
+        time.sleep(0.05)
 
 
 def ask(port: int, method: str, path: str) -> None:
@@ -74,24 +87,14 @@ def test_ten_thousand_requests_over_recycled_workers_are_each_counted(pipeline, 
     }
     sent = random.choices(list(MIX), [weight for weight, _ in MIX.values()], k=REQUESTS)
     ended: list[int] = []
-    with serving(env=environ) as server:
-        over = threading.Event()
-
-        def recycle():
-            while not over.wait(2):
-                running = [pid for pid in workers_of(server.process.pid) if pid not in ended]
-                if len(running) == 4 and all(map(serves, running)):
-                    ended.append(running[0])
-                    os.kill(running[0], signal.SIGTERM)
-
-        recycling = threading.Thread(target=recycle)
-        recycling.start()
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda one: ask(server.port, *one), sent))
-        over.set()
-        recycling.join()
+    with serving(env=environ) as server, ThreadPoolExecutor(8) as pool:
+        for part in range(0, REQUESTS, REQUESTS // PARTS):
+            answers = pool.map(lambda one: ask(server.port, *one), sent[part : part + REQUESTS // PARTS])
+            if part:
+                ended.append(end_one(server.process.pid, ended))
+            list(answers)
         time.sleep(1)
-    assert len(ended) >= 2
+    assert len(ended) == PARTS - 1
 
     expected = dict(Counter(MIX[one][1] for one in sent))
     labels = ("method", "endpoint", "status_code", "user_role")
