@@ -30,6 +30,7 @@ from ._parsers import (
     probes,
     question,
     redis_client,
+    share,
     state_redis,
     text,
     time_zone,
@@ -97,6 +98,37 @@ class Settings:
         "Obey the sampled flag of an incoming traceparent; anyone can send one.",
         boolean,
         "WXIAI_OTEL_TRUST_PARENT_SAMPLING",
+    )
+    tail_sampling: str = setting(
+        "process",
+        "Who decides which traces are kept: this process, of its part of each; or the Collector, which is sent all "
+        "spans.",
+        choice("process", "collector"),
+        "WXIAI_OTEL_TAIL_SAMPLING",
+    )
+    trace_share: float = setting(
+        0.1,
+        "Share of the traces that are kept though they are neither slow nor failed; the services called are told.",
+        share,
+        "WXIAI_OTEL_TRACE_SHARE",
+    )
+    slow_request_seconds: float = setting(
+        1.0,
+        "A request that takes longer is kept as a trace; of a stream the time to its first byte counts.",
+        positive_float,
+        "WXIAI_OTEL_SLOW_REQUEST_SECONDS",
+    )
+    trace_buffer_seconds: float = setting(
+        30.0,
+        "A request that is open longer is decided on then; what it does later follows the decision.",
+        positive_float,
+        "WXIAI_OTEL_TRACE_BUFFER_SECONDS",
+    )
+    trace_buffer_spans: int = setting(
+        10_000,
+        "Spans that wait for the decision at a time; where there are more, only the share is kept.",
+        positive_int,
+        "WXIAI_OTEL_TRACE_BUFFER_SPANS",
     )
     shutdown_timeout: float = setting(
         5.0, "Seconds that the last export may take.", positive_float, "WXIAI_OTEL_SHUTDOWN_TIMEOUT"

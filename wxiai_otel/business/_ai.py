@@ -13,6 +13,7 @@ from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, set_sp
 
 from .._guard import fault, guarded
 from ..instruments import Instruments
+from ..tracing import keep
 from ._calls import observed
 from ._inputs import class_name
 from ._process import OTHER, Business, current
@@ -146,6 +147,8 @@ def start_ai_task(
     try:
         _count_submitted(business.instruments, label, role)
         business.tasks.opened(state, token)
+        # The span that ends the task, in another trace, is linked to this one.
+        keep(span)
         span.end()
     except Exception:  # noqa: BLE001 - the application has its token
         fault("ai.start")
