@@ -5,6 +5,7 @@ import os
 import pickle
 import threading
 import time
+from collections import deque
 
 import pytest
 from fastapi import FastAPI
@@ -140,6 +141,24 @@ def test_threads_that_end_spans_while_the_root_ends_lose_none(begin):
     assert nothing_waits()
 
 
+@pytest.mark.parametrize("seconds", [0, 1])
+def test_a_span_that_ends_in_the_moment_of_the_decision_follows_it(begin, seconds):
+    left = begin()
+    root = trace.get_tracer("app").start_span("root")
+
+    class JustThen(deque):
+        def append(self, item):
+            if item.name == "child":
+                root.end(time.time_ns() + seconds * SECOND)
+            super().append(item)
+
+    root.get_span_context().trace_state.waiting = JustThen()
+    span("child", parent=under(root))
+
+    assert left.names == ["child", "root"][: 2 * seconds]
+    assert nothing_waits()
+
+
 def until(condition):
     deadline = time.monotonic() + 5
     while not condition() and time.monotonic() < deadline:
@@ -193,6 +212,17 @@ def test_memory_is_bounded_when_roots_and_spans_never_end(begin):
     assert len(tail()._open) <= 100
     assert sum(len(root.get_span_context().trace_state.waiting) for root in roots) == tail()._waiting <= 100
     assert scrape(left.telemetry).value("wxiai_otel_traces_overflowed_total") == 1000 - len(tail()._open)
+
+
+def test_roots_that_stay_open_are_bounded_though_nothing_waits(begin):
+    left = begin(trace_buffer_spans=100)
+    roots = [trace.get_tracer("app").start_span("root") for _ in range(150)]
+
+    assert len(tail()._open) == 100
+    assert scrape(left.telemetry).value("wxiai_otel_traces_overflowed_total") == 50
+    for root in roots:
+        root.end(time.time_ns() + SECOND)
+    assert left.names == ["root"] * 100
 
 
 def test_the_work_of_the_exporter_falls_with_the_share_kept(begin):
