@@ -278,22 +278,23 @@ def test_what_is_open_at_the_end_of_the_process_is_decided_then(begin):
 
 
 def test_a_forked_child_leaves_what_waits_to_its_parent_and_decides_for_itself(begin):
-    left = begin()
+    # Forking takes a while where many have something to do then.
+    left = begin(slow_request_seconds=60)
     root = trace.get_tracer("app").start_span("root")
     span("before", parent=under(root))
     child = os.fork()
     if child == 0:
         try:
-            span("slow", 1, inside=["own"])
+            span("slow", 100, inside=["own"])
             span("of the parent's", parent=under(root))
-            root.end(time.time_ns() + SECOND)
+            root.end(time.time_ns() + 100 * SECOND)
             threads = [thread.name for thread in threading.enumerate()]
             ok = left.names == ["own", "slow"] and nothing_waits() and "wxiai-otel-traces" in threads
             os._exit(0 if ok else 1)
         finally:
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    root.end(time.time_ns() + SECOND)
+    root.end(time.time_ns() + 100 * SECOND)
 
     assert left.names == ["before", "root"]
 
