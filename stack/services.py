@@ -36,8 +36,10 @@ class Service:
 
 
 def _layers() -> list[str]:
-    # Until the SDK decides in process, the Collector does.
-    names = ("base", "contract", "traces", "self", "sampling")
+    names = ["base", "contract", "traces", "self"]
+    # Either the Collector decides (the applications have tail_sampling="collector") or they do, never both.
+    if os.environ.get("STACK_TAIL_SAMPLING") != "process":
+        names.append("sampling")
     return [f"--config={ROOT / 'collector' / f'{name}.yaml'}" for name in names]
 
 

@@ -18,6 +18,11 @@ from wxiai_otel import setup_telemetry
 NOT_SAMPLED = (b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00")
 
 
+@pytest.fixture(autouse=True)
+def every_trace_is_chosen(monkeypatch):
+    monkeypatch.setenv("WXIAI_OTEL_TRACE_SHARE", "1")
+
+
 @pytest.fixture(params=[http_receiver, grpc_receiver], ids=["http", "grpc"])
 def receiver(request, monkeypatch):
     with request.param() as received:

@@ -54,6 +54,13 @@ def positive_float(value: object) -> float:
     return number
 
 
+def share(value: object) -> float:
+    number = _number(value)
+    if number is None or not 0 <= number <= 1:
+        raise NotAllowed("a number from 0 to 1")
+    return number
+
+
 def milliseconds(value: object) -> float:
     """A number of milliseconds, as OpenTelemetry's variables have it, in seconds."""
     try:

@@ -60,6 +60,8 @@ class Runtime:
         )
         service = str(attributes["service.name"])
         self.instruments.observe("system.info", lambda: (((*info, platform.python_version(), service), 1),))
+        if (tail := self.providers.tail) is not None:
+            self.instruments.observe("wxiai_otel.traces.overflowed", tail.observe_overflowed)
         self._instrumentations: list[Instrumentation] = []
         if settings.http:
             install_route_hooks()

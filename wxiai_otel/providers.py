@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from opentelemetry import metrics, trace
-from opentelemetry.context import Context
 from opentelemetry.sdk.environment_variables import (
+    OTEL_BSP_MAX_QUEUE_SIZE,
     OTEL_EXPORTER_OTLP_METRICS_ENDPOINT,
     OTEL_EXPORTER_OTLP_METRICS_PROTOCOL,
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT,
@@ -24,23 +24,19 @@ from opentelemetry.sdk.metrics.export import (
     PeriodicExportingMetricReader,
 )
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SynchronousMultiSpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
-from opentelemetry.sdk.trace.sampling import (
-    ALWAYS_ON,
-    Decision,
-    ParentBased,
-    Sampler,
-    SamplingResult,
-)
-from opentelemetry.trace import Link, SpanKind, TraceState
-from opentelemetry.util.types import Attributes
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
 
 from ._background import side_by_side
 from ._guard import guarded
 from .settings import Settings
+from .tracing import TailProcessor, TailSampler, WhenExported
 
 logger = logging.getLogger("wxiai_otel")
+
+# https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#batch-span-processor
+_USUAL_QUEUE_SIZE = 2048
 
 
 def build_resource(settings: Settings, title: str, version: str) -> Resource:
@@ -67,47 +63,23 @@ def build_resource(settings: Settings, title: str, version: str) -> Resource:
     return given.merge(Resource(attributes))
 
 
-class _WhenExported(Sampler):
-    """Samples only while the provider has a span processor: spans that nobody receives need not be recorded.
-
-    Their ids are made all the same, for log records and for the services called.
-    """
-
-    def __init__(self, sampler: Sampler) -> None:
-        self._sampler = sampler
-        self.provider: TracerProvider | None = None
-
-    def should_sample(
-        self,
-        parent_context: Context | None,
-        trace_id: int,
-        name: str,
-        kind: SpanKind | None = None,
-        attributes: Attributes = None,
-        links: Sequence[Link] | None = None,
-        trace_state: TraceState | None = None,
-    ) -> SamplingResult:
-        if self.provider is not None and not _has_processors(self.provider):
-            return SamplingResult(Decision.DROP, None, trace_state)
-        return self._sampler.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
-
-    def get_description(self) -> str:
-        return f"WhenExported{{{self._sampler.get_description()}}}"
-
-
-def _has_processors(provider: TracerProvider) -> bool:
-    processors = getattr(provider._active_span_processor, "_span_processors", None)  # noqa: SLF001 - no public way
-    return processors is None or len(processors) > 0
-
-
 @dataclass(slots=True)
 class Providers:
-    """The providers in use. Those that the application had are joined, and never shut down by us."""
+    """The providers in use. Those that the application had are joined, and never shut down by us.
+
+    Parameters:
+        tracer_provider: Makes the spans.
+        meter_provider: Makes the instruments.
+        owned: Those that are ours.
+        timeout: Seconds that the last export may take.
+        tail: Decides which traces are kept; ``None`` where others do.
+    """
 
     tracer_provider: trace.TracerProvider
     meter_provider: MeterProvider
     owned: list[TracerProvider | MeterProvider]
     timeout: float
+    tail: TailProcessor | None
 
     @property
     def instance(self) -> str:
@@ -157,8 +129,9 @@ def build_providers(settings: Settings, resource: Resource, readers: Sequence[Me
     """
     owned: list[TracerProvider | MeterProvider] = []
     tracer_provider: trace.TracerProvider = trace.get_tracer_provider()
+    tail = None
     if not isinstance(tracer_provider, TracerProvider):
-        ours = build_tracer_provider(settings, resource)
+        ours, tail = build_tracer_provider(settings, resource)
         owned.append(ours)
         tracer_provider = ours
         trace.set_tracer_provider(ours)
@@ -171,20 +144,39 @@ def build_providers(settings: Settings, resource: Resource, readers: Sequence[Me
     owned.append(meter_provider)
     if type(metrics.get_meter_provider()).__name__ == "_ProxyMeterProvider":
         metrics.set_meter_provider(meter_provider)
-    return Providers(tracer_provider, meter_provider, owned, settings.shutdown_timeout)
+    return Providers(tracer_provider, meter_provider, owned, settings.shutdown_timeout, tail)
 
 
-def build_tracer_provider(settings: Settings, resource: Resource) -> TracerProvider:
-    """A tracer provider that exports as the settings say. OTEL_TRACES_SAMPLER is obeyed where it is set."""
+def build_tracer_provider(settings: Settings, resource: Resource) -> tuple[TracerProvider, TailProcessor | None]:
+    """A tracer provider that exports as the settings say, and what decides in it which traces are kept.
+
+    OTEL_TRACES_SAMPLER is obeyed where it is set, and nothing else decides then.
+    """
+    tail = None
     if os.environ.get(OTEL_TRACES_SAMPLER):
         provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     else:
-        sampler = _WhenExported(ParentBased(ALWAYS_ON) if settings.trust_parent_sampling else ALWAYS_ON)
-        provider = TracerProvider(sampler, resource, shutdown_on_exit=False)
-        sampler.provider = provider
+        trust = settings.trust_parent_sampling
+        if settings.tail_sampling == "process":
+            tail = TailProcessor(
+                settings.slow_request_seconds, settings.trace_buffer_seconds, settings.trace_buffer_spans
+            )
+        processors = tail or SynchronousMultiSpanProcessor()  # type: ignore[no-untyped-call] # upstream's has no types
+        always = ParentBased(ALWAYS_ON) if trust else ALWAYS_ON
+        sampler = TailSampler(tail, settings.trace_share, trust_parent=trust) if tail else always
+        provider = TracerProvider(
+            WhenExported(sampler, processors), resource, shutdown_on_exit=False, active_span_processor=processors
+        )
     if exporter := guarded("exporter.traces")(_span_exporter)(settings):
-        provider.add_span_processor(BatchSpanProcessor(exporter))
-    return provider
+        provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=_queue_size(settings)))
+    return provider, tail
+
+
+def _queue_size(settings: Settings) -> int | None:
+    """Room for all that may be kept at once; ``None``: as the environment says."""
+    if os.environ.get(OTEL_BSP_MAX_QUEUE_SIZE):
+        return None
+    return max(_USUAL_QUEUE_SIZE, settings.trace_buffer_spans)
 
 
 def _span_exporter(settings: Settings) -> SpanExporter | None:

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import secrets
 import signal
 import sys
@@ -72,6 +73,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
             {
                 "OTEL_EXPORTER_OTLP_ENDPOINT": pipeline.otlp,
                 "OTEL_RESOURCE_ATTRIBUTES": f"service.instance.id={instance}",
+                "WXIAI_OTEL_TAIL_SAMPLING": os.environ.get("STACK_TAIL_SAMPLING") or "collector",
             }
             if pipeline
             else {}

@@ -94,7 +94,7 @@ class TestGlobalProviders:
 
     async def test_made_after_the_set_up_they_double_nothing(self):
         app = nested()
-        telemetry = setup_telemetry(app)
+        telemetry = setup_telemetry(app, trace_share=1)
         exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
         theirs = TracerProvider()
         for provider in (theirs, trace.get_tracer_provider()):

@@ -7,7 +7,8 @@ import urllib.parse
 import httpx
 import pytest
 
-from tests.servers.pipeline import until
+from stack.running import down, up
+from tests.servers.pipeline import Pipeline, until
 from tests.servers.redis import redis_server
 from tests.servers.uvicorn import uvicorn
 
@@ -18,13 +19,35 @@ AMOUNT = 48_151_623
 SECRETS = ("token-7", "li.lei@example.com", "hunter2", "a lake at dawn")
 
 
+@pytest.fixture(scope="module")
+def pipeline_without_sampling(tmp_path_factory):
+    data = tmp_path_factory.mktemp("stack")
+    with pytest.MonkeyPatch.context() as environ:
+        environ.setenv("STACK_TAIL_SAMPLING", "process")
+        up(data, usual_ports=False)
+    yield Pipeline(data)
+    down(data)
+
+
+@pytest.fixture(params=["collector", "process"])
+def decides(request):
+    """Who decides which traces are kept."""
+    return request.param
+
+
 @pytest.fixture
-def served(pipeline, job, tmp_path):
+def pipeline(request, decides):
+    return request.getfixturevalue("pipeline" if decides == "collector" else "pipeline_without_sampling")
+
+
+@pytest.fixture
+def served(pipeline, decides, job, tmp_path):
     """The example, whose Redis can be made to wait."""
     with redis_server() as redis, uvicorn("examples.wxiai.provider:app") as provider:
         environ = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": pipeline.url("otlp_http"),
             "OTEL_SERVICE_NAME": job,
+            "WXIAI_OTEL_TAIL_SAMPLING": decides,
             # An exemplar is in one export only, and must be there when Prometheus scrapes.
             "OTEL_METRIC_EXPORT_INTERVAL": "8000",
             "OTEL_BSP_SCHEDULE_DELAY": "200",

@@ -73,7 +73,11 @@ def test_websockets_are_counted_from_acceptance_to_close(server):
 
 
 def test_what_is_pending_is_exported_when_the_server_is_told_to_end():
-    with http_receiver() as received, uvicorn(APP, env={"OTEL_EXPORTER_OTLP_ENDPOINT": received.url}) as running:
+    environ = {"WXIAI_OTEL_TRACE_SHARE": "1"}
+    with (
+        http_receiver() as received,
+        uvicorn(APP, env={**environ, "OTEL_EXPORTER_OTLP_ENDPOINT": received.url}) as running,
+    ):
         client = http.client.HTTPConnection("127.0.0.1", running.port)
         for number in range(50):
             client.request("GET", f"/fast/{number}")

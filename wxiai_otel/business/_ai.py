@@ -14,6 +14,7 @@ from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, set_sp
 
 from .._guard import fault, guarded
 from ..instruments import Instruments
+from ..tracing import keep
 from ._calls import observed
 from ._inputs import class_name, number_of, resolved, word
 from ._process import Business, current
@@ -151,6 +152,8 @@ def _start(business: Business, service: object, mode: object, user_role: object,
         f"start_ai_task {label}", kind=SpanKind.PRODUCER, attributes=_attributes(label, mode_label, model)
     )
     state = new_state(label, mode_label or "", role or "", span.get_span_context())
+    # The span that ends the task, in another trace, is linked to this one.
+    keep(span)
     span.end()
     task = AITask(encode(state, secret))
     _count_submitted(business.instruments, label, role)

@@ -34,4 +34,11 @@ SELF: tuple[Instrument, ...] = (
         "Ends of AI tasks that could not be claimed and were not counted.",
         "wxiai_otel_tasks_dropped_total",
     ),
+    one(
+        "wxiai_otel.traces.overflowed",
+        Kind.OBSERVABLE_COUNTER,
+        "{trace}",
+        "Traces that were dropped, unless chosen by probability, because too many spans waited for a decision.",
+        "wxiai_otel_traces_overflowed_total",
+    ),
 )

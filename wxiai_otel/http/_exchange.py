@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .._guard import fault, guarded
 from .._request import current_request
+from ..tracing import answered, settled
 from ._http import EndedRequest, Http
 from ._route import SCOPE_KEY, RouteTemplate
 from ._span import end_span, start_span
@@ -183,6 +184,8 @@ class HttpExchange:
                     self._start_response(message)
             elif kind in _BODY:
                 self._first_byte = perf_counter()
+                if self._stream:
+                    answered(self._context)
         except Exception:  # noqa: BLE001 - the response goes out all the same
             fault("http.send")
 
@@ -230,7 +233,8 @@ class HttpExchange:
         self._record()
         failed = self._failed_by_application()
         if failed:
-            self._http.errors.record(1, (type(self._exception).__name__, "http_middleware"), self._context)
+            context = settled(self._context, failed=True)
+            self._http.errors.record(1, (type(self._exception).__name__, "http_middleware"), context)
         if self._http.own_spans:
             end_span(
                 self._span,
@@ -279,15 +283,17 @@ class HttpExchange:
             scheme = self._scope.get("scheme", "http")
             stream = True if self._stream else None
             user_id, role = http.user(self._scope)
+            error_type = self._error_type()
+            context = settled(self._context, failed=error_type is not None)
             http.request_duration.record(
                 duration,
-                (self._method, route, self._status, role, scheme, self._error_type(), stream),
-                self._context,
+                (self._method, route, self._status, role, scheme, error_type, stream),
+                context,
             )
             if stream:
                 if self._first_byte is not None:
-                    http.first_byte.record(self._first_byte - self._started, (self._method, route), self._context)
-                http.stream_duration.record(duration, (self._method, route, self._outcome()), self._context)
+                    http.first_byte.record(self._first_byte - self._started, (self._method, route), context)
+                http.stream_duration.record(duration, (self._method, route, self._outcome()), context)
             if http.watch is not None:
                 status = self._status or SERVER_ERROR
                 self.login_failure_seen = http.watch.request(

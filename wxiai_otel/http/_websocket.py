@@ -11,6 +11,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from .._guard import fault, guarded
 from .._request import current_request
+from ..tracing import answered, settled
 from ._exchange import enter, exception_type, leave
 from ._http import Http
 from ._route import SCOPE_KEY, RouteTemplate
@@ -135,6 +136,7 @@ class WebSocketExchange:
             self._status = _SWITCHING_PROTOCOLS
             self._http.websockets.add(self)
             self._see_user()
+            answered(self._context)
         elif kind == "websocket.close":
             self._closed = True
             if self._accepted is None:
@@ -147,11 +149,12 @@ class WebSocketExchange:
         route = self._route.resolve(self._scope)
         failed = self._failed_by_application()
         self._see_user()
+        context = settled(self._context, failed=failed)
         if self._accepted is not None:
             duration = perf_counter() - self._accepted
-            http.websocket_duration.record(duration, (route, self._outcome(failed=failed)), self._context)
+            http.websocket_duration.record(duration, (route, self._outcome(failed=failed)), context)
         if failed:
-            http.errors.record(1, (type(self._exception).__name__, "http_middleware"), self._context)
+            http.errors.record(1, (type(self._exception).__name__, "http_middleware"), context)
         if http.own_spans:
             exception = self._exception if failed else None
             error_type = exception_type(exception) if failed else None

@@ -1,0 +1,47 @@
+"""A process with telemetry, and what leaves it."""
+
+from collections.abc import Callable
+
+import pytest
+from fastapi import FastAPI
+from opentelemetry import trace
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from wxiai_otel import setup_telemetry
+
+
+class Left:
+    """The spans that were handed to the exporter."""
+
+    def __init__(self) -> None:
+        self.exporter = InMemorySpanExporter()
+        trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(self.exporter))
+
+    @property
+    def spans(self):
+        return self.exporter.get_finished_spans()
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(span.name for span in self.spans)
+
+    def by_trace(self) -> dict[int, list[str]]:
+        found: dict[int, list[str]] = {}
+        for span in self.spans:
+            found.setdefault(span.context.trace_id, []).append(span.name)
+        return {trace_id: sorted(names) for trace_id, names in found.items()}
+
+
+@pytest.fixture
+def begin() -> Callable[..., Left]:
+    """Set telemetry up. No trace is chosen and 0.2 seconds are slow, unless a test says otherwise."""
+
+    def start(app: FastAPI | None = None, **settings) -> Left:
+        given = {"trace_share": 0, "slow_request_seconds": 0.2, "redis": False, "sql": False, **settings}
+        left_by = setup_telemetry(app or FastAPI(), **given)
+        left = Left()
+        left.telemetry = left_by
+        return left
+
+    return start

@@ -1,0 +1,11 @@
+"""Every setting once, as data: name, environment variables, default, what is allowed.
+
+An argument goes before the environment, the environment before the default. A value that is not allowed raises one
+`SettingError` that names the setting, where the value came from, the value, and what is allowed.
+"""
+
+from ._business import Settings
+from ._declare import FindUser, User
+from ._load import SettingError, load_settings
+
+__all__ = ["FindUser", "SettingError", "Settings", "User", "load_settings"]

@@ -1,0 +1,54 @@
+"""Reading the settings, from arguments and the environment."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import Field, fields
+from typing import Any
+
+from .._parsers import NotAllowed, Parser, milliseconds
+from ._business import Settings
+
+
+class SettingError(ValueError):
+    """A setting has a value that is not allowed, or there is no such setting."""
+
+
+# Standard variables that give a setting in another form than the setting's own.
+_ENV_PARSERS: dict[str, Parser] = {"OTEL_METRIC_EXPORT_INTERVAL": milliseconds}
+
+
+def load_settings(arguments: Mapping[str, object], environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from arguments and the environment.
+
+    Parameters:
+        arguments: Settings by name. ``None`` leaves a setting to the environment.
+        environ: The environment; by default the process'.
+
+    Raises:
+        SettingError: A setting is unknown, or its value is not allowed.
+    """
+    environ = os.environ if environ is None else environ
+    known = {item.name for item in fields(Settings)}
+    for name in arguments:
+        if name not in known:
+            raise SettingError(f"there is no setting {name!r}; allowed are {', '.join(sorted(known))}")
+    values: dict[str, Any] = {}
+    for item in fields(Settings):
+        parse: Parser = item.metadata["parse"]
+        if arguments.get(item.name) is not None:
+            values[item.name] = _parse(item, f"argument {item.name}", parse, arguments[item.name])
+            continue
+        for variable in item.metadata["env"]:
+            # An empty variable is an unset one: OpenTelemetry's rule for every environment variable.
+            if raw := environ.get(variable, "").strip():
+                values[item.name] = _parse(item, variable, _ENV_PARSERS.get(variable, parse), raw)
+                break
+    return Settings(**values)
+
+
+def _parse(item: "Field[Any]", source: str, parse: Parser, value: object) -> object:
+    try:
+        return parse(value)
+    except NotAllowed as allowed:
+        shown = "a secret" if item.metadata["secret"] else repr(value)
+        raise SettingError(f"setting {item.name}: {source} is {shown}; allowed is {allowed}") from None

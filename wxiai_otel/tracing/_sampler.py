@@ -1,0 +1,87 @@
+"""What a span's flag says when it starts, and whether it is recorded."""
+
+from collections.abc import Sequence
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import SynchronousMultiSpanProcessor
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+from opentelemetry.trace import Link, SpanKind, TraceState, get_current_span
+from opentelemetry.util.types import Attributes
+
+from ._consistent import entries, randomness, threshold_of
+from ._tail import TailProcessor
+from ._trace import LocalTrace
+
+
+class WhenExported(Sampler):
+    """Samples only while there is a span processor: spans that nobody receives need not be recorded.
+
+    Their ids are made all the same, for log records and for the services called.
+
+    Parameters:
+        sampler: Decides while there is one.
+        processors: The provider's.
+    """
+
+    def __init__(self, sampler: Sampler, processors: SynchronousMultiSpanProcessor) -> None:
+        self._sampler = sampler
+        self._processors = processors
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        if not self._processors._span_processors:  # noqa: SLF001 - no public way
+            state = get_current_span(parent_context).get_span_context().trace_state
+            return SamplingResult(Decision.DROP, None, state)
+        return self._sampler.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+
+    def get_description(self) -> str:
+        return f"WhenExported{{{self._sampler.get_description()}}}"
+
+
+class TailSampler(Sampler):
+    """Has every span recorded, and those of chosen traces flagged as sampled.
+
+    Parameters:
+        tail: Decides on the traces.
+        share: Of the traces that are chosen.
+        trust_parent: Whether the flag of a remote parent goes before the share.
+    """
+
+    def __init__(self, tail: TailProcessor, share: float, *, trust_parent: bool) -> None:
+        self._tail = tail
+        self._share = share
+        self._threshold = threshold_of(share)
+        self._trust_parent = trust_parent
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,  # noqa: ARG002 - the SDK's signature
+        kind: SpanKind | None = None,  # noqa: ARG002
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,  # noqa: ARG002
+        trace_state: TraceState | None = None,  # noqa: ARG002
+    ) -> SamplingResult:
+        parent = get_current_span(parent_context).get_span_context()
+        state = parent.trace_state
+        if isinstance(state, LocalTrace):
+            trace = state
+        elif self._trust_parent and parent.is_valid:
+            trace = LocalTrace(self._tail, list(state.items()), chosen=parent.trace_flags.sampled)
+        else:
+            chosen = randomness(trace_id, state) >= self._threshold
+            trace = LocalTrace(self._tail, entries(state, self._threshold if chosen else None), chosen=chosen)
+        decision = Decision.RECORD_AND_SAMPLE if trace.chosen else Decision.RECORD_ONLY
+        return SamplingResult(decision, attributes, trace)
+
+    def get_description(self) -> str:
+        return f"TailSampler{{{self._share}}}"
