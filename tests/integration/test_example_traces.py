@@ -46,7 +46,7 @@ def served(pipeline, decides, job, tmp_path):
             "OTEL_EXPORTER_OTLP_ENDPOINT": pipeline.url("otlp_http"),
             "OTEL_SERVICE_NAME": job,
             "WXIAI_OTEL_TAIL_SAMPLING": decides,
-            "OTEL_METRIC_EXPORT_INTERVAL": "500",
+            "OTEL_METRIC_EXPORT_INTERVAL": "6000",
             "OTEL_BSP_SCHEDULE_DELAY": "200",
             "WXIAI_DATABASE_URL": f"sqlite:///{tmp_path / 'wxiai.db'}",
             "WXIAI_REDIS_URL": f"redis://127.0.0.1:{redis.port}/0",
