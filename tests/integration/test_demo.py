@@ -15,7 +15,8 @@ pytestmark = pytest.mark.built
 
 def test_the_demos_table_is_asked_of_prometheus(pipeline):
     command = [sys.executable, "-m", "examples.demo", "--stack", "--seconds", "3", "--port", str(free_port())]
-    environ = {**os.environ, "STACK_DATA": str(pipeline.data)}
+    # Wide enough for the last line, however many statuses there were.
+    environ = {**os.environ, "STACK_DATA": str(pipeline.data), "COLUMNS": "300"}
     done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
 
