@@ -58,9 +58,7 @@ def _measure(
 ) -> None:
     """All competitors with one application, in rounds that are interleaved."""
     asked = APPLICATIONS[application]
-    names = [name for name in COMPETITORS if name in options.competitors or name == "bare"]
-    if application != "data" and "upstream-traces" not in options.named:
-        names = [name for name in names if name != "upstream-traces"]
+    names = _names(application, options)
     with ExitStack() as stack:
         workers: dict[str, Worker] = {}
         for name in names:
@@ -81,6 +79,13 @@ def _measure(
                 found[name]["rss_after_mb"].append(grown["rss_mb"])
 
 
+def _names(application: str, options: argparse.Namespace) -> list[str]:
+    """The competitors; upstream with traces only is compared where there are databases, unless it is asked for."""
+    names = [name for name in COMPETITORS if name in options.competitors or name == "bare"]
+    left_out = application != "data" and "upstream-traces" not in options.named
+    return [name for name in names if not (left_out and name == "upstream-traces")]
+
+
 def _table(application: str, found: dict[str, dict[str, list[float]]]) -> Table:
     asked = APPLICATIONS[application]
     each = "an event" if asked.units > 1 else "a request"
@@ -89,7 +94,9 @@ def _table(application: str, found: dict[str, dict[str, list[float]]]) -> Table:
         table.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
     bare = found["bare"]
     for name, got in found.items():
-        over = [[one - other for one, other in zip(got[m], bare[m], strict=True)] for m in ("cpu_us", "p50_us", "p99_us")]
+        over = [
+            [one - other for one, other in zip(got[m], bare[m], strict=True)] for m in ("cpu_us", "p50_us", "p99_us")
+        ]
         rates = got.get("requests_per_s")
         table.add_row(
             name,

@@ -154,7 +154,7 @@ def _native(app: FastAPI, *, operation_spans: bool) -> Flush:
     tracers, meters, flush = _providers()
     trace.set_tracer_provider(tracers)
     metrics.set_meter_provider(meters)
-    app._telemetry["operation_spans"] = operation_spans  # noqa: SLF001 - the application is made by now
+    app._telemetry["operation_spans"] = operation_spans
     return flush
 
 

@@ -9,12 +9,10 @@ SERIES = 5_000
 
 def scrape_ratio() -> float:
     """The embedded endpoint's time over the plain exporter's, each in a process of its own."""
+    from .processes import python
+
     ours, plain = (
-        float(
-            subprocess.run(
-                [sys.executable, "-m", "benchmarks.scrape", which], check=True, capture_output=True, text=True
-            ).stdout
-        )
+        float(subprocess.run(python("benchmarks.scrape", which), check=True, capture_output=True, text=True).stdout)
         for which in ("ours", "plain")
     )
     return ours / plain
@@ -31,7 +29,7 @@ def seconds(which: str, times: int = 10) -> float:
         import wxiai_otel
 
         telemetry = wxiai_otel.setup_telemetry(FastAPI(), state_redis="memory")
-        instruments = telemetry._runtime.instruments  # type: ignore[union-attr] # noqa: SLF001 - no requests are sent
+        instruments = telemetry._runtime.instruments  # type: ignore[union-attr]
 
         def scrape() -> bytes:
             return telemetry.render_metrics()[0]
