@@ -18,16 +18,14 @@ _NEVER_MS = "3600000"
 
 
 def python(*arguments: str) -> list[str]:
-    """A Python that has not imported anything: logfire's .pth file imports half of its package into every process."""
+    """A Python that imports nothing by itself: logfire has itself imported by a .pth file, and by pydantic."""
     path = [str(Path(__file__).parents[1]), sysconfig.get_path("purelib")]
-    code = f"import sys; sys.path[1:1] = {path}; import runpy; sys.argv = sys.argv[1:]"
-    return [
-        sys.executable,
-        "-S",
-        "-c",
-        f"{code}; runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)",
-        *arguments,
-    ]
+    code = (
+        f"import os, runpy, sys; sys.path[1:1] = {path}; sys.argv = sys.argv[1:]; "
+        "os.environ.setdefault('PYDANTIC_DISABLE_PLUGINS', '1'); "
+        "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
+    )
+    return [sys.executable, "-S", "-c", code, *arguments]
 
 
 class Worker:
@@ -74,6 +72,8 @@ def surroundings() -> Iterator[dict[str, str]]:
 def worker(application: str, competitor: str, environment: dict[str, str]) -> Iterator[Worker]:
     """A competitor with an application, until the block ends."""
     environment = {**environment, "OTEL_METRIC_EXPORT_INTERVAL": _NEVER_MS, "PYTHONHASHSEED": "0"}
+    if competitor == "logfire":
+        environment["PYDANTIC_DISABLE_PLUGINS"] = ""
     if application == "example":
         environment |= _example_environment(competitor, environment["BENCH_SINK_URL"])
     with _process("benchmarks.worker", environment, application, competitor) as process:
