@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
@@ -31,6 +32,8 @@ console = Console(width=130)
 def main() -> int:
     """Measure as the arguments say; 1 where --check is given and a bar is missed."""
     options = _options()
+    # Ended from outside, it still ends the processes that it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     found: Found = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     with surroundings() as environment:
         for application in options.applications:
