@@ -12,6 +12,8 @@ from starlette.types import Scope
 
 from ._http import OTHER_METHOD, Http
 
+_SIDES = (("server", "server.address", "server.port"), ("client", "client.address", "client.port"))
+
 
 def start_span(http: Http, scope: Scope, method: str | None, parent: Context) -> Span:
     """Start the span of a request or WebSocket connection. Its route is not known yet.
@@ -55,15 +57,18 @@ def end_span(
         end_time: The time of the last byte, in nanoseconds since the epoch.
     """
     if span.is_recording():
+        attributes: dict[str, str | int] = {}
         if route is not None:
             span.update_name(span_name(method, route))
-            span.set_attribute("http.route", route)
+            attributes["http.route"] = route
         if status is not None:
-            span.set_attribute("http.response.status_code", status)
+            attributes["http.response.status_code"] = status
         if error_type is not None:
-            span.set_attribute("error.type", error_type)
+            attributes["error.type"] = error_type
             description = f"{type(exception).__name__}: {exception}" if exception is not None else None
             span.set_status(Status(StatusCode.ERROR, description))
+        if attributes:
+            span.set_attributes(attributes)
         if exception is not None:
             span.record_exception(exception)
     span.end(end_time)
@@ -77,11 +82,11 @@ def _start_attributes(http: Http, scope: Scope, method: str | None) -> dict[str,
             attributes["http.request.method_original"] = scope["method"]
     if version := scope.get("http_version"):
         attributes["network.protocol.version"] = version
-    for side in ("server", "client"):
+    for side, address_key, port_key in _SIDES:
         if address := scope.get(side):
-            attributes[f"{side}.address"] = address[0]
+            attributes[address_key] = address[0]
             if address[1] is not None:
-                attributes[f"{side}.port"] = address[1]
+                attributes[port_key] = address[1]
     if http.captures:
         attributes.update(_captured(http, scope))
     return attributes

@@ -58,9 +58,9 @@ class _CommandSpan:
 
     def describe(self, command: Command) -> None:
         """Say what is sent: upstream has not split a first argument of several words, nor decoded one of bytes."""
-        self._span.update_name(command.full_name)
-        self._span.set_attribute("db.operation.name", command.full_name)
-        self._span.set_attribute("db.query.text", _without_arguments(command))
+        name = command.full_name
+        self._span.update_name(name)
+        self._span.set_attributes({"db.operation.name": name, "db.query.text": _without_arguments(command)})
 
 
 class _MendedTracer:

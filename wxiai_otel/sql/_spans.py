@@ -15,7 +15,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 from sqlalchemy.engine import Engine
 
 from .._guard import fault
-from ._statements import Statements
+from ._statements import MAX_TEXT_LENGTH, MAX_TEXTS, Statements
 from ._text import UNKNOWN, without_literals
 
 # The stable names (https://opentelemetry.io/docs/specs/semconv/db/database-spans/) of what upstream sets; anything
@@ -43,10 +43,9 @@ def system_name(dialect: str) -> str:
 class StatementSpan:
     """The part of a span that upstream's tracer uses, over a real span."""
 
-    def __init__(self, span: Span, statements: Statements, dialect: str) -> None:
+    def __init__(self, span: Span, descriptions: "_Descriptions") -> None:
         self._span = span
-        self._statements = statements
-        self._dialect = dialect
+        self._descriptions = descriptions
         self._described = False
 
     def __getattr__(self, name: str) -> Any:
@@ -60,15 +59,9 @@ class StatementSpan:
             self._span.set_attribute(kept, value)
 
     def _describe(self, text: str) -> None:
-        statement = self._statements.of_text(text)
-        named = statement.table != UNKNOWN
-        self._span.update_name(f"{statement.operation} {statement.table}" if named else statement.operation)
-        self._span.set_attribute("db.system.name", system_name(self._dialect))
-        self._span.set_attribute("db.operation.name", statement.operation)
-        if named:
-            self._span.set_attribute("db.collection.name", statement.table)
-        backslashes = self._dialect in ("mysql", "mariadb")
-        self._span.set_attribute("db.query.text", without_literals(text, backslashes=backslashes))
+        name, attributes = self._descriptions.of(text)
+        self._span.update_name(name)
+        self._span.set_attributes(attributes)
 
     def end(self) -> None:
         """End it once: an error in fetching comes after the end."""
@@ -85,17 +78,53 @@ class StatementSpan:
         self._span.set_status(Status(StatusCode.ERROR, f"{error_type} {code}" if code else error_type))
 
 
+class _Descriptions:
+    """What spans say of the statements of one dialect, by their text: reading it again costs more than the span.
+
+    Parameters:
+        statements: Reads the statements.
+        dialect: SQLAlchemy's name of it.
+    """
+
+    def __init__(self, statements: Statements, dialect: str) -> None:
+        self._statements = statements
+        self._dialect = dialect
+        self._known: dict[str, tuple[str, dict[str, str]]] = {}
+
+    def of(self, text: str) -> tuple[str, dict[str, str]]:
+        """The name and the attributes of a statement's span; the same dictionary each time, not to be changed."""
+        found = self._known.get(text)
+        if found is None:
+            found = self._read(text)
+            if len(text) <= MAX_TEXT_LENGTH:
+                if len(self._known) >= MAX_TEXTS:
+                    self._known.clear()
+                self._known[text] = found
+        return found
+
+    def _read(self, text: str) -> tuple[str, dict[str, str]]:
+        statement = self._statements.of_text(text)
+        attributes = {"db.system.name": system_name(self._dialect), "db.operation.name": statement.operation}
+        name = statement.operation
+        if statement.table != UNKNOWN:
+            attributes["db.collection.name"] = statement.table
+            name = f"{statement.operation} {statement.table}"
+        backslashes = self._dialect in ("mysql", "mariadb")
+        attributes["db.query.text"] = without_literals(text, backslashes=backslashes)
+        return name, attributes
+
+
 class _StatementTracer:
     """The part of a tracer that upstream's tracer of an engine uses."""
 
     def __init__(self, tracer: Tracer, statements: Statements, dialect: str) -> None:
         self._tracer = tracer
-        self._statements = statements
         self._dialect = dialect
+        self._descriptions = _Descriptions(statements, dialect)
 
     def start_span(self, _name: str, kind: SpanKind) -> StatementSpan:
         # Upstream's name holds the database's; the statement gives a better one as soon as it is known.
-        return StatementSpan(self._tracer.start_span(self._dialect, kind=kind), self._statements, self._dialect)
+        return StatementSpan(self._tracer.start_span(self._dialect, kind=kind), self._descriptions)
 
 
 class _EngineTracer(EngineTracer):

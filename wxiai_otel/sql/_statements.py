@@ -6,8 +6,8 @@ from weakref import WeakKeyDictionary
 from ._constructs import read_compiled
 from ._text import OTHER, UNKNOWN, Statement, read
 
-_MAX_TEXTS = 1_000
-_MAX_TEXT_LENGTH = 2_048
+MAX_TEXTS = 1_000
+MAX_TEXT_LENGTH = 2_048
 _BEFOREHAND = ("SELECT ", "select ", "SET ")
 
 
@@ -44,8 +44,8 @@ class Statements:
         found = self._texts.get(text)
         if found is None:
             found = self._bounded(read(text))
-            if len(text) <= _MAX_TEXT_LENGTH:
-                if len(self._texts) >= _MAX_TEXTS:
+            if len(text) <= MAX_TEXT_LENGTH:
+                if len(self._texts) >= MAX_TEXTS:
                     self._texts.clear()
                 self._texts[text] = found
         return found

@@ -1,0 +1,34 @@
+"""Load over HTTP: connections that are kept open, each with one request after the other."""
+
+import asyncio
+from collections.abc import Sequence
+from time import perf_counter
+
+CONNECTIONS = 16
+
+
+def requests_per_second(port: int, path: str, seconds: float) -> tuple[float, int]:
+    """How many requests were answered in a second, and how many in all."""
+    return asyncio.run(_run(port, path, seconds))
+
+
+async def _run(port: int, path: str, seconds: float) -> tuple[float, int]:
+    started = perf_counter()
+    counts: Sequence[int] = await asyncio.gather(*(_client(port, path, started + seconds) for _ in range(CONNECTIONS)))
+    answered = sum(counts)
+    return answered / (perf_counter() - started), answered
+
+
+async def _client(port: int, path: str, until: float) -> int:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20)
+    question = f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: bench\r\n\r\n".encode()
+    answered = 0
+    while perf_counter() < until:
+        writer.write(question)
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        if b" 200 " not in head.split(b"\r\n", 1)[0]:
+            raise RuntimeError(f"{path} was answered {head!r}")
+        await reader.readexactly(int(head.split(b"content-length: ", 1)[1].split(b"\r\n", 1)[0]))
+        answered += 1
+    writer.close()
+    return answered
