@@ -139,7 +139,7 @@ class Runtime:
         if self.watch is not None:
             guarded("business.stop")(self.watch.stop)(self.providers.timeout / 2)
         self.health.stop()
-        guarded("workers.leave")(self.reader.leave)()
+        guarded("workers.leave")(self.reader.leave)(self.providers.timeout / 4)
         for instrumentation in self._instrumentations:
             guarded("uninstrument")(instrumentation.uninstrument)()
         if self._logs is not None:

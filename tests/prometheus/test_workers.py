@@ -46,7 +46,7 @@ OTHER = textwrap.dedent(
     workers = Workers(Path(sys.argv[1]), sys.argv[2], Counting(float(sys.argv[3])))
     print("ready", flush=True)
     sys.stdin.readline()
-    workers.leave()
+    workers.leave(5)
     """
 )
 
@@ -74,7 +74,7 @@ def other(tmp_path):
 def here(tmp_path):
     workers = Workers(tmp_path, "here", Counting(1))
     yield workers
-    workers.leave()
+    workers.leave(5)
 
 
 def test_whoever_is_asked_answers_for_all(here, other):
@@ -129,13 +129,23 @@ def test_a_process_of_the_same_number_that_was_killed_earlier_is_not_forgotten(t
     first._server.close()  # as if it was killed, with its files left
     second = Workers(tmp_path, "second", Counting(1))
     assert jobs(second) == 11
-    second.leave()
+    second.leave(5)
 
 
 def test_workers_that_the_environment_has_given_one_instance_are_each_counted(here, other):
     other("same", 10).communicate("\n")
     other("same", 100).communicate("\n")
     assert jobs(here) == 111
+
+
+def test_a_worker_that_ends_while_another_is_asking_for_long_does_not_wait_for_it_and_still_counts(here, other):
+    process = other("a", 10)
+    with here._locked():
+        started = time.monotonic()
+        process.communicate("\n", timeout=20)
+        assert time.monotonic() - started < 10
+    assert jobs(here) == 11
+    assert jobs(here) == 11
 
 
 def test_answers_at_the_same_time_are_each_whole(here, other):
@@ -170,7 +180,7 @@ def test_a_forked_child_does_not_keep_its_parents_socket_open(tmp_path):
     assert os.read(reads, 20) == b"-1"
     os.close(reads)
     os.close(writes)
-    workers.leave()
+    workers.leave(5)
 
 
 class TestTheFolder:

@@ -48,10 +48,14 @@ class EmbeddedReader(PrometheusMetricReader):
         if found is not None:
             self._workers = Workers(found, instance, self._own)
 
-    def leave(self) -> None:
-        """Leave the counts of this process to the other workers."""
+    def leave(self, timeout: float) -> None:
+        """Leave the counts of this process to the other workers.
+
+        Parameters:
+            timeout: Seconds this may take.
+        """
         if self._workers is not None:
-            self._workers.leave()
+            self._workers.leave(timeout)
             self._workers = None
 
     def render(self, accept: str | None = None) -> tuple[bytes, str]:

@@ -71,15 +71,22 @@ class Workers:
             live = [self._keep(), *filter(None, map(self._ask, others))]
             return merged([(worker["instance"], worker["families"]) for worker in live], self._ended()["families"])
 
-    def leave(self) -> None:
-        """Add what this process has counted to what the ended have, and be asked no more."""
+    def leave(self, timeout: float) -> None:
+        """Add what this process has counted to what the ended have, and be asked no more.
+
+        Parameters:
+            timeout: Seconds to wait for another worker that is asking. After that it is left to whoever asks next.
+        """
         try:
-            with self._locked():
+            with suppress(TimeoutError), self._locked(timeout):
                 self._keep()
                 self._bury(self._socket_path)
+                return
+            self._keep()
         except Exception:  # noqa: BLE001 - the process ends all the same
             fault("workers.leave")
-        self._close()
+        finally:
+            self._close()
 
     def _close(self) -> None:
         # In a forked child too: it would keep the socket open beyond its parent's end.
@@ -154,8 +161,8 @@ class Workers:
             fault("workers.keep")
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        deadline = time.monotonic() + _LOCK_SECONDS
+    def _locked(self, timeout: float = _LOCK_SECONDS) -> Iterator[None]:
+        deadline = time.monotonic() + timeout
         with (self._folder / _LOCK).open("ab") as lock:
             while True:
                 with suppress(BlockingIOError):
