@@ -8,14 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._background import Periodic
-from .._questions import Question
+from .._questions import NothingToAsk, Question
 from ..instruments import Values
 
 _LOOK_SECONDS = 1.0
-
-
-class NotConfigured(Exception):
-    """There is nothing to check. The message says so, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +109,7 @@ class HealthChecks:
     def _health(self, answer: Future[Any], latency_ms: float) -> Health:
         try:
             return _found(answer.result(0), latency_ms)
-        except NotConfigured:
+        except NothingToAsk:
             return Health(healthy=True, message="not configured", latency_ms=None)
         except TimeoutError:
             return Health(healthy=False, message=f"no answer within {self._timeout:g} s", latency_ms=latency_ms)

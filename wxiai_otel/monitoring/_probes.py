@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from .._questions import Question
-from ._checks import NotConfigured, Unhealthy
+from .._questions import NothingToAsk, Question
+from ._checks import Unhealthy
 
 _SERVER_ERROR = 500
 
@@ -19,7 +19,7 @@ def database(engines: Callable[[], list[Any]], timeout: float) -> None:
     """Ask each engine that the application has used."""
     found = engines()
     if not found:
-        raise NotConfigured
+        raise NothingToAsk
     from ..sql import ping
 
     for engine in found:
@@ -29,7 +29,7 @@ def database(engines: Callable[[], list[Any]], timeout: float) -> None:
 def redis(instrumentation: Any) -> None:
     """Ask the Redis that the application has used."""
     if instrumentation is None or not instrumentation.ping():
-        raise NotConfigured
+        raise NothingToAsk
 
 
 class AIServices:
@@ -49,11 +49,11 @@ class AIServices:
         """Probe all.
 
         Raises:
-            NotConfigured: There are none.
+            NothingToAsk: There are none.
             Unhealthy: Some do not answer; the message names them.
         """
         if not self._questions:
-            raise NotConfigured
+            raise NothingToAsk
         deadline = time.monotonic() + self._timeout
         asked = {service: question.begin(self._timeout) for service, question in self._questions.items()}
         down = []
