@@ -164,7 +164,7 @@ class TestAnOpenVocabulary:
         for n in range(5000):
             roomy["payment.failures"].record(1, (f"channel{n}", "declined"))
         series = roomy["payment.failures"].series
-        assert len(series._attributes) == 51
+        assert len(series._found) == 51
         assert len(series._vocabularies[0]._words) == 52
         assert series.refused == 0
 

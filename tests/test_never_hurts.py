@@ -9,9 +9,11 @@ from fastapi.responses import StreamingResponse
 from tests.asgi import get, websocket
 from wxiai_otel import _guard, _runtime, setup_telemetry
 from wxiai_otel._business import BusinessTelemetry
+from wxiai_otel._series import Series
+from wxiai_otel._storage import CounterRecorder, HistogramRecorder
 from wxiai_otel.detection import Detector
 from wxiai_otel.http import _exchange, _http, _route, _user, _websocket
-from wxiai_otel.instruments import Instruments, Recorder, Series
+from wxiai_otel.instruments import Instruments
 from wxiai_otel.users import Activity
 
 pytestmark = pytest.mark.faulty
@@ -87,8 +89,9 @@ PIECES = [
     (_websocket.WebSocketExchange, "_outcome"),
     (_websocket.WebSocketExchange, "_failed_by_application"),
     (_websocket, "perf_counter"),
-    (Recorder, "record"),
-    (Series, "attributes"),
+    (CounterRecorder, "record"),
+    (HistogramRecorder, "record"),
+    (Series, "of"),
 ]
 
 

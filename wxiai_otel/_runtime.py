@@ -14,6 +14,7 @@ from ._business import BusinessTelemetry
 from ._guard import fault, guarded
 from ._health import health_checks
 from ._questions import NothingToAsk
+from ._storage import Storage, storage_suffices
 from ._version import SCOPE_NAME, VERSION
 from .http import InFlight, install_route_hooks, remove_route_hooks
 from .instruments import Instruments
@@ -45,11 +46,14 @@ class Runtime:
         self.settings = settings
         self.applications = 0
         resource = build_resource(settings, title, version)
-        self.reader = EmbeddedReader()
-        self.providers: Providers = build_providers(settings, resource, [self.reader])
+        storage = Storage()
+        self.reader = EmbeddedReader(storage)
+        self.providers: Providers = build_providers(settings, resource, [self.reader], storage)
         self.tracer: Tracer = self.providers.tracer_provider.get_tracer(SCOPE_NAME, VERSION)
         self.instruments = Instruments(
-            self.providers.meter_provider.get_meter(SCOPE_NAME, VERSION), settings.max_series
+            self.providers.meter_provider.get_meter(SCOPE_NAME, VERSION),
+            settings.max_series,
+            storage if storage_suffices() else None,
         )
         self.requests = InFlight()
         self.websockets = InFlight()

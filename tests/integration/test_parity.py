@@ -9,7 +9,6 @@ import pytest
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpExporter
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -18,10 +17,12 @@ from tests.scrape import Scrape, parse
 from tests.servers.pipeline import until
 from tests.servers.redis import redis_server
 from tests.servers.uvicorn import uvicorn
+from wxiai_otel._storage import Storage
 from wxiai_otel._version import SCOPE_NAME
 from wxiai_otel.catalogue import CONTRACT, INSTRUMENTS, Kind
 from wxiai_otel.instruments import Instruments
 from wxiai_otel.prometheus import EmbeddedReader
+from wxiai_otel.providers import ExportingReader
 
 pytestmark = pytest.mark.built
 
@@ -84,13 +85,12 @@ def test_every_metric_of_the_catalogue_is_equal_both_ways(pipeline, job, protoco
         if protocol == "http"
         else GrpcExporter(endpoint=pipeline.url("otlp_grpc"), insecure=True)
     )
-    reader = EmbeddedReader()
+    storage = Storage()
+    reader = EmbeddedReader(storage)
     resource = Resource({"service.name": job, "service.instance.id": "1"})
-    provider = MeterProvider(
-        [reader, PeriodicExportingMetricReader(exporter, 3_600_000)], resource, shutdown_on_exit=False
-    )
+    provider = MeterProvider([reader, ExportingReader(exporter, 3_600, storage)], resource, shutdown_on_exit=False)
     try:
-        record_everything(Instruments(provider.get_meter(SCOPE_NAME), 10_000))
+        record_everything(Instruments(provider.get_meter(SCOPE_NAME), 10_000, storage))
         assert provider.force_flush()
         text = reader.render()[0].decode()
         embedded = contract_series(parse(text))

@@ -9,7 +9,8 @@ from sqlalchemy.pool import NullPool
 from tests.scrape import scrape
 from tests.sql.shop import users
 from wxiai_otel import _guard, setup_telemetry
-from wxiai_otel.instruments import Recorder, Series
+from wxiai_otel._series import Series
+from wxiai_otel._storage import HistogramRecorder
 from wxiai_otel.sql import _constructs, _instrumentation, _pools, _spans, _statements
 from wxiai_otel.sql._instrumentation import SqlInstrumentation
 from wxiai_otel.sql._pools import Pools
@@ -55,8 +56,8 @@ PIECES = [
     (StatementSpan, "end"),
     (_spans, "without_literals"),
     (_spans, "_is_traced"),
-    (Recorder, "record"),
-    (Series, "attributes"),
+    (HistogramRecorder, "record"),
+    (Series, "of"),
 ]
 
 # Read the text where the constructs cannot be read.

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client import Metric as PrometheusMetric
 from prometheus_client.exposition import choose_encoder
 
+from .._storage import Storage
 from ._collector import ContractCollector
 from ._folder import shared_folder
 from ._workers import Workers
@@ -21,17 +22,21 @@ class EmbeddedReader(PrometheusMetricReader):
     """Upstream's Prometheus reader, whose scrape is the contract.
 
     It stands in no registry but its own: an application's prometheus_client metrics are not touched.
+
+    Parameters:
+        storage: What is recorded there is shown beside what the SDK collects.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, storage: Storage) -> None:
         super().__init__(disable_target_info=True, scope_info_enabled=False, registry=CollectorRegistry())
+        self._storage = storage
         self._scrape = threading.Lock()
         self._received: list[MetricsData] = []
         self._workers: Workers | None = None
 
     def _receive_metrics(self, metrics_data: MetricsData, *_args: Any, **_kwargs: Any) -> None:
         if metrics_data is not None:
-            self._received.append(metrics_data)
+            self._received.append(self._storage.added_to(metrics_data))
 
     def join(self, folder: str, instance: str) -> None:
         """Answer for all workers of the server from now on, where this process is one of several.
