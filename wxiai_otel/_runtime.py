@@ -55,6 +55,7 @@ class Runtime:
             settings.max_series,
             storage if storage_suffices() else None,
         )
+        self.receives_spans = self.providers.receives_spans
         self.requests = InFlight()
         self.websockets = InFlight()
         attributes = resource.attributes

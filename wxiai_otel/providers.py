@@ -26,7 +26,7 @@ from opentelemetry.sdk.metrics.export import (
     PeriodicExportingMetricReader,
 )
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SynchronousMultiSpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, SynchronousMultiSpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
 
@@ -76,6 +76,7 @@ class Providers:
         owned: Those that are ours.
         timeout: Seconds that the last export may take.
         tail: Decides which traces are kept; ``None`` where others do.
+        processors: Those without which no span need be recorded; ``None``: others know.
     """
 
     tracer_provider: trace.TracerProvider
@@ -83,6 +84,11 @@ class Providers:
     owned: list[TracerProvider | MeterProvider]
     timeout: float
     tail: TailProcessor | None
+    processors: SynchronousMultiSpanProcessor | ConcurrentMultiSpanProcessor | None
+
+    def receives_spans(self) -> bool:
+        """Whether there is somebody who receives spans, as far as we know."""
+        return self.processors is None or bool(self.processors._span_processors)  # noqa: SLF001 - no public way
 
     @property
     def instance(self) -> str:
@@ -135,9 +141,11 @@ def build_providers(
     """
     owned: list[TracerProvider | MeterProvider] = []
     tracer_provider: trace.TracerProvider = trace.get_tracer_provider()
-    tail = None
+    tail = processors = None
     if not isinstance(tracer_provider, TracerProvider):
         ours, tail = build_tracer_provider(settings, resource)
+        if not os.environ.get(OTEL_TRACES_SAMPLER):
+            processors = ours._active_span_processor  # noqa: SLF001 - no public way
         owned.append(ours)
         tracer_provider = ours
         trace.set_tracer_provider(ours)
@@ -148,7 +156,7 @@ def build_providers(
     owned.append(meter_provider)
     if type(metrics.get_meter_provider()).__name__ == "_ProxyMeterProvider":
         metrics.set_meter_provider(meter_provider)
-    return Providers(tracer_provider, meter_provider, owned, settings.shutdown_timeout, tail)
+    return Providers(tracer_provider, meter_provider, owned, settings.shutdown_timeout, tail, processors)
 
 
 class ExportingReader(PeriodicExportingMetricReader):

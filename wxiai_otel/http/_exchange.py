@@ -233,7 +233,7 @@ class HttpExchange:
         self._record()
         failed = self._failed_by_application()
         if failed:
-            context = settled(self._context, failed=True)
+            context = self._settled(failed=True)
             self._http.errors.record(1, (type(self._exception).__name__, "http_middleware"), context)
         if self._http.own_spans:
             end_span(
@@ -284,7 +284,7 @@ class HttpExchange:
             stream = True if self._stream else None
             user_id, role = http.user(self._scope)
             error_type = self._error_type()
-            context = settled(self._context, failed=error_type is not None)
+            context = self._settled(failed=error_type is not None)
             http.request_duration.record(
                 duration,
                 (self._method, route, self._status, role, scheme, error_type, stream),
@@ -301,6 +301,12 @@ class HttpExchange:
                 )
         except Exception:  # noqa: BLE001 - the response has been sent
             fault("http.record")
+
+    def _settled(self, *, failed: bool) -> Context:
+        """The context in which the request is recorded."""
+        if self._http.own_spans and not self._span.is_recording():
+            return self._context
+        return settled(self._context, failed=failed)
 
     def _outcome(self) -> str:
         if self._complete:

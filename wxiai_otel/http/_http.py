@@ -1,6 +1,6 @@
 """What the HTTP path of one application shares between its requests: instruments, tracer and options."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
 from opentelemetry import propagate, trace
@@ -51,6 +51,10 @@ class Process(Protocol):
     instruments: Instruments
     requests: InFlight
     websockets: InFlight
+
+    @property
+    def receives_spans(self) -> Callable[[], bool]:
+        """Whether there is somebody who receives spans."""
 
     @property
     def watch(self) -> "Watch | None":
@@ -106,6 +110,7 @@ class Http:
         self.websockets = process.websockets
         self.watch = process.watch
         self.own_spans = own_spans
+        self.receives_spans = process.receives_spans
         self.request_duration = instruments["http.server.request.duration"]
         self.first_byte = instruments["http.stream.first_byte"]
         self.stream_duration = instruments["http.stream.duration"]

@@ -10,6 +10,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from starlette.types import Scope
 
+from ..tracing import unrecorded_span
 from ._http import OTHER_METHOD, Http
 
 _SIDES = (("server", "server.address", "server.port"), ("client", "client.address", "client.port"))
@@ -24,6 +25,8 @@ def start_span(http: Http, scope: Scope, method: str | None, parent: Context) ->
         method: The known method or ``_OTHER``; ``None`` for a WebSocket.
         parent: The context that the span belongs to.
     """
+    if not http.receives_spans():
+        return unrecorded_span(parent)
     inside = trace.get_current_span(parent).get_span_context()
     # Called within a span of this process, as by an in-process client, the request is a part of that one's work.
     kind = SpanKind.INTERNAL if inside.is_valid and not inside.is_remote else SpanKind.SERVER

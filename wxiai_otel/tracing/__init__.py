@@ -3,5 +3,6 @@
 from ._requests import answered, keep, settled
 from ._sampler import TailSampler, WhenExported
 from ._tail import TailProcessor
+from ._unrecorded import unrecorded_span
 
-__all__ = ["TailProcessor", "TailSampler", "WhenExported", "answered", "keep", "settled"]
+__all__ = ["TailProcessor", "TailSampler", "WhenExported", "answered", "keep", "settled", "unrecorded_span"]
