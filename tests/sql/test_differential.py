@@ -11,7 +11,21 @@ from fastapi import FastAPI
 from opentelemetry import trace
 from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
 from opentelemetry.instrumentation.utils import suppress_instrumentation
-from sqlalchemy import Column, Integer, MetaData, Table, delete, func, insert, literal, select, text, union_all, update
+from sqlalchemy import (
+    Column,
+    Integer,
+    MetaData,
+    Table,
+    create_engine,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+    union_all,
+    update,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import selectinload
 
@@ -210,6 +224,32 @@ async def test_the_spans_of_statements_are_upstreams_but_for_what_is_listed(span
     assert upstreams != []
     assert {span.instrumentation_scope.name for span in ours} == {"wxiai_otel"}
     assert_upstreams(case, ours, upstreams, deviations(database))
+
+
+@pytest.mark.parametrize("place", ["address", "socket"])
+async def test_where_the_url_names_no_server_the_driver_is_asked_as_upstream_asks_it(spans, server, place, monkeypatch):
+    """The case is of a table, as any select."""
+    use_stable_names(monkeypatch)
+    host = "127.0.0.1" if place == "address" else server.folder
+    monkeypatch.setenv("PGHOST", host)
+    monkeypatch.setenv("PGPORT", str(server.port))
+    found = {}
+    for who in ("upstream", "ours"):
+        engine = create_engine("postgresql+psycopg://postgres@/shop")
+        if who == "upstream":
+            SQLAlchemyInstrumentor().instrument(engine=engine, skip_dep_check=True)
+        else:
+            SQLAlchemyInstrumentor().uninstrument()
+            setup_telemetry(FastAPI())
+        with engine.connect() as connection:
+            spans.clear()
+            connection.execute(text("SELECT relname FROM pg_class LIMIT :n"), {"n": 1})
+        engine.dispose()
+        found[who] = [span for span in spans.get_finished_spans() if span.name != "connect"]
+    transport = Deviation("the transport has no stable name upstream", ("attributes.net.transport",), ("select",))
+    assert_upstreams("select", found["ours"], found["upstream"], (*COMMON, *NAMED_DATABASE, transport))
+    expected = host if place == "address" else f"{host}/.s.PGSQL.{server.port}"
+    assert found["ours"][0].attributes["server.address"] == expected
 
 
 def test_the_tables_name_each_deviation_once():
