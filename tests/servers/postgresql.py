@@ -33,9 +33,10 @@ _CONFIGURATION = {
 class PostgresqlServer:
     """A running server with the database ``shop``."""
 
-    def __init__(self, process: subprocess.Popen, port: int) -> None:
+    def __init__(self, process: subprocess.Popen, port: int, folder: str) -> None:
         self.process = process
         self.port = port
+        self.folder = folder
 
     def url(self, driver: str) -> str:
         return f"postgresql+{driver}://postgres@127.0.0.1:{self.port}/shop"
@@ -72,7 +73,7 @@ def postgresql_server() -> Iterator[PostgresqlServer]:
         for name, value in _CONFIGURATION.items():
             command += ["-c", f"{name}={value}"]
         process = subprocess.Popen(command, **options)
-        server = PostgresqlServer(process, port)
+        server = PostgresqlServer(process, port, folder)
         try:
             _until_it_answers(server)
             server.ask("CREATE DATABASE shop", database="postgres")

@@ -2,19 +2,21 @@
 
 import pytest
 from fastapi import FastAPI
+from opentelemetry.sdk.trace import Span
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool
 
 from tests.scrape import scrape
 from tests.sql.shop import users
-from wxiai_otel import _guard, setup_telemetry
+from wxiai_otel import _client_spans, _guard, setup_telemetry
+from wxiai_otel._client_spans import ClientSpans
 from wxiai_otel._series import Series
 from wxiai_otel._storage import HistogramRecorder
 from wxiai_otel.sql import _constructs, _instrumentation, _pools, _spans, _statements
 from wxiai_otel.sql._instrumentation import SqlInstrumentation
 from wxiai_otel.sql._pools import Pools
-from wxiai_otel.sql._spans import EngineSpans, StatementSpan, _EngineTracer, _StatementTracer
+from wxiai_otel.sql._spans import EngineSpans
 from wxiai_otel.sql._statements import Statements
 
 pytestmark = pytest.mark.faulty
@@ -30,7 +32,6 @@ def broken(*args, **kwargs):
 
 PIECES = [
     (SqlInstrumentation, "_meet"),
-    (SqlInstrumentation, "_record"),
     (_instrumentation, "_root"),
     (_instrumentation, "_drivers"),
     (_instrumentation, "is_deadlock"),
@@ -44,18 +45,18 @@ PIECES = [
     (Statements, "_bounded"),
     (Pools, "label"),
     (_pools, "_described"),
-    (EngineSpans, "trace"),
+    (EngineSpans, "__init__"),
     (EngineSpans, "start"),
-    (EngineSpans, "end"),
-    (_EngineTracer, "_before_cur_exec"),
-    (_StatementTracer, "start_span"),
-    (StatementSpan, "__init__"),
-    (StatementSpan, "set_attribute"),
-    (StatementSpan, "_describe"),
-    (StatementSpan, "fail"),
-    (StatementSpan, "end"),
+    (EngineSpans, "_describe"),
+    (ClientSpans, "wanted"),
+    (ClientSpans, "start"),
+    (_instrumentation, "is_traced"),
+    (_instrumentation, "fail"),
+    (_client_spans, "get_current"),
+    (_client_spans, "Status"),
     (_spans, "without_literals"),
-    (_spans, "_is_traced"),
+    (_spans, "_place"),
+    (Span, "end"),
     (HistogramRecorder, "record"),
     (Series, "of"),
 ]
@@ -101,7 +102,14 @@ async def test_a_fault_in_a_piece_changes_no_result_and_no_exception(spans, data
 
 @pytest.mark.parametrize(
     ("owner", "name"),
-    [(EngineSpans, "start"), (StatementSpan, "set_attribute"), (StatementSpan, "fail"), (StatementSpan, "end")],
+    [
+        (SqlInstrumentation, "_meet"),
+        (EngineSpans, "start"),
+        (ClientSpans, "start"),
+        (_instrumentation, "fail"),
+        (_instrumentation, "sqlstate"),
+        (Span, "end"),
+    ],
 )
 def test_statements_are_counted_also_where_their_spans_fail(spans, sqlite, owner, name, monkeypatch):
     telemetry = setup_telemetry(FastAPI())
@@ -137,7 +145,7 @@ def test_a_fault_in_observing_pools_leaves_the_other_metrics(sqlite, piece, monk
     assert scrape(telemetry).value("db_query_duration_seconds_count", table="users") == 1
 
 
-@pytest.mark.parametrize("owner", [SqlInstrumentation, Pools, Statements, EngineSpans])
+@pytest.mark.parametrize("owner", [SqlInstrumentation, Pools, Statements, ClientSpans])
 def test_a_fault_in_the_set_up_leaves_an_application_that_works(sqlite, owner, monkeypatch):
     monkeypatch.setattr(owner, "__init__", broken)
     telemetry = setup_telemetry(FastAPI())

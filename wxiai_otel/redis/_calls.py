@@ -1,15 +1,20 @@
-"""Counting and timing the calls of clients: one call is one command or one pipeline."""
+"""Counting, timing and tracing the calls of clients: one call is one command or one pipeline."""
 
-import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar, Token
 from time import perf_counter
 from typing import Any
 
+from opentelemetry.context import attach, detach
+from opentelemetry.trace import Span, set_span_in_context
+from redis.exceptions import WatchError
+
+from .._client_spans import fail
 from .._guard import fault
 from .._own import is_own_traffic
 from ..instruments import Instruments
-from ._commands import OTHER, Command
+from ._commands import OTHER, Command, queued, read
+from ._spans import RedisSpans
 
 # What a client sends by itself within a call is not the application's: the slots of a cluster, the master's address,
 # a script that a pipeline needs, the commands that are sent again after a redirection.
@@ -36,90 +41,144 @@ class Call:
         commands: The commands that are sent.
         queue: A pipeline's own entries of them; a cluster's hold the results themselves.
         operation: What the round trip is observed as; ``None`` where it is no latency.
+        span: The span of the round trip.
     """
 
-    __slots__ = ("_calls", "_commands", "_is_pipeline", "_operation", "_queue", "_started", "_token", "noted")
+    __slots__ = ("_attached", "_calls", "_commands", "_operation", "_queue", "_span", "_started", "_token", "noted")
 
     def __init__(
-        self, calls: "Calls", commands: Sequence[Command], queue: Sequence[Any] | None, operation: str | None
+        self,
+        calls: "Calls",
+        commands: Sequence[Command],
+        queue: Sequence[Any] | None,
+        operation: str | None,
+        span: Span | None,
     ) -> None:
         self._calls = calls
         self._commands = commands
-        self._is_pipeline = queue is not None
-        self._queue = queue or ()
+        self._queue = queue
         self._operation = operation
+        self._span = span
         self.noted: list[Any] | None = None
+        self._attached = None if span is None else attach(set_span_in_context(span))
         self._token: Token[Call | None] = _current.set(self)
         self._started = perf_counter()
 
     def end(self, response: Any) -> None:
         """Record the call, with the response: to its command, or to each command of its pipeline."""
-        self._end(response if self._is_pipeline else (response,))
+        seconds = perf_counter() - self._started
+        self._record(seconds, (response,) if self._queue is None else response)
+        self._leave(None)
 
-    def _end(self, responses: Sequence[Any]) -> None:
+    def fail(self, error: BaseException) -> None:
+        """Record the call, which raised."""
         seconds = perf_counter() - self._started
         try:
-            self._leave()
+            responses = self._answered(error)
+        except Exception:  # noqa: BLE001 - the exception goes its way
+            fault("redis.fail")
+            responses = [error] * len(self._commands)
+        self._record(seconds, responses)
+        self._leave(error)
+
+    def _record(self, seconds: float, responses: Sequence[Any]) -> None:
+        try:
             self._calls.count(self._commands, responses)
             if self._operation is not None:
                 self._calls.observe(seconds, self._operation)
         except Exception:  # noqa: BLE001 - the application gets its response
             fault("redis.end")
 
-    def fail(self, error: BaseException) -> None:
-        """Record the call, which raised."""
-        try:
-            responses = self._answered(error)
-        except Exception:  # noqa: BLE001 - the exception goes its way
-            fault("redis.fail")
-            responses = [error] * len(self._commands)
-        self._end(responses)
-
     def _answered(self, error: BaseException) -> list[Any]:
         """What each command was answered, where the exception is only the first error among the answers."""
         if self.noted is not None:
             return self.noted
-        results = [getattr(entry, "result", None) for entry in self._queue]
+        results = [getattr(entry, "result", None) for entry in self._queue or ()]
         if any(result is error for result in results):
             return results
         return [error] * len(self._commands)
 
-    def _leave(self) -> None:
-        # A coroutine may be closed from another context; its own is gone then.
-        with contextlib.suppress(ValueError):
+    def _leave(self, error: BaseException | None) -> None:
+        try:
             _current.reset(self._token)
+            if self._attached is not None:
+                detach(self._attached)
+        except ValueError:
+            pass  # a coroutine was closed from another context; its own is gone
+        if self._span is None:
+            return
+        try:
+            # A transaction that a watched key has stopped is an answer as good as any.
+            if error is not None and not (self._queue is not None and isinstance(error, WatchError)):
+                fail(self._span, type(error).__name__)
+            self._span.end()
+        except Exception:  # noqa: BLE001 - the application gets its response
+            fault("redis.span")
+
+
+def _is_within_another() -> bool:
+    return _current.get() is not None or is_own_traffic()
+
+
+def _latency(command: Command) -> str | None:
+    return None if command.is_blocking else command.operation
 
 
 class Calls:
-    """The calls of all clients, as the contract counts them."""
+    """The calls of all clients, as the contract counts them, and their spans.
 
-    def __init__(self, instruments: Instruments) -> None:
+    Parameters:
+        instruments: Record the metrics.
+        spans: Starts the spans.
+    """
+
+    def __init__(self, instruments: Instruments, spans: RedisSpans) -> None:
         self._operations = instruments["cache.operations"]
         self._duration = instruments["cache.operation.duration"]
+        self._spans = spans
 
     def begin_at_zero(self) -> None:
         """Make the series that the first operations would otherwise create, so that their increase is seen."""
         for values in _RESULTS:
             self._operations.record(0, values)
 
-    def command(self, command: Command) -> Call | None:
+    def command(self, client: Any, args: tuple[Any, ...]) -> Call | None:
         """A command begins, whose answer is waited for; ``None`` where it is not to be counted."""
-        return self._start((command,), None, None if command.is_blocking else command.operation)
+        if _is_within_another():
+            return None
+        command = read(args)
+        return Call(self, (command,), None, _latency(command), self._start(self._spans.command, client, command))
 
-    def message(self, command: Command) -> Call | None:
+    def immediate_command(self, _client: Any, args: tuple[Any, ...]) -> Call | None:
+        """A command begins that a cluster's transaction sends ahead of the others. Upstream makes no span of it."""
+        if _is_within_another():
+            return None
+        command = read(args)
+        return Call(self, (command,), None, _latency(command), None)
+
+    def message(self, _client: Any, args: tuple[Any, ...]) -> Call | None:
         """A command begins whose answer comes later, if at all, as those of a subscription do."""
-        return self._start((command,), None, None)
+        if _is_within_another():
+            return None
+        return Call(self, (read(args),), None, None, None)
 
-    def pipeline(self, commands: Sequence[Command], queue: Sequence[Any]) -> Call | None:
+    def pipeline(self, client: Any, _args: tuple[Any, ...]) -> Call | None:
         """A pipeline begins: one round trip, whatever it holds."""
+        if _is_within_another():
+            return None
+        commands, queue = queued(client)
         if not commands:
             return None
-        return self._start(commands, queue, None if any(command.is_blocking for command in commands) else OTHER)
+        operation = None if any(command.is_blocking for command in commands) else OTHER
+        return Call(self, commands, queue, operation, self._start(self._spans.pipeline, client, commands))
 
-    def _start(self, commands: Sequence[Command], queue: Sequence[Any] | None, operation: str | None) -> Call | None:
-        if _current.get() is not None or is_own_traffic():
+    @staticmethod
+    def _start(start: Callable[[Any, Any], Span | None], client: Any, sent: Any) -> Span | None:
+        try:
+            return start(client, sent)
+        except Exception:  # noqa: BLE001 - it is still to be sent, and counted
+            fault("redis.span")
             return None
-        return Call(self, commands, queue, operation)
 
     def count(self, commands: Sequence[Command], responses: Sequence[Any]) -> None:
         """Count each command by its response."""

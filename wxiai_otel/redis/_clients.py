@@ -12,23 +12,23 @@ from typing import Any
 from .._guard import fault
 from .._own import own_traffic
 from ._calls import Call, Calls, note_responses
-from ._commands import queued, read
 
 Method = Callable[..., Any]
 See = Callable[[Any], None]
+Start = Callable[[Any, tuple[Any, ...]], Call | None]
 
 _COMMANDS = (
     ("redis.client", "Redis", "execute_command"),
     ("redis.client", "Pipeline", "immediate_execute_command"),
     ("redis.cluster", "RedisCluster", "execute_command"),
-    ("redis.cluster", "TransactionStrategy", "_immediate_execute_command"),
 )
 _ASYNC_COMMANDS = (
     ("redis.asyncio.client", "Redis", "execute_command"),
     ("redis.asyncio.client", "Pipeline", "immediate_execute_command"),
     ("redis.asyncio.cluster", "RedisCluster", "execute_command"),
-    ("redis.asyncio.cluster", "TransactionStrategy", "_immediate_execute_command"),
 )
+_IMMEDIATE = (("redis.cluster", "TransactionStrategy", "_immediate_execute_command"),)
+_ASYNC_IMMEDIATE = (("redis.asyncio.cluster", "TransactionStrategy", "_immediate_execute_command"),)
 _MESSAGES = (("redis.client", "PubSub", "execute_command"), ("redis.cluster", "ClusterPubSub", "execute_command"))
 _ASYNC_MESSAGES = (
     ("redis.asyncio.client", "PubSub", "execute_command"),
@@ -58,24 +58,24 @@ class Patches:
     """The methods replaced, and how to put them back.
 
     Parameters:
-        calls: Counts and times.
+        calls: Counts, times and traces.
         see: Is shown each client that sends; never raises.
     """
 
     def __init__(self, calls: Calls, see: See) -> None:
-        self._calls = calls
         self._see = see
         self._active = True
         self._replaced: list[tuple[type, str, Any, Method]] = []
         for start, sync, asynchronous in (
-            (self._command, _COMMANDS, _ASYNC_COMMANDS),
-            (self._message, _MESSAGES, _ASYNC_MESSAGES),
-            (self._pipeline, _PIPELINES, _ASYNC_PIPELINES),
+            (calls.command, _COMMANDS, _ASYNC_COMMANDS),
+            (calls.immediate_command, _IMMEDIATE, _ASYNC_IMMEDIATE),
+            (calls.message, _MESSAGES, _ASYNC_MESSAGES),
+            (calls.pipeline, _PIPELINES, _ASYNC_PIPELINES),
         ):
             for place in sync:
-                self._replace(*place, functools.partial(_sync, start))
+                self._replace(*place, functools.partial(self._sync, start))
             for place in asynchronous:
-                self._replace(*place, functools.partial(_async, start))
+                self._replace(*place, functools.partial(self._async, start))
         for module, owner, method, position in _FIRST_ERRORS:
             self._replace(module, owner, method, functools.partial(_noting, position))
         for place in _OWN_NEEDS:
@@ -97,11 +97,11 @@ class Patches:
         self._replaced.append((owner, name, owner.__dict__[name], wrapper))
         setattr(owner, name, wrapper)
 
-    def _start(self, client: Any, start: Callable[[], Call | None]) -> Call | None:
+    def _begin(self, start: Start, client: Any, args: tuple[Any, ...]) -> Call | None:
         if not self._active:
             return None
         try:
-            call = start()
+            call = start(client, args)
         except Exception:  # noqa: BLE001 - the command is sent all the same
             fault("redis.start")
             return None
@@ -109,49 +109,35 @@ class Patches:
             self._see(client)
         return call
 
-    def _command(self, client: Any, args: tuple[Any, ...]) -> Call | None:
-        return self._start(client, lambda: self._calls.command(read(args)))
+    def _sync(self, start: Start, original: Method) -> Method:
+        def send(client: Any, *args: Any, **options: Any) -> Any:
+            call = self._begin(start, client, args)
+            if call is None:
+                return original(client, *args, **options)
+            try:
+                response = original(client, *args, **options)
+            except BaseException as error:
+                call.fail(error)
+                raise
+            call.end(response)
+            return response
 
-    def _message(self, client: Any, args: tuple[Any, ...]) -> Call | None:
-        return self._start(client, lambda: self._calls.message(read(args)))
+        return send
 
-    def _pipeline(self, client: Any, _args: tuple[Any, ...]) -> Call | None:
-        return self._start(client, lambda: self._calls.pipeline(*queued(client)))
+    def _async(self, start: Start, original: Method) -> Method:
+        async def send(client: Any, *args: Any, **options: Any) -> Any:
+            call = self._begin(start, client, args)
+            if call is None:
+                return await original(client, *args, **options)
+            try:
+                response = await original(client, *args, **options)
+            except BaseException as error:
+                call.fail(error)
+                raise
+            call.end(response)
+            return response
 
-
-Start = Callable[[Any, tuple[Any, ...]], Call | None]
-
-
-def _sync(start: Start, original: Method) -> Method:
-    def send(self: Any, *args: Any, **options: Any) -> Any:
-        call = start(self, args)
-        if call is None:
-            return original(self, *args, **options)
-        try:
-            response = original(self, *args, **options)
-        except BaseException as error:
-            call.fail(error)
-            raise
-        call.end(response)
-        return response
-
-    return send
-
-
-def _async(start: Start, original: Method) -> Method:
-    async def send(self: Any, *args: Any, **options: Any) -> Any:
-        call = start(self, args)
-        if call is None:
-            return await original(self, *args, **options)
-        try:
-            response = await original(self, *args, **options)
-        except BaseException as error:
-            call.fail(error)
-            raise
-        call.end(response)
-        return response
-
-    return send
+        return send
 
 
 def _noting(position: int, original: Method) -> Method:

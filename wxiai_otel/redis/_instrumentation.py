@@ -24,15 +24,13 @@ class RedisInstrumentation:
         tracer_provider: TracerProvider,
         show_first: Callable[[Any], None] | None,
     ) -> None:
-        self._calls = Calls(instruments)
+        self._calls = Calls(instruments, RedisSpans(tracer_provider))
         self._seen = False
         self._show_first = show_first
         self._poller = InfoPoller(settings.redis_client, settings.redis_poll_interval, settings.redis_poll_timeout)
         instruments.observe("cache.size", self._poller.observe_size)
         instruments.observe("redis.memory.usage", self._poller.observe_ratio)
-        # Within upstream's, so that the time measured is Redis' only.
         self._patches = Patches(self._calls, self._see)
-        self._spans = RedisSpans(tracer_provider)
 
     def ping(self) -> bool:
         """See `InfoPoller.ping`."""
@@ -40,7 +38,6 @@ class RedisInstrumentation:
 
     def uninstrument(self) -> None:
         """Put everything back."""
-        self._spans.stop()
         self._patches.undo()
         self._poller.stop()
 

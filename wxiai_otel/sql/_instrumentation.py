@@ -7,24 +7,25 @@ execution is one event, whatever made it: an ``executemany`` is one, a batch of 
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from opentelemetry.trace import TracerProvider
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine, ExceptionContext
 from sqlalchemy.pool import Pool
 
+from .._client_spans import ClientSpans, fail
 from .._guard import fault
 from .._own import is_own_traffic
-from .._version import SCOPE_NAME, VERSION
 from ..instruments import Instruments
 from ..settings import Settings
 from ._errors import is_deadlock, sqlstate
 from ._pools import Pools
-from ._spans import EngineSpans, system_name
+from ._spans import EngineSpans, is_traced, system_name
 from ._statements import Statements
 
-_STARTED = "_wxiai_otel_started"
+_EXECUTION = "_wxiai_otel_execution"
+_UNMET: Any = object()
 
 
 class SqlInstrumentation:
@@ -32,11 +33,11 @@ class SqlInstrumentation:
 
     def __init__(self, settings: Settings, instruments: Instruments, tracer_provider: TracerProvider) -> None:
         named = {label: _sync(engine) for label, engine in (settings.engines or {}).items()}
-        self._met: WeakSet[Engine] = WeakSet()
+        self._met: WeakKeyDictionary[Engine, EngineSpans | None] = WeakKeyDictionary()
         self._slow = settings.slow_query_seconds
         self._statements = Statements(settings.max_tables)
         self._pools = Pools(named, settings.max_pools)
-        self._spans = EngineSpans(tracer_provider.get_tracer(SCOPE_NAME, VERSION), self._statements)
+        self._client_spans = ClientSpans(tracer_provider)
         self._duration = instruments["db.client.operation.duration"]
         self._slow_queries = instruments["db.slow_queries"]
         self._deadlocks = instruments["db.deadlocks"]
@@ -54,7 +55,9 @@ class SqlInstrumentation:
             (Pool, "detach", self._pools.checkin),
         ]
         for target, name, listener in self._listeners:
-            event.listen(target, name, listener)
+            # SQLAlchemy would put a function of its own around one that does not return the statement.
+            options = {"retval": True} if name == "before_cursor_execute" else {}
+            event.listen(target, name, listener, **options)
 
     @property
     def engines(self) -> list[Engine]:
@@ -71,41 +74,47 @@ class SqlInstrumentation:
         if is_own_traffic():
             return  # the engine is one of our own
         try:
-            self._meet(_root(connection.engine))
+            if connection.engine not in self._met:
+                self._meet(connection.engine)
         except Exception:  # noqa: BLE001 - the connection is used all the same
             fault("sql.connect")
 
-    def _meet(self, engine: Engine) -> None:
+    def _meet(self, engine: Engine) -> EngineSpans | None:
         """See an engine, for the first time: its deadlocks begin at 0, and its statements are traced."""
-        if engine in self._met:
-            return
+        root = _root(engine)
+        spans = self._met.get(root)
         try:
-            label = self._pools.label(engine)
-            if label is not None:
-                self._deadlocks.record(0, (label,))
-            self._spans.trace(engine)
+            if root not in self._met:
+                label = self._pools.label(root)
+                if label is not None:
+                    self._deadlocks.record(0, (label,))
+                # An application that has upstream's instrumentation trace the engine keeps those spans.
+                spans = None if is_traced(root) else EngineSpans(root, self._client_spans)
         finally:
             # Last: its first connections may be opened at the same time, and each is to find it traced.
-            self._met.add(engine)
+            self._met[root] = self._met[engine] = spans
+        return spans
 
-    def _before(self, *event_arguments: Any) -> None:
-        context = event_arguments[4]
+    def _before(
+        self, connection: Connection, cursor: Any, text: str, parameters: Any, context: Any, _: Any
+    ) -> tuple[str, Any]:
         if context is None or is_own_traffic():
-            return
+            return text, parameters
+        statement = span = None
         try:
-            engine = _root(event_arguments[0].engine)
-            self._meet(engine)  # its connection may be older than this listener
-            self._spans.start(engine, event_arguments)
+            statement = self._statements.of(context, text)
+            spans = self._met.get(connection.engine, _UNMET)
+            if spans is _UNMET:  # its connection is older than this listener
+                spans = self._meet(connection.engine)
+            if spans is not None:
+                span = spans.start(statement, text, cursor)
         except Exception:  # noqa: BLE001 - the statement is executed all the same
             fault("sql.before")
-        setattr(context, _STARTED, perf_counter())
+        setattr(context, _EXECUTION, (perf_counter(), statement, span))
+        return text, parameters
 
-    def _after(self, connection: Connection, _cursor: Any, text: str, _parameters: Any, context: Any, _: Any) -> None:
-        try:
-            self._spans.end(context)
-            self._record(connection, context, text, None)
-        except Exception:  # noqa: BLE001 - the statement has been executed
-            fault("sql.after")
+    def _after(self, connection: Connection, _cursor: Any, _text: str, _parameters: Any, context: Any, _: Any) -> None:
+        self._end(connection, context, None)
 
     def _on_error(self, failure: ExceptionContext) -> None:
         try:
@@ -114,9 +123,7 @@ class SqlInstrumentation:
             if connection is None:
                 return
             if failure.execution_context is not None:
-                error_type = type(_drivers(exception)).__name__
-                self._spans.end(failure.execution_context, error_type, sqlstate(exception))
-                self._record(connection, failure.execution_context, failure.statement or "", error_type)
+                self._end(connection, failure.execution_context, exception)
             # A COMMIT has no context: deferred constraints may deadlock in it.
             if is_deadlock(connection.dialect.name, exception) and not is_own_traffic():
                 label = self._pools.label(_root(connection.engine))
@@ -125,17 +132,31 @@ class SqlInstrumentation:
         except Exception:  # noqa: BLE001 - the exception goes its way
             fault("sql.error")
 
-    def _record(self, connection: Connection, context: Any, text: str, error_type: str | None) -> None:
-        started = getattr(context, _STARTED, None)
-        if started is None:
+    def _end(self, connection: Connection, context: Any, exception: BaseException | None) -> None:
+        execution = getattr(context, _EXECUTION, None)
+        if execution is None:
             return  # an error in fetching: the execution has been counted
+        started, statement, span = execution
         seconds = perf_counter() - started
-        setattr(context, _STARTED, None)
-        statement = self._statements.of(context, text)
-        system = system_name(connection.dialect.name)
-        self._duration.record(seconds, (statement.table, statement.operation, system, error_type))
-        if seconds > self._slow:
-            self._slow_queries.record(1, (statement.table, statement.operation))
+        setattr(context, _EXECUTION, None)
+        error_type = None
+        try:
+            if exception is not None:
+                error_type = type(_drivers(exception)).__name__
+            if statement is not None:
+                system = system_name(connection.dialect.name)
+                self._duration.record(seconds, (statement.table, statement.operation, system, error_type))
+                if seconds > self._slow:
+                    self._slow_queries.record(1, (statement.table, statement.operation))
+        except Exception:  # noqa: BLE001 - the span is still to be ended
+            fault("sql.record")
+        try:
+            if span is not None:
+                if exception is not None and error_type is not None:
+                    fail(span, error_type, sqlstate(exception))
+                span.end()
+        except Exception:  # noqa: BLE001 - the statement has been executed
+            fault("sql.span")
 
 
 def instrument_sql(settings: Settings, instruments: Instruments, tracer_provider: TracerProvider) -> SqlInstrumentation:

@@ -7,6 +7,7 @@ knows where a table's name stands. Statements that SQLAlchemy built are read fro
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 UNKNOWN = "unknown"
 OTHER = "other"
@@ -71,8 +72,7 @@ _DDL_MODIFIERS = frozenset(
 _DDL_WITH_ON = frozenset({"INDEX", "TRIGGER", "RULE", "POLICY"})
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """What is said of a statement on metrics."""
 
     operation: str
