@@ -16,7 +16,7 @@ PIPELINE = {
     "otelcol_receiver_accepted_spans": _of("receiver", "transport"),
     "otelcol_receiver_refused_metric_points": _of("receiver", "transport"),
     "otelcol_receiver_refused_spans": _of("receiver", "transport"),
-    "otelcol_exporter_sent_spans": _of("exporter"),
+    "otelcol_exporter_sent_spans": _of("exporter", "server_address", "server_port"),
     "otelcol_exporter_queue_size": _of("exporter", "data_type"),
     "otelcol_exporter_queue_capacity": _of("exporter", "data_type"),
     "prometheus_config_last_reload_successful": _of(),
@@ -37,7 +37,7 @@ PIPELINE = {
 }
 # What the Collector says only once it has lost something.
 AFTER_LOSS = {
-    "otelcol_exporter_send_failed_spans": _of("exporter"),
+    "otelcol_exporter_send_failed_spans": _of("exporter", "server_address", "server_port"),
     "otelcol_exporter_enqueue_failed_spans": _of("exporter"),
 }
 # The notification bridge's own.
