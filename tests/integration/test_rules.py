@@ -49,7 +49,7 @@ def test_every_rule_is_evaluated_without_an_error(pipeline):
 
 @pytest.mark.timeout(240)
 def test_what_the_collector_loses_is_alerted_on(tmp_path, monkeypatch):
-    """These metrics are born at the first loss. The Collector gives up as early as it may, with room for two requests."""
+    """These metrics are born at the first loss. The Collector gives up early, and has room for two requests."""
     monkeypatch.setenv("COLLECTOR_JAEGER_RETRY", "30s")
     monkeypatch.setenv("COLLECTOR_QUEUE_SIZE", "2")
     monkeypatch.setenv("STACK_TAIL_SAMPLING", "process")
