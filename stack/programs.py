@@ -67,6 +67,7 @@ PROMETHEUS = _program("prometheus", ("prometheus", "promtool"), ("--version",), 
 ALERTMANAGER = _program("alertmanager", ("alertmanager", "amtool"), ("--version",), 0.5)
 JAEGER = _program("jaeger", ("jaeger",), ("version",), 4.5)
 MAILPIT = _program("mailpit", ("mailpit",), ("version", "--no-release-check"), 0.6)
+PINT = _program("pint", ("pint",), ("version",), 0.6)
 
-PROGRAMS = {program.name: program for program in (OTELCOL, PROMETHEUS, ALERTMANAGER, JAEGER, MAILPIT)}
+PROGRAMS = {program.name: program for program in (OTELCOL, PROMETHEUS, ALERTMANAGER, JAEGER, MAILPIT, PINT)}
 OF_BINARY = {binary: program for program in PROGRAMS.values() for binary in program.binaries}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .go import find_go
-from .programs import ALERTMANAGER, JAEGER, MAILPIT, MANIFEST, OTELCOL, PROMETHEUS, Program
+from .programs import ALERTMANAGER, JAEGER, MAILPIT, MANIFEST, OTELCOL, PINT, PROMETHEUS, Program
 from .progress import Build
 
 _COMMON_VERSION = "github.com/prometheus/common/version.Version"
@@ -90,16 +90,28 @@ def _alertmanager(recipe: Recipe) -> None:
     _as_requirement(recipe, "github.com/prometheus/alertmanager")
 
 
-def _jaeger(recipe: Recipe) -> None:
-    """Built inside its module, with its own go.sum."""
-    module = "github.com/jaegertracing/jaeger"
-    told = recipe.go("mod", "download", "-json", f"{module}@{recipe.program.module}")
-    source = recipe.work / "jaeger"
+def _inside(recipe: Recipe, module: str, version: str) -> None:
+    """Build inside the module, with its own go.sum; ``version`` is what the linker sets."""
+    program = recipe.program
+    told = recipe.go("mod", "download", "-json", f"{module}@{program.module}")
+    source = recipe.work / program.name
     shutil.copytree(json.loads(told[told.index("{") :])["Dir"], source)
     for path in (source, *source.rglob("*")):
         path.chmod(path.stat().st_mode | 0o200)
-    version = f"-s -w -X {module}/internal/version.latestVersion=v{recipe.program.version}"
-    recipe.go(*("build", "-v", "-ldflags", version, "-o", str(recipe.target / "jaeger"), "./cmd/jaeger"), folder=source)
+    recipe.go(
+        *("build", "-v", "-ldflags", f"-s -w -X {version}"),
+        *("-o", str(recipe.target / program.name), f"./cmd/{program.name}"),
+        folder=source,
+    )
+
+
+def _jaeger(recipe: Recipe) -> None:
+    module = "github.com/jaegertracing/jaeger"
+    _inside(recipe, module, f"{module}/internal/version.latestVersion=v{recipe.program.version}")
+
+
+def _pint(recipe: Recipe) -> None:
+    _inside(recipe, "github.com/cloudflare/pint", f"main.version={recipe.program.version}")
 
 
 def _mailpit(recipe: Recipe) -> None:
@@ -121,4 +133,5 @@ _RECIPES: dict[str, Callable[[Recipe], None]] = {
     ALERTMANAGER.name: _alertmanager,
     JAEGER.name: _jaeger,
     MAILPIT.name: _mailpit,
+    PINT.name: _pint,
 }

@@ -1,0 +1,72 @@
+"""A Prometheus without data, which knows its own language."""
+
+import json
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from stack.binaries import find
+from tests.servers.uvicorn import free_port
+
+Tree = dict[str, Any]
+
+
+class Parser:
+    """Asks a Prometheus what an expression means."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def parse(self, expression: str) -> Tree:
+        """The syntax tree.
+
+        Raises:
+            ValueError: It is no PromQL.
+        """
+        data = urllib.parse.urlencode({"query": expression}).encode()
+        try:
+            with urllib.request.urlopen(f"{self._url}/api/v1/parse_query", data, timeout=20) as response:
+                return json.load(response)["data"]
+        except urllib.error.HTTPError as error:
+            with error:
+                raise ValueError(f"{expression}: {json.load(error)['error']}") from None
+
+
+@contextmanager
+def prometheus() -> Iterator[Parser]:
+    """Run one on a free port until the block ends."""
+    with tempfile.TemporaryDirectory(prefix="prometheus-") as folder:
+        config = Path(folder) / "prometheus.yml"
+        config.write_text("{}")
+        port = free_port()
+        command = [
+            str(find("prometheus")),
+            f"--config.file={config}",
+            f"--storage.tsdb.path={folder}/data",
+            f"--web.listen-address=127.0.0.1:{port}",
+        ]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+            try:
+                deadline = time.monotonic() + 30
+                while not _ready(port):
+                    assert process.poll() is None, "prometheus ended"
+                    assert time.monotonic() < deadline, "prometheus is not ready"
+                    time.sleep(0.05)
+                yield Parser(f"http://127.0.0.1:{port}")
+            finally:
+                process.terminate()
+
+
+def _ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=2):
+            return True
+    except OSError:
+        return False
