@@ -1,16 +1,26 @@
 """One span for each round trip, by the stable conventions, without keys, values or messages."""
 
+import threading
+
 import pytest
 import redis
 import redis.asyncio
 from fastapi import FastAPI
 from opentelemetry import trace
 from opentelemetry.instrumentation.redis import RedisInstrumentor
+from opentelemetry.sdk.trace import Span, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import SpanKind, StatusCode
 
 from tests.asgi import get
-from wxiai_otel import setup_telemetry
+from wxiai_otel import _guard, setup_telemetry
+from wxiai_otel._client_spans import ClientSpans
 from wxiai_otel._own import own_traffic
+from wxiai_otel.redis import _calls, _spans
+from wxiai_otel.redis._calls import Calls
+from wxiai_otel.redis._spans import RedisSpans
 
 SECRET = "s3cret"
 
@@ -37,7 +47,7 @@ def test_a_command_is_a_client_span_by_the_stable_names(traced, server):
     assert span.name == "SET"
     assert span.kind is SpanKind.CLIENT
     assert span.status.status_code is StatusCode.UNSET
-    assert span.instrumentation_scope.name == "opentelemetry.instrumentation.redis"
+    assert span.instrumentation_scope.name == "wxiai_otel"
     assert dict(span.attributes) == {
         "db.system.name": "redis",
         "db.namespace": "3",
@@ -168,40 +178,127 @@ def test_after_the_shutdown_nothing_is_traced(traced, telemetry, server):
     assert traced.get_finished_spans() == ()
 
 
-@pytest.mark.faulty
-@pytest.mark.parametrize("method", ["set_attribute", "describe"])
-def test_a_fault_in_a_span_does_not_stop_the_command(traced, server, monkeypatch, method):
-    from wxiai_otel.redis import _spans
+def test_an_application_that_instruments_redis_after_the_setup_has_its_spans_only(spans, server):
+    setup_telemetry(FastAPI())
+    RedisInstrumentor().instrument(tracer_provider=trace.get_tracer_provider())
+    client = redis.Redis(port=server.port)
+    try:
+        client.get("a")
+        client.pipeline().get("a").execute()
+    finally:
+        RedisInstrumentor().uninstrument()
+    client.get("a")
+    scopes = [span.instrumentation_scope.name for span in spans.get_finished_spans()]
+    assert scopes == ["opentelemetry.instrumentation.redis"] * 2 + ["wxiai_otel"]
 
-    def broken(*_args):
+
+@pytest.mark.parametrize("kind", ["sync", "asyncio"])
+async def test_the_span_is_the_current_one_while_its_command_is_sent_and_no_longer(traced, server, kind):
+    library = redis if kind == "sync" else redis.asyncio
+    within = []
+
+    class Credentials(redis.CredentialProvider):
+        def get_credentials(self):
+            if threading.current_thread() is threading.main_thread():  # our own clients ask, too
+                within.append(trace.get_current_span())
+            return ("default", "any is right")
+
+    client = library.Redis(port=server.port, credential_provider=Credentials())
+    before = trace.get_current_span()
+    sent = client.get("a")
+    if kind == "asyncio":
+        await sent
+        await client.aclose()
+    assert trace.get_current_span() is before
+    span = only(traced)
+    assert {found.get_span_context().span_id for found in within} == {span.context.span_id}
+
+
+def test_where_no_span_is_received_none_is_started(server, monkeypatch):
+    class Counting(Sampler):
+        def __init__(self):
+            self.asked = 0
+
+        def should_sample(self, *_args, **_options):
+            self.asked += 1
+            return SamplingResult(Decision.DROP)
+
+        def get_description(self):
+            return "counting"
+
+    sampler = Counting()
+    provider = TracerProvider(sampler)
+    trace.set_tracer_provider(provider)
+    telemetry = setup_telemetry(FastAPI())
+    client = redis.Redis(port=server.port)
+    client.get("a")
+    client.pipeline().get("a").execute()
+    assert sampler.asked == 0
+    provider.add_span_processor(SimpleSpanProcessor(InMemorySpanExporter()))
+    client.get("a")
+    client.pipeline().get("a").execute()
+    assert sampler.asked == 2
+    assert b'cache_operations_total{operation="get",result="miss"} 4.0' in telemetry.render_metrics()[0]
+
+
+PIECES = [
+    (_calls, "read"),
+    (_calls, "queued"),
+    (_calls, "attach"),
+    (_calls, "fail"),
+    (_spans, "_place"),
+    (_spans, "_text"),
+    (_spans, "without_arguments"),
+    (RedisSpans, "command"),
+    (RedisSpans, "pipeline"),
+    (ClientSpans, "wanted"),
+    (ClientSpans, "start"),
+    (Span, "end"),
+    (Calls, "count"),
+    (Calls, "observe"),
+]
+
+
+@pytest.mark.faulty
+@pytest.mark.parametrize(("owner", "name"), PIECES, ids=lambda piece: getattr(piece, "__name__", piece))
+def test_a_fault_in_a_piece_changes_no_response_and_no_exception(traced, server, monkeypatch, owner, name):
+    def broken(*_args, **_options):
         raise RuntimeError("broken")
 
-    if method == "describe":
-        monkeypatch.setattr(_spans._CommandSpan, "describe", broken)
-    else:
-        monkeypatch.setattr(_spans, "_KEPT", None)
-    assert redis.Redis(port=server.port).set("a", 1) is True
-
-
-@pytest.mark.faulty
-@pytest.mark.parametrize("piece", ["read", "queued"])
-def test_a_fault_in_reading_what_is_sent_does_not_stop_it(traced, server, monkeypatch, piece):
-    from wxiai_otel.redis import _clients, _spans
-
-    def broken(*_args):
-        raise RuntimeError("broken")
-
-    for module in (_clients, _spans):
-        monkeypatch.setattr(module, piece, broken)
+    monkeypatch.setattr(owner, name, broken)
+    before = sum(_guard.faults().values())
     client = redis.Redis(port=server.port)
     assert client.set("a", 1) is True
     assert client.pipeline().get("a").execute() == [b"1"]
+    assert client.hset("h", "f", 1) == 1
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        client.get("h")
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        client.pipeline().get("h").execute()
+    assert sum(_guard.faults().values()) > before
+    assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+@pytest.mark.faulty
+@pytest.mark.parametrize(
+    ("owner", "name"), [(RedisSpans, "command"), (ClientSpans, "start"), (_calls, "fail"), (Span, "end")]
+)
+def test_commands_are_counted_also_where_their_spans_fail(traced, telemetry, server, monkeypatch, owner, name):
+    def broken(*_args, **_options):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(owner, name, broken)
+    client = redis.Redis(port=server.port)
+    client.hset("h", "f", 1)
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        client.get("h")
+    text = telemetry.render_metrics()[0]
+    assert b'cache_operations_total{operation="set",result="success"} 1.0' in text
+    assert b'cache_operations_total{operation="get",result="error"} 1.0' in text
 
 
 @pytest.mark.faulty
 def test_a_fault_in_counting_does_not_change_a_response_or_an_exception(telemetry, server, monkeypatch):
-    from wxiai_otel.redis._calls import Calls
-
     def broken(*_args):
         raise RuntimeError("broken")
 
