@@ -112,11 +112,17 @@ def _wechat(section: Section) -> Channel:
     return WeChat(section.secret("webhook_url", webhook_url, None, "url"), Secret(""))
 
 
-def _webhook(section: Section) -> Channel:
-    headers = {name: Secret(value) for name, value in section.get("headers", _headers, {}).items()}
+def webhook(section: Section, name: str = "webhook") -> Webhook:
+    """A webhook of a section.
+
+    Parameters:
+        section: With its ``url``.
+        name: Of the channel.
+    """
+    headers = {key: Secret(value) for key, value in section.get("headers", _headers, {}).items()}
     if token := section.secret("token", text, "").reveal():
         headers["Authorization"] = Secret(f"Bearer {token}")
-    return Webhook(section.secret("url", webhook_url, None, "webhook_url"), headers)
+    return Webhook(section.secret("url", webhook_url, None, "webhook_url"), headers, name)
 
 
 def _email(section: Section) -> Channel:
@@ -147,7 +153,7 @@ _MAKE: dict[str, Callable[[Section], Channel]] = {
     "wechat": _wechat,
     "feishu": _robot(Feishu),
     "email": _email,
-    "webhook": _webhook,
+    "webhook": webhook,
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 SOURCE = "wxiai-platform"
 
-_EMOJI = {"critical": "🚨", "warning": "⚠️", "info": "ℹ️"}  # noqa: RUF001 - the sign of information
+_EMOJI = {"critical": "🚨", "warning": "⚠️", "info": "ℹ️"}
 _RANK = {"critical": 0, "warning": 1, "info": 2}
 
 

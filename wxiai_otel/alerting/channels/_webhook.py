@@ -19,14 +19,15 @@ class Webhook:
     Parameters:
         url: Where it is.
         headers: Sent with each request.
+        name: See `Channel`.
     """
 
-    name = "webhook"
     burst = 0
     interval = 0.0
     workers = 4
 
-    def __init__(self, url: Secret, headers: Mapping[str, Secret]) -> None:
+    def __init__(self, url: Secret, headers: Mapping[str, Secret], name: str = "webhook") -> None:
+        self.name = name
         self._url = url
         self._headers = headers
 
