@@ -46,7 +46,7 @@ def _run(arguments: argparse.Namespace) -> int:
         return _print_logs(data, arguments.service, follow=arguments.follow)
     if arguments.command == "build":
         for service in SERVICES:
-            print(find(service.binary))
+            print(service.program())
         return 0
     if arguments.command == "path":
         print(find(arguments.binary))

@@ -10,7 +10,6 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from .binaries import find
 from .errors import StackError
 from .programs import ROOT
 from .services import HOST, SERVICES, Service
@@ -57,7 +56,7 @@ def up(data: Path, *, usual_ports: bool = True) -> None:
         StackError: A program cannot be had, or does not become healthy; nothing is left running then.
     """
     for service in SERVICES:
-        find(service.binary)
+        service.program()
     try:
         data.mkdir(parents=True, exist_ok=True)
         started = None if holder(data) else _start(data, usual_ports=usual_ports)

@@ -1,10 +1,13 @@
 """What runs: each program's command, configuration, ports and health."""
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .alerting import lay_out_alertmanager, lay_out_bridge, lay_out_rules
+from .binaries import find
 from .programs import ROOT
 
 HOST = "127.0.0.1"
@@ -18,7 +21,7 @@ class Service:
 
     Parameters:
         name: Its name.
-        binary: The program.
+        binary: The program; None: this Python.
         ports: Each port's name and the port that it has when it is free.
         main: The port that its address is made of.
         health: The port that says whether it is healthy, and the path.
@@ -27,12 +30,16 @@ class Service:
     """
 
     name: str
-    binary: str
+    binary: str | None
     ports: dict[str, int]
     main: str
     health: tuple[str, str]
     arguments: Callable[[Ports, Path], list[str]]
     environ: Callable[[Ports, Path], dict[str, str]] = field(default=lambda _ports, _data: {})
+
+    def program(self) -> Path:
+        """The program's file, built when there is none."""
+        return Path(sys.executable) if self.binary is None else find(self.binary)
 
 
 def _layers() -> list[str]:
@@ -70,8 +77,13 @@ def _jaeger_environ(ports: Ports, data: Path) -> dict[str, str]:
     }
 
 
-def prometheus_config(ports: Ports) -> str:
-    """prometheus.yml, with this machine's addresses and paths."""
+def prometheus_config(ports: Ports, rules: Path) -> str:
+    """prometheus.yml, with this machine's addresses and paths.
+
+    Parameters:
+        ports: Of all services.
+        rules: The folder of the rules.
+    """
     text = (ROOT / "prometheus.yml").read_text()
     for address, port in (
         ("collector:9464", "collector_metrics"),
@@ -79,22 +91,48 @@ def prometheus_config(ports: Ports) -> str:
         ("localhost:9090", "prometheus"),
         ("alertmanager:9093", "alertmanager"),
         ("jaeger:8889", "jaeger_self"),
+        ("bridge:9095", "bridge"),
     ):
         text = text.replace(f'"{address}"', f'"{_address(ports, port)}"')
-    return text.replace("- alerts/", f"- {ROOT}/alerts/")
+    return text.replace("- alerts/", f"- {rules}/")
 
 
 def _prometheus_arguments(ports: Ports, data: Path) -> list[str]:
     config = data / "prometheus.yml"
-    config.write_text(prometheus_config(ports))
+    config.write_text(prometheus_config(ports, lay_out_rules(data, _address(ports, "bridge"))))
     return [
         f"--config.file={config}",
         f"--storage.tsdb.path={data / 'prometheus'}",
         f"--storage.tsdb.retention.time={os.environ.get('STACK_PROMETHEUS_RETENTION', '15d')}",
         f"--web.listen-address={_address(ports, 'prometheus')}",
+        # Where links in alerts lead.
+        f"--web.external-url=http://{_address(ports, 'prometheus')}",
         "--web.enable-lifecycle",
         "--enable-feature=exemplar-storage,created-timestamp-zero-ingestion",
     ]
+
+
+def _alertmanager_arguments(ports: Ports, data: Path) -> list[str]:
+    config = lay_out_alertmanager(data, _address(ports, "bridge"), _address(ports, "smtp"))
+    return [
+        f"--config.file={config}",
+        f"--storage.path={data / 'alertmanager'}",
+        f"--web.listen-address={_address(ports, 'alertmanager')}",
+        # Where links in notifications lead.
+        f"--web.external-url=http://{_address(ports, 'alertmanager')}",
+        # One alone has no others to talk to.
+        "--cluster.listen-address=",
+    ]
+
+
+def _bridge_arguments(ports: Ports, data: Path) -> list[str]:
+    config = lay_out_bridge(data)
+    return ["-m", "wxiai_otel.cli", "bridge", f"--config={config}", f"--host={HOST}", f"--port={ports['bridge']}"]
+
+
+def _bridge_environ(_ports: Ports, data: Path) -> dict[str, str]:
+    token = os.environ.get("WXIAI_BRIDGE_TOKEN_FILE") or str(data / "secrets" / "bridge_token")
+    return {"PYTHONPATH": str(ROOT), "WXIAI_BRIDGE_TOKEN_FILE": token}
 
 
 SERVICES = (
@@ -123,18 +161,34 @@ SERVICES = (
         _collector_environ,
     ),
     Service(
+        "mailpit",
+        "mailpit",
+        {"mailpit": 8025, "smtp": 1025},
+        "mailpit",
+        ("mailpit", "/readyz"),
+        lambda ports, data: [
+            f"--listen={_address(ports, 'mailpit')}",
+            f"--smtp={_address(ports, 'smtp')}",
+            f"--database={data / 'mailpit.db'}",
+            "--disable-version-check",
+        ],
+    ),
+    Service(
+        "bridge",
+        None,
+        {"bridge": 9095},
+        "bridge",
+        ("bridge", "/health"),
+        _bridge_arguments,
+        _bridge_environ,
+    ),
+    Service(
         "alertmanager",
         "alertmanager",
         {"alertmanager": 9093},
         "alertmanager",
         ("alertmanager", "/-/ready"),
-        lambda ports, data: [
-            f"--config.file={ROOT / 'alerts' / 'alertmanager.yml'}",
-            f"--storage.path={data / 'alertmanager'}",
-            f"--web.listen-address={_address(ports, 'alertmanager')}",
-            # One alone has no others to talk to.
-            "--cluster.listen-address=",
-        ],
+        _alertmanager_arguments,
     ),
     Service(
         "prometheus",

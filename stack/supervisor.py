@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .binaries import find
 from .services import HOST, SERVICES, Service
 from .state import GRACE, Process, State, end_processes, holding, read_state, write_state
 
@@ -97,7 +96,7 @@ class Supervisor:
         log = self._data / "logs" / f"{service.name}.log"
         if log.exists():
             log.rename(log.with_suffix(".log.old"))
-        command = [str(find(service.binary)), *service.arguments(self._state.ports, self._data)]
+        command = [str(service.program()), *service.arguments(self._state.ports, self._data)]
         with log.open("wb") as output:
             process = subprocess.Popen(
                 command,

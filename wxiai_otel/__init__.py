@@ -1,6 +1,7 @@
 """Observability for a FastAPI application in one call: ``setup_telemetry(app)``."""
 
 from ._version import VERSION as __version__  # noqa: N811 - the name that Python packages use
+from .alerting import AlertConfigError, AlertManager, Delivery, init_alert_manager, send_business_alert
 from .business import (
     AITask,
     TaskTokenError,
@@ -22,6 +23,9 @@ from .telemetry import SetupError, Telemetry, setup_telemetry
 
 __all__ = [
     "AITask",
+    "AlertConfigError",
+    "AlertManager",
+    "Delivery",
     "SettingError",
     "Settings",
     "SetupError",
@@ -29,6 +33,7 @@ __all__ = [
     "Telemetry",
     "__version__",
     "complete_ai_task",
+    "init_alert_manager",
     "monitor_ai_task",
     "monitor_credits_operation",
     "record_credits",
@@ -39,6 +44,7 @@ __all__ = [
     "record_upload_failure",
     "record_user_activity",
     "record_user_registration",
+    "send_business_alert",
     "setup_telemetry",
     "start_ai_task",
 ]

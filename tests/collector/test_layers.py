@@ -61,7 +61,7 @@ def test_metrics_pass_no_batch_and_the_memory_limiter_first():
 @pytest.mark.built
 def test_prometheus_takes_its_configuration(tmp_path):
     ours = tmp_path / "prometheus.yml"
-    ours.write_text(prometheus_config({port: 1000 for service in SERVICES for port in service.ports}))
+    ours.write_text(prometheus_config({port: 1000 for service in SERVICES for port in service.ports}, ROOT / "alerts"))
     # All addresses are this machine's.
     assert set(re.findall(r'targets: \["(.*)"\]', ours.read_text())) == {"127.0.0.1:1000"}
     for config in (ROOT / "prometheus.yml", ours):

@@ -103,7 +103,7 @@ def test_up_status_logs_and_down_of_the_command(data):
     assert started.returncode == 0, started.stderr
     lines = [re.split(r"\s+", line) for line in started.stdout.splitlines()]
     assert [(name, state) for name, _, state in lines] == [
-        (name, "healthy") for name in ("jaeger", "collector", "alertmanager", "prometheus")
+        (name, "healthy") for name in ("jaeger", "collector", "mailpit", "bridge", "alertmanager", "prometheus")
     ]
     for _, url, _ in lines:
         match = re.fullmatch(r"http://(127\.0\.0\.1):(\d+)", url)
@@ -125,7 +125,7 @@ def test_up_status_logs_and_down_of_the_command(data):
 def test_the_programs_end_when_the_supervisor_is_killed(data):
     up(data, usual_ports=False)
     running = processes(data)
-    assert len(running) == 4
+    assert len(running) == len(SERVICES)
     os.kill(holder(data), signal.SIGKILL)
 
     assert all_ended(running)
@@ -144,6 +144,8 @@ def test_a_program_that_ends_by_itself_leaves_the_others_and_is_told(data):
     assert {one.name: one.state for one in status(data)} == {
         "jaeger": "healthy",
         "collector": "ended",
+        "mailpit": "healthy",
+        "bridge": "healthy",
         "alertmanager": "healthy",
         "prometheus": "healthy",
     }
@@ -162,7 +164,7 @@ def test_an_end_while_it_starts_leaves_nothing(data, number, tmp_path, monkeypat
     arguments = [sys.executable, "-m", "stack", "--data", str(data), "up", "--free-ports"]
     with subprocess.Popen(arguments, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 20
-        while len(processes(data)) < 4:
+        while len(processes(data)) < len(SERVICES):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         running = processes(data)
@@ -191,6 +193,8 @@ def test_all_data_are_in_the_folder(data):
     up(data, usual_ports=False)
     names = {path.name for path in data.iterdir()}
     assert names >= {"jaeger", "collector", "alertmanager", "prometheus", "prometheus.yml", "logs", "state.json"}
+    assert names >= {"alertmanager.yml", "alerts", "bridge.toml", "mailpit.db", "secrets"}
+    assert (data / "secrets" / "bridge_token").stat().st_mode & 0o077 == 0
     assert set(ROOT.iterdir()) - before <= {ROOT / ".pytest_cache"}
     for process in processes(data):
         assert Path(f"/proc/{process.pid}/cwd").readlink() == data

@@ -1,0 +1,64 @@
+"""What the programs of alerting read, laid out in the stack's folder with its addresses in docker-compose's place."""
+
+import secrets
+from pathlib import Path
+
+from .programs import ROOT
+
+ALERTS = ROOT / "alerts"
+_SECRETS = "/etc/alertmanager/secrets/"
+
+
+def lay_out_alertmanager(data: Path, bridge: str, smtp: str) -> Path:
+    """alertmanager.yml.
+
+    Parameters:
+        data: The stack's folder.
+        bridge: host:port.
+        smtp: Likewise.
+    """
+    text = (ALERTS / "alertmanager.yml").read_text()
+    for literal, here in (
+        ("http://bridge:9095/", f"http://{bridge}/"),
+        ("smtp_smarthost: mailpit:1025", f"smtp_smarthost: {smtp}"),
+        (_SECRETS, f"{data / 'secrets'}/"),
+    ):
+        text = text.replace(literal, here)
+    return _written(data / "alertmanager.yml", text)
+
+
+def lay_out_rules(data: Path, bridge: str) -> Path:
+    """The rules, whose links to the runbooks lead to this stack's bridge; the folder.
+
+    Parameters:
+        data: The stack's folder.
+        bridge: host:port.
+    """
+    folder = data / "alerts"
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob("*.yml"):
+        old.unlink()
+    for pattern in ("*_alerts.yml", "*_rules.yml"):
+        for rules in ALERTS.glob(pattern):
+            _written(folder / rules.name, rules.read_text().replace("http://localhost:9095/", f"http://{bridge}/"))
+    return folder
+
+
+def lay_out_bridge(data: Path) -> Path:
+    """bridge.toml, which is the user's once it is there, and the token that Alertmanager shows.
+
+    Parameters:
+        data: The stack's folder.
+    """
+    token = data / "secrets" / "bridge_token"
+    token.parent.mkdir(mode=0o700, exist_ok=True)
+    if not token.exists():
+        token.touch(mode=0o600)
+        token.write_text(secrets.token_urlsafe(32))
+    config = data / "bridge.toml"
+    return config if config.exists() else _written(config, (ALERTS / "bridge.toml").read_text())
+
+
+def _written(file: Path, text: str) -> Path:
+    file.write_text(text)
+    return file

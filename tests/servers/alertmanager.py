@@ -1,0 +1,99 @@
+"""A real Alertmanager with our configuration, and what is posted to it."""
+
+import json
+import re
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from stack.binaries import find
+from stack.programs import ROOT
+from tests.servers.uvicorn import free_port
+
+CONFIG = ROOT / "alerts" / "alertmanager.yml"
+
+
+def quick(text: str) -> str:
+    """The configuration with intervals that a test can wait for."""
+    text = re.sub(r"group_wait: \S+", "group_wait: 1s", text)
+    return re.sub(r"group_interval: \S+", "group_interval: 2s", text)
+
+
+class Alertmanager:
+    """A running one."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+
+    def post(self, *alerts: dict) -> None:
+        body = json.dumps(alerts).encode()
+        request = urllib.request.Request(f"{self.url}/api/v2/alerts", body, {"content-type": "application/json"})
+        urllib.request.urlopen(request, timeout=10).close()
+
+    def get(self, path: str):
+        with urllib.request.urlopen(self.url + path, timeout=10) as response:
+            return json.loads(response.read())
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of the series that have these labels."""
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=10) as response:
+            lines = response.read().decode().splitlines()
+        wanted = [f'{key}="{value}"' for key, value in labels.items()]
+        return sum(
+            float(line.rpartition(" ")[2])
+            for line in lines
+            if line.startswith((name + "{", name + " ")) and all(one in line for one in wanted)
+        )
+
+
+def alert(
+    alertname: str, severity: str = "critical", *, ended: bool = False, annotations: dict | None = None, **labels: str
+):
+    """An alert as Prometheus posts it."""
+    moment = datetime.now(UTC)
+    return {
+        "labels": {"alertname": alertname, "severity": severity, **labels},
+        "annotations": annotations or {"summary": f"{alertname} 出错", "summary_en": f"{alertname} is wrong"},
+        "startsAt": (moment - timedelta(minutes=1)).isoformat(),
+        "endsAt": (moment if ended else moment + timedelta(hours=1)).isoformat(),
+        "generatorURL": "http://prometheus.example/graph",
+    }
+
+
+@contextmanager
+def alertmanager(folder: Path, config: str) -> Iterator[Alertmanager]:
+    """Serve until the block ends."""
+    port = free_port()
+    file = folder / "alertmanager.yml"
+    file.write_text(config)
+    command = [
+        str(find("alertmanager")),
+        f"--config.file={file}",
+        f"--storage.path={folder / 'alertmanager'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        f"--web.external-url=http://127.0.0.1:{port}",
+        "--cluster.listen-address=",
+    ]
+    with (folder / "alertmanager.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=5).close()
+                break
+            except OSError:
+                assert process.poll() is None, (folder / "alertmanager.log").read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        yield Alertmanager(port)
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        finally:
+            process.kill()

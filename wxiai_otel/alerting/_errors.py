@@ -1,0 +1,23 @@
+"""What can go wrong with an alert."""
+
+
+class AlertConfigError(ValueError):
+    """The configuration of the channels is not allowed; the message names the key and what is allowed."""
+
+
+class NotDelivered(Exception):
+    """A channel has not accepted a message.
+
+    Parameters:
+        reason: What happened. It goes to logs and answers, and never holds a secret.
+        passes: Whether a later attempt may succeed.
+        limited: Whether it was refused because there are too many: nothing else should be sent now.
+        after: Seconds until the next attempt, where the other side has said so.
+    """
+
+    def __init__(self, reason: str, *, passes: bool, limited: bool = False, after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.passes = passes
+        self.limited = limited
+        self.after = after

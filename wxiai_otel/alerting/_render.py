@@ -1,0 +1,115 @@
+"""Messages as the Markdown that chat robots show, and as plain text. Chinese first, English beside it."""
+
+from collections.abc import Iterable, Sequence
+
+from ._message import SOURCE, Alert, Message
+from ._text import clean, cut, one_line, size, to_json
+
+_MAX_NAME = 200
+_MAX_TEXT = 3_000
+_MAX_LINE = 240
+_SHOWN_LABELS = ("service", "instance", "pool", "check", "job", "team")
+
+
+def title(message: Message) -> str:
+    """One line that says what it is about; with 告警 in it, which robots may ask for as their keyword."""
+    state = "告警恢复" if message.resolved else "告警"
+    return f"WXIAI{state}: {one_line(message.first.name, _MAX_NAME)}"
+
+
+def markdown(message: Message, limit: int) -> str:
+    """A message as Markdown of at most ``limit`` bytes.
+
+    The links stay whole as long as there is room for them: what is cut is the text before them.
+    """
+    ending = _links(message)
+    if size(ending) > limit // 2:
+        ending = ""
+    blocks = [_alert(alert) for alert in _ordered(message)]
+    if message.omitted:
+        blocks.append(f"另有 {message.omitted} 条告警未显示（{message.omitted} more）")
+    return cut("\n\n---\n\n".join(blocks), limit - size(ending)) + ending
+
+
+def plain(message: Message, limit: int) -> str:
+    """The same for a mail."""
+    return markdown(message, limit).replace("**", "")
+
+
+def digest_title(messages: Sequence[Message]) -> str:
+    """The title of many messages in one."""
+    return f"WXIAI告警汇总: {len(messages)} 条"
+
+
+def digest(messages: Sequence[Message], limit: int) -> tuple[str, int]:
+    """The first of many messages in one, a line each, and how many those are.
+
+    As many as ``limit`` bytes hold, at least one; the others are left for the next.
+    """
+    lines: list[str] = []
+    room = limit - size(_digest_head(len(messages)))
+    for message in messages:
+        line = f"\n\n{_line(message)}"
+        room -= size(line)
+        if room < 0 and lines:
+            break
+        lines.append(line)
+    return cut(_digest_head(len(lines)) + "".join(lines), limit), len(lines)
+
+
+def _digest_head(number: int) -> str:
+    return f"## 📦 告警汇总 {number} 条\n\n消息过多，已合并（{number} messages in one）"
+
+
+def _line(message: Message) -> str:
+    first, others = message.first, len(message.alerts) + message.omitted - 1
+    more = f" (+{others})" if others else ""
+    state = "已恢复" if message.resolved else first.severity.upper()
+    name, place = one_line(first.name, _MAX_NAME), _place(first)
+    return one_line(f"{first.emoji} **{name}**{more} [{state}] {first.summary} {place}", _MAX_LINE)
+
+
+def _alert(alert: Alert) -> str:
+    lines = [
+        f"## {alert.emoji} {one_line(alert.name, _MAX_NAME)}",
+        f"**告警等级**: {one_line(alert.severity, _MAX_NAME).upper()}"
+        + ("（已恢复 RESOLVED）" if alert.resolved else ""),
+        f"**告警信息**: {cut(clean(alert.summary), _MAX_TEXT)}",
+        f"**{'恢复时间' if alert.resolved else '发生时间'}**: {alert.at.isoformat(sep=' ', timespec='seconds')}",
+        f"**系统来源**: {SOURCE}",
+    ]
+    lines += [cut(clean(text), _MAX_TEXT) for text in (alert.description,) if text]
+    english = " — ".join(cut(clean(text), _MAX_TEXT) for text in (alert.summary_en, alert.description_en) if text)
+    if english:
+        lines.append(f"> {english}")
+    if place := _place(alert):
+        lines.append(place)
+    lines += [f"- {key}: {_value(value)}" for key, value in alert.details.items()]
+    return "\n\n".join(lines)
+
+
+def _value(value: object) -> str:
+    text = value if isinstance(value, str) else to_json(value).decode()
+    return one_line(text, _MAX_TEXT)
+
+
+def _place(alert: Alert) -> str:
+    shown = [f"{name}={one_line(alert.labels[name], _MAX_NAME)}" for name in _SHOWN_LABELS if alert.labels.get(name)]
+    return ", ".join(shown)
+
+
+def _ordered(message: Message) -> list[Alert]:
+    return sorted(message.alerts, key=lambda alert: (alert.resolved, alert.rank))
+
+
+def _links(message: Message) -> str:
+    """Each link once, on one line: those of the message and those of its alerts."""
+    found: dict[tuple[str, str], None] = {}
+    for links in (*(alert.links for alert in _ordered(message)), message.links):
+        found.update(dict.fromkeys(links))
+    shown = _distinct(found)
+    return "\n\n" + " | ".join(shown) if shown else ""
+
+
+def _distinct(links: Iterable[tuple[str, str]]) -> list[str]:
+    return [f"[{name}]({address})" for name, address in list(links)[:8]]

@@ -1,0 +1,98 @@
+"""Text and values in bounds: cut at bytes without breaking a character, and safe for JSON."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+CUT = "…"
+
+_MAX_ITEMS = 30
+_MAX_DEPTH = 3
+_MAX_KEY = 100
+_MAX_VALUE = 2_000
+_MAX_WHOLE = 2**53  # what every reader of JSON has exactly
+_MAX_DETAILS = 16_000
+
+
+def clean(text: str) -> str:
+    """The text without what UTF-8 or a reader cannot have: lone surrogates, control characters."""
+    text = text.encode("utf-8", "replace").decode()
+    return "".join(char for char in text if char in "\n\t" or char.isprintable() or char.isspace())
+
+
+def one_line(value: object, limit: int) -> str:
+    """Any value as one line of at most ``limit`` bytes."""
+    return cut(" ".join(clean(as_text(value)).split()), limit)
+
+
+def as_text(value: object) -> str:
+    """``str(value)``, whatever the value does when it is asked."""
+    try:
+        return value if type(value) is str else str(value)
+    except Exception:  # noqa: BLE001 - it is the application's object
+        return f"<{type(value).__name__}>"
+
+
+def cut(text: str, limit: int) -> str:
+    """The text in at most ``limit`` bytes of UTF-8; where it was cut it ends with an ellipsis, if that has room."""
+    raw = text.encode("utf-8", "replace")
+    if len(raw) <= limit:
+        return raw.decode()
+    mark = CUT if limit >= len(CUT.encode()) else ""
+    return raw[: max(0, limit - len(mark.encode()))].decode("utf-8", "ignore") + mark
+
+
+def size(text: str) -> int:
+    """Bytes of UTF-8."""
+    return len(text.encode("utf-8", "replace"))
+
+
+def to_json(value: object) -> bytes:
+    """JSON as the robots count it: characters as they are, in UTF-8."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def fitting(build: Callable[[int], bytes], limit: int) -> bytes:
+    """A body of at most ``limit`` bytes.
+
+    Parameters:
+        build: Makes the body with a text of at most so many bytes.
+        limit: Of the body: what stands around the text counts, and so does what JSON escapes.
+    """
+    room = limit
+    while True:
+        body = build(room)
+        if len(body) <= limit or room <= 0:
+            return body
+        # In proportion: what the text is wrapped and escaped into may be several times as long.
+        room = min(room - 1, room * limit // len(body))
+
+
+def json_safe(details: Mapping[Any, Any]) -> dict[str, Any]:
+    """Details as JSON can have them and a message can carry them: bounded in number, depth and length."""
+    safe: dict[str, Any] = {}
+    room = _MAX_DETAILS
+    for number, (key, value) in enumerate(details.items()):
+        made = _safe(value, 1)
+        room -= len(to_json(made))
+        if number >= _MAX_ITEMS or room < 0:
+            safe[CUT] = f"{len(details) - number} more"
+            break
+        safe[one_line(key, _MAX_KEY)] = made
+    return safe
+
+
+def _safe(value: object, depth: int) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if type(value) is int:
+        return value if abs(value) < _MAX_WHOLE else cut(as_text(value), _MAX_VALUE)
+    if type(value) is float:
+        return value if math.isfinite(value) else str(value)
+    if depth < _MAX_DEPTH and isinstance(value, Mapping):
+        kept = list(value.items())[:_MAX_ITEMS]
+        return {one_line(key, _MAX_KEY): _safe(item, depth + 1) for key, item in kept}
+    if depth < _MAX_DEPTH and isinstance(value, list | tuple | set | frozenset):
+        return [_safe(item, depth + 1) for item in list(value)[:_MAX_ITEMS]]
+    return cut(clean(as_text(value)), _MAX_VALUE)

@@ -1,0 +1,1 @@
+"""What stands between Alertmanager and the chats' robots: ``wxiai-otel bridge``."""

@@ -1,0 +1,10 @@
+"""The channels, one a module, behind one protocol."""
+
+from ._dingtalk import DingTalk
+from ._email import Email, Security
+from ._feishu import Feishu
+from ._protocol import Channel
+from ._webhook import Webhook
+from ._wechat import WeChat
+
+__all__ = ["Channel", "DingTalk", "Email", "Feishu", "Security", "WeChat", "Webhook"]

@@ -1,0 +1,77 @@
+"""The command ``wxiai-otel``."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ._version import VERSION
+from .alerting import AlertConfigError
+
+_PORTS = range(1, 65_536)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="wxiai-otel", description="What goes with wxiai_otel beside the application.")
+    parser.add_argument("--version", action="version", version=VERSION)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_bridge(commands.add_parser("bridge", help="take Alertmanager's webhook, and tell chats and mail"))
+    return parser
+
+
+def _add_bridge(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, help="TOML or JSON; WXIAI_BRIDGE_… variables go before it")
+    parser.add_argument("--host", default="127.0.0.1", help="where to listen (default: %(default)s)")
+    parser.add_argument("--port", type=_port, default=9095, help="likewise (default: %(default)s)")
+    parser.set_defaults(run=_bridge)
+
+
+def _port(value: str) -> int:
+    if not value.isdecimal() or int(value) not in _PORTS:
+        raise argparse.ArgumentTypeError(f"{value!r}: allowed is a port from {_PORTS[0]} to {_PORTS[-1]}")
+    return int(value)
+
+
+def _bridge(arguments: argparse.Namespace) -> int:
+    try:
+        from .alerting.bridge._config import load
+        from .alerting.bridge._serve import serve
+    except ModuleNotFoundError as error:
+        return _missing(error, "bridge")
+    try:
+        return serve(load(arguments.config, os.environ), arguments.host, arguments.port)
+    except ModuleNotFoundError as error:
+        return _missing(error, "bridge")
+
+
+def _missing(error: ModuleNotFoundError, extra: str) -> int:
+    return _failed(f"{error.name} is not installed: pip install 'wxiai-otel[{extra}]'")
+
+
+def _failed(message: object) -> int:
+    print(f"wxiai-otel: {message}", file=sys.stderr)  # noqa: T201 - it is a command
+    return 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters:
+        arguments: Of the command line; None: those of the process.
+
+    Returns:
+        The exit status.
+    """
+    parsed = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = parsed.run
+    try:
+        return run(parsed)
+    except AlertConfigError as error:
+        return _failed(error)
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
