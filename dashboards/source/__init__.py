@@ -3,6 +3,4 @@
 from . import business, cache, database, http, pipeline, security, slo
 from ._build import Board
 
-BOARDS: tuple[Board, ...] = tuple(
-    module.BOARD for module in (business, http, database, cache, security, slo, pipeline)
-)
+BOARDS: tuple[Board, ...] = tuple(module.BOARD for module in (business, http, database, cache, security, slo, pipeline))

@@ -57,7 +57,7 @@ class Board:
             .refresh(self.refresh)
             .tooltip(model.DashboardCursorSync.CROSSHAIR)
             .editable()
-            .variables(variables(self.service))
+            .variables(variables(service=self.service))
             .annotation(
                 build.AnnotationQuery()
                 .name("告警 Alerts")

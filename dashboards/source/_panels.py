@@ -258,6 +258,9 @@ def rows(
     )
     for heading, _, unit, levels in values:
         properties = [model.DynamicConfigValue(id_val="unit", value=unit)]
+        if unit == "short":
+            # Increases are extrapolated; nobody has had 3.2 requests.
+            properties.append(model.DynamicConfigValue(id_val="decimals", value=0))
         if levels is not OVERALL:
             properties += [
                 model.DynamicConfigValue(id_val="thresholds", value=steps(levels).build()),

@@ -1,6 +1,6 @@
 """What all dashboards are made of: queries, links, thresholds, variables.
 
-In a query ``@`` stands for the series of the jobs and instances that are selected.
+In a query ``{@}`` stands for the series of the jobs and instances that are selected.
 """
 
 from collections.abc import Sequence
@@ -38,8 +38,26 @@ ANY_IS_BAD: Steps = ((None, GREEN), (1, RED))
 
 
 def expression(text: str) -> str:
-    """A query with the selection in the place of ``@``."""
-    return text.replace("@", SELECTED)
+    """A query with the selection in the place of ``{@}``."""
+    return text.replace("{@", "{" + SELECTED)
+
+
+def quantile(share: float, buckets: str, *by: str) -> str:
+    """A quantile of a histogram. Where nothing was observed it is absent instead of NaN, which panels would show."""
+    return f"histogram_quantile({share}, sum by ({', '.join((*by, 'le'))}) ({buckets})) >= 0"
+
+
+def top(count: int, by: str, query: str) -> str:
+    """The largest series over all the time shown. ``topk`` alone chooses at each moment anew, and shows all it chose.
+
+    Parameters:
+        count: How many.
+        by: The labels that tell the series apart.
+        query: With ``WINDOW`` in the place of its range.
+    """
+    shown = query.replace("WINDOW", "$__rate_interval")
+    ranked = query.replace("[WINDOW]", "[$__range] @ end()")
+    return f"{shown} and on ({by}) topk({count}, {ranked})"
 
 
 def short_instance(query: str) -> str:
@@ -118,7 +136,7 @@ def _link(title: str, url: str, *, new_tab: bool) -> build.DashboardLink:
     return build.DashboardLink(title).type(model.DashboardLinkType.LINK).url(url).target_blank(new_tab)
 
 
-def variables(service: bool) -> list[build.QueryVariable | build.DatasourceVariable]:
+def variables(*, service: bool) -> list[build.QueryVariable | build.DatasourceVariable]:
     """Data source, job and instance; the AI service where there are queries of it."""
     found = [
         build.DatasourceVariable("datasource")

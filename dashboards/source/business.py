@@ -2,7 +2,7 @@
 
 from ._build import Board, Section
 from ._panels import About, bars, course, heat, number, pie, rows
-from ._parts import BLUE, GREEN, ORANGE, PURPLE, RED
+from ._parts import BLUE, GREEN, ORANGE, PURPLE, RED, quantile, top
 
 _ENDED = 'ai_tasks_total{@,service=~"$service",status=~"success|failed"}'
 _SUCCESS = 'ai_tasks_total{@,service=~"$service",status="success"}'
@@ -45,7 +45,7 @@ _SPECIFIED = Section(
                 "最近 1 小时各 AI 服务提交的任务数。",
                 "Tasks submitted to each AI service within the last hour, each counted once.",
             ),
-            [("{{service}}", 'sum by (service) (increase(ai_tasks_submitted_total{@,service=~"$service"}[1h]))')],
+            [("{{service}}", 'sum by (service) (increase(ai_tasks_submitted_total{@,service=~"$service"}[1h])) > 0')],
         ),
         course(
             About(
@@ -58,7 +58,7 @@ _SPECIFIED = Section(
             [
                 (
                     f"p{share}",
-                    f"histogram_quantile(0.{share}, sum by (le) (rate(http_request_duration_seconds_bucket{{@}}[$__rate_interval])))",
+                    quantile(share / 100, "rate(http_request_duration_seconds_bucket{@}[$__rate_interval])"),
                 )
                 for share in (95, 50)
             ],
@@ -212,9 +212,10 @@ _TASKS = Section(
             [
                 (
                     "{{service}}",
-                    (
-                        "histogram_quantile(0.95, sum by (service, le) "
-                        '(rate(ai_task_duration_seconds_bucket{@,service=~"$service"}[$__rate_interval])))'
+                    quantile(
+                        0.95,
+                        'rate(ai_task_duration_seconds_bucket{@,service=~"$service"}[$__rate_interval])',
+                        "service",
                     ),
                 )
             ],
@@ -343,7 +344,7 @@ _FAILURES = Section(
             [
                 (
                     "{{error_type}}",
-                    "topk(8, sum by (error_type) (increase(file_upload_failures_total{@}[$__rate_interval])))",
+                    top(8, "error_type", "sum by (error_type) (increase(file_upload_failures_total{@}[WINDOW]))"),
                 )
             ],
             bars=True,

@@ -2,7 +2,7 @@
 
 from ._build import Board, Section
 from ._panels import About, course, number, pie
-from ._parts import GREEN, ORANGE, RED
+from ._parts import GREEN, ORANGE, RED, quantile
 
 _READS = 'rate(cache_operations_total{@,result=~"hit|miss"}[$__rate_interval])'
 _HITS = 'rate(cache_operations_total{@,result="hit"}[$__rate_interval])'
@@ -99,7 +99,7 @@ _COURSE = Section(
         ),
         pie(
             About("操作构成", "所选时间内各类操作的次数。", "Operations of the time shown, by kind.", width=8),
-            [("{{operation}}", "sum by (operation) (increase(cache_operations_total{@}[$__range]))")],
+            [("{{operation}}", "sum by (operation) (increase(cache_operations_total{@}[$__range])) > 0")],
         ),
         course(
             About(
@@ -107,7 +107,7 @@ _COURSE = Section(
                 "一次往返的 p50、p95 与 p99；阻塞命令除外。圆点可打开链路。",
                 "A round trip; blocking commands apart. The dots lead to traces.",
             ),
-            [(f"p{share}", f"histogram_quantile(0.{share}, sum by (le) ({_BUCKETS}))") for share in (50, 95, 99)],
+            [(f"p{share}", quantile(share / 100, _BUCKETS)) for share in (50, 95, 99)],
             "s",
             exemplars=True,
         ),
@@ -117,7 +117,7 @@ _COURSE = Section(
                 "流水线算一次往返，记为 other。",
                 "A pipeline is one round trip, of the operation other.",
             ),
-            [("{{operation}}", f"histogram_quantile(0.95, sum by (operation, le) ({_BUCKETS}))")],
+            [("{{operation}}", quantile(0.95, _BUCKETS, "operation"))],
             "s",
         ),
     ],

@@ -2,7 +2,7 @@
 
 from ._build import Board, Section
 from ._panels import About, bars, course, number, rows
-from ._parts import BLUE, GREEN, ORANGE, RED, short_instance
+from ._parts import BLUE, GREEN, ORANGE, RED, quantile, short_instance, top
 
 _RATE = "rate(db_query_duration_seconds_count{@}[$__rate_interval])"
 _BUCKETS = "rate(db_query_duration_seconds_bucket{@}[$__rate_interval])"
@@ -25,7 +25,7 @@ _NOW = Section(
         ),
         number(
             About("查询耗时 p95", "95% 的语句比它快。", "95 % of the statements are faster.", width=6, height=5),
-            [("", f"histogram_quantile(0.95, sum by (le) ({_BUCKETS}))")],
+            [("", quantile(0.95, _BUCKETS))],
             "s",
             ((None, GREEN), (0.1, ORANGE), (0.5, RED)),
             empty="无查询",
@@ -64,7 +64,7 @@ _QUERIES = Section(
     [
         course(
             About("查询速率（按表）", "每秒语句最多的 8 个表。", "The 8 tables with the most statements per second."),
-            [("{{table}}", f"topk(8, sum by (table) ({_RATE}))")],
+            [("{{table}}", top(8, "table", "sum by (table) (rate(db_query_duration_seconds_count{@}[WINDOW]))"))],
             "ops",
             stacked=True,
         ),
@@ -74,7 +74,12 @@ _QUERIES = Section(
                 "p95 最大的 8 个表。圆点可打开链路。",
                 "The 8 tables with the largest p95. The dots lead to traces.",
             ),
-            [("{{table}}", f"topk(8, histogram_quantile(0.95, sum by (table, le) ({_BUCKETS})))")],
+            [
+                (
+                    "{{table}}",
+                    top(8, "table", quantile(0.95, "rate(db_query_duration_seconds_bucket{@}[WINDOW])", "table")),
+                )
+            ],
             "s",
             exemplars=True,
         ),
@@ -85,7 +90,12 @@ _QUERIES = Section(
                 "Statements per second, by operation.",
                 width=8,
             ),
-            [("{{operation}}", f"topk(8, sum by (operation) ({_RATE}))")],
+            [
+                (
+                    "{{operation}}",
+                    top(8, "operation", "sum by (operation) (rate(db_query_duration_seconds_count{@}[WINDOW]))"),
+                )
+            ],
             "ops",
         ),
         course(
@@ -98,7 +108,9 @@ _QUERIES = Section(
             [
                 (
                     "{{table}} {{operation}}",
-                    "60 * topk(8, sum by (table, operation) (rate(db_slow_queries_total{@}[$__rate_interval])))",
+                    top(
+                        8, "table, operation", "60 * sum by (table, operation) (rate(db_slow_queries_total{@}[WINDOW]))"
+                    ),
                 )
             ],
             "opm",
@@ -149,7 +161,12 @@ _POOLS = Section(
                 alerts=_POOL_ALERTS,
                 width=8,
             ),
-            [("{{pool}} · {{worker}}", f"topk(8, {short_instance('db_connection_pool_usage{@}')})")],
+            [
+                (
+                    "{{pool}} · {{worker}}",
+                    f"{short_instance('db_connection_pool_usage{@}')} and on (pool, job, instance) topk(8, max_over_time(db_connection_pool_usage{{@}}[$__range] @ end()))",
+                )
+            ],
             decimals=0,
         ),
         course(

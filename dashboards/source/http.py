@@ -2,7 +2,7 @@
 
 from ._build import Board, Section
 from ._panels import About, course, number, rows
-from ._parts import BLUE, GREEN, ORANGE, RED
+from ._parts import BLUE, GREEN, ORANGE, RED, quantile, top
 
 _REQUESTS = "rate(http_requests_total{@}[$__rate_interval])"
 _FAILED = 'rate(http_requests_total{@,status_code=~"5.."}[$__rate_interval])'
@@ -51,7 +51,7 @@ _NOW = Section(
                 width=6,
                 height=5,
             ),
-            [("", f"histogram_quantile(0.95, sum by (le) ({_BUCKETS}))")],
+            [("", quantile(0.95, _BUCKETS))],
             "s",
             _SLOW_LEVELS,
             empty="无请求",
@@ -110,7 +110,7 @@ _COURSE = Section(
                 alerts=["SlowResponseTime", "LatencyBurnRate"],
                 width=8,
             ),
-            [(f"p{share}", f"histogram_quantile(0.{share}, sum by (le) ({_BUCKETS}))") for share in (50, 95, 99)],
+            [(f"p{share}", quantile(share / 100, _BUCKETS)) for share in (50, 95, 99)],
             "s",
             ((None, GREEN), (2, RED)),
             exemplars=True,
@@ -122,7 +122,16 @@ _COURSE = Section(
                 "The 8 endpoints with the largest p95. The dots lead to traces.",
                 alerts=["SlowResponseTime"],
             ),
-            [("{{endpoint}}", f"topk(8, histogram_quantile(0.95, sum by (endpoint, le) ({_BUCKETS})))")],
+            [
+                (
+                    "{{endpoint}}",
+                    top(
+                        8,
+                        "endpoint",
+                        quantile(0.95, "rate(http_request_duration_seconds_bucket{@}[WINDOW])", "endpoint"),
+                    ),
+                )
+            ],
             "s",
             exemplars=True,
         ),
@@ -130,7 +139,7 @@ _COURSE = Section(
             About(
                 "请求最多的接口", "每秒请求数最多的 8 个接口。", "The 8 endpoints with the most requests per second."
             ),
-            [("{{endpoint}}", f"topk(8, sum by (endpoint) ({_REQUESTS}))")],
+            [("{{endpoint}}", top(8, "endpoint", "sum by (endpoint) (rate(http_requests_total{@}[WINDOW]))"))],
             "reqps",
         ),
         rows(
@@ -164,8 +173,10 @@ _COURSE = Section(
                 (
                     "p95",
                     (
-                        "histogram_quantile(0.95, sum by (method, endpoint, le) (increase(http_request_duration_seconds_bucket{@}[$__range])))"
-                        " and topk(20, sum by (method, endpoint) (increase(http_requests_total{@}[$__range])))"
+                        quantile(
+                            0.95, "increase(http_request_duration_seconds_bucket{@}[$__range])", "method", "endpoint"
+                        )
+                        + " and topk(20, sum by (method, endpoint) (increase(http_requests_total{@}[$__range])))"
                     ),
                     "s",
                     _SLOW_LEVELS,
@@ -191,7 +202,16 @@ _COURSE = Section(
                 "The 8 endpoints with the most 5xx per second.",
                 alerts=["HighErrorRate"],
             ),
-            [("{{endpoint}} {{status_code}}", f"topk(8, sum by (endpoint, status_code) ({_FAILED}))")],
+            [
+                (
+                    "{{endpoint}} {{status_code}}",
+                    top(
+                        8,
+                        "endpoint, status_code",
+                        'sum by (endpoint, status_code) (rate(http_requests_total{@,status_code=~"5.."}[WINDOW]))',
+                    ),
+                )
+            ],
             "reqps",
         ),
         course(
@@ -227,7 +247,7 @@ _STREAMS = Section(
             [
                 (
                     f"p{share}",
-                    f"histogram_quantile(0.{share}, sum by (le) (rate(http_stream_first_byte_seconds_bucket{{@}}[$__rate_interval])))",
+                    quantile(share / 100, "rate(http_stream_first_byte_seconds_bucket{@}[$__rate_interval])"),
                 )
                 for share in (50, 95)
             ],
@@ -239,7 +259,11 @@ _STREAMS = Section(
             [
                 (
                     "{{endpoint}}",
-                    "topk(8, histogram_quantile(0.95, sum by (endpoint, le) (rate(http_stream_duration_seconds_bucket{@}[$__rate_interval]))))",
+                    top(
+                        8,
+                        "endpoint",
+                        quantile(0.95, "rate(http_stream_duration_seconds_bucket{@}[WINDOW])", "endpoint"),
+                    ),
                 )
             ],
             "s",
@@ -282,7 +306,7 @@ _ERRORS = Section(
             [
                 (
                     "{{component}}",
-                    "60 * topk(8, sum by (component) (rate(application_errors_total{@}[$__rate_interval])))",
+                    top(8, "component", "60 * sum by (component) (rate(application_errors_total{@}[WINDOW]))"),
                 )
             ],
             "opm",

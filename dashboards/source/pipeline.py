@@ -130,11 +130,18 @@ _COLLECTOR = Section(
                 width=8,
             ),
             [
-                (name, f'sum(rate({{__name__=~"{pattern}",job="collector"}}[$__rate_interval])) or vector(0)')
-                for name, pattern in (
-                    ("拒绝", "otelcol_receiver_refused_(metric_points|spans)"),
-                    ("发送失败", "otelcol_exporter_send_failed_(metric_points|spans)"),
-                    ("队列已满", "otelcol_exporter_enqueue_failed_(metric_points|spans)"),
+                (
+                    name,
+                    " + ".join(
+                        # A failure has no series until there is one.
+                        f'(sum(rate({metric}_{signal}{{job="collector"}}[$__rate_interval])) or vector(0))'
+                        for signal in _SIGNALS
+                    ),
+                )
+                for name, metric in (
+                    ("拒绝", "otelcol_receiver_refused"),
+                    ("发送失败", "otelcol_exporter_send_failed"),
+                    ("队列已满", "otelcol_exporter_enqueue_failed"),
                 )
             ],
             "cps",

@@ -2,7 +2,7 @@
 
 from ._build import Board, Section
 from ._panels import About, course, number, rows
-from ._parts import GREEN, ORANGE, RED
+from ._parts import GREEN, ORANGE, RED, top
 
 _EVENTS = "security_events_total{@}"
 
@@ -79,7 +79,7 @@ _COURSE = Section(
                 "Events, by type.",
                 alerts=["APIAbuseDetected", "HighLoginFailureRate"],
             ),
-            [("{{event_type}}", f"topk(8, sum by (event_type) (increase({_EVENTS}[$__rate_interval])))")],
+            [("{{event_type}}", top(8, "event_type", f"sum by (event_type) (increase({_EVENTS}[WINDOW]))"))],
             bars=True,
             stacked=True,
             decimals=0,
@@ -99,7 +99,7 @@ _COURSE = Section(
                 alerts=["HighLoginFailureRate"],
                 width=8,
             ),
-            [("{{reason}}", "60 * topk(8, sum by (reason) (rate(login_failures_total{@}[$__rate_interval])))")],
+            [("{{reason}}", top(8, "reason", "60 * sum by (reason) (rate(login_failures_total{@}[WINDOW]))"))],
             "opm",
             stacked=True,
         ),
