@@ -134,24 +134,16 @@ _USERS = Section(
                 width=6,
                 height=7,
             ),
-            [("{{period}}", "max by (period) (user_retention_rate{@})")],
+            [(f"{days} 天前", f'max(user_retention_rate{{@,period="{days}d"}})') for days in (1, 7, 30)],
             "percentunit",
             ((None, ORANGE), (0.2, BLUE), (0.4, GREEN)),
             decimals=0,
             top=1,
         ),
         course(
-            About(
-                "活跃与新增趋势",
-                "当前活跃用户数，以及每小时注册数。",
-                "Active users, and registrations per hour.",
-                width=6,
-                height=7,
-            ),
-            [
-                ("活跃", "max(active_users_current{@})"),
-                ("注册/小时", "3600 * sum(rate(user_registrations_total{@}[$__rate_interval]))"),
-            ],
+            About("注册趋势", "每小时注册的用户数。", "Registrations per hour.", width=6, height=7),
+            [("注册/小时", "3600 * sum(rate(user_registrations_total{@}[$__rate_interval]))")],
+            decimals=0,
         ),
     ],
 )

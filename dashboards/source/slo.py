@@ -133,16 +133,16 @@ _BURN = Section(
 )
 
 _TRAFFIC = Section(
-    "达标比例 Good events",
+    "未达标比例 Bad events",
     [
         course(
             About(
-                "1 小时达标比例",
-                "每个目标最近 1 小时达标的比例。",
-                "Each objective's share of good events over one hour.",
+                "1 小时未达标比例",
+                "每个目标最近 1 小时未达标的比例，越低越好。",
+                "Each objective's share of bad events over one hour: the lower, the better.",
                 alerts=[objective.alert for objective in _OBJECTIVES],
             ),
-            [(objective.name, f"1 - {objective.failed('1h')}") for objective in _OBJECTIVES],
+            [(objective.name, objective.failed("1h")) for objective in _OBJECTIVES],
             "percentunit",
             decimals=2,
         ),
