@@ -18,8 +18,11 @@ from .preview.server import Preview
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="scripts/dashboards", description=__doc__)
-    parser.add_argument("--port", type=int, default=3001, help="(default: %(default)s; 0: any)")
+    parser = argparse.ArgumentParser(
+        prog="scripts/dashboards",
+        description="The dashboards with live data where there is no Grafana; pictures of them; their JSON from its source.",
+    )
+    parser.add_argument("--port", type=_port, default=3001, help="(default: %(default)s; 0: any)")
     parser.add_argument("--prometheus", help="its address (default: the one of scripts/stack, else localhost:9090)")
     parser.add_argument("--jaeger", help="its address, for the links of exemplars (default: likewise)")
     parser.add_argument("--png", type=Path, metavar="DIR", help="write a picture of each dashboard there, and end")
@@ -27,6 +30,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--generate", action="store_true", help="write dashboards/json from dashboards/source, and end")
     parser.add_argument("--check", action="store_true", help="fail where dashboards/json is not up to date")
     return parser.parse_args()
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port < 2**16:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
+    return port
 
 
 def _addresses(arguments: argparse.Namespace) -> tuple[str, str]:

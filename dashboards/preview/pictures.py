@@ -23,19 +23,19 @@ def take(url: str, folder: Path, seconds: int | None = None) -> list[Path]:
     written = []
     with browser() as page:
         for uid in UIDS:
-            show(page, url, uid, WIDTH, seconds)
+            show(page, url, uid, WIDTH, f"seconds={seconds}" if seconds else "")
             path = folder / f"{uid}.png"
             path.write_bytes(page.picture())
             written.append(path)
     return written
 
 
-def show(page: Page, url: str, uid: str, width: int, seconds: int | None = None) -> None:
+def show(page: Page, url: str, uid: str, width: int, chosen: str = "") -> None:
     """Open a dashboard, as high as it is, and wait until all of it is drawn."""
     rows = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in load(uid)["panels"])
     page.size(width, rows * 38 + 80, _SCALE)
     page.open("about:blank")
-    page.open(f"{url}/d/{uid}" + (f"?seconds={seconds}" if seconds else ""))
+    page.open(f"{url}/d/{uid}?{chosen}")
     page.until("window.preview && preview.rounds > 0 && document.fonts.status == 'loaded'")
     height = page.ask("document.querySelector('main').getBoundingClientRect().bottom + scrollY")
     page.size(width, round(height), _SCALE)

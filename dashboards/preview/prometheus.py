@@ -13,6 +13,7 @@ from dashboards.variables import Window, replaced
 # Never through a proxy.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _TIMEOUT = 20
+_EXEMPLARS = 60
 
 Chosen = Mapping[str, Sequence[str]]
 
@@ -80,8 +81,11 @@ class Prometheus:
             for exemplar in series["exemplars"]
             if "trace_id" in exemplar["labels"]
         }
-        # As many as one can tell apart; the largest are the ones that are looked for.
-        return sorted(traces.values(), key=lambda one: -one["value"])[:60]
+        # As many as one can tell apart: of each moment the slowest, which is what one looks for.
+        slowest: dict[int, dict[str, Any]] = {}
+        for one in sorted(traces.values(), key=lambda one: one["value"]):
+            slowest[int((one["at"] - window.start) / (window.end - window.start) * _EXEMPLARS)] = one
+        return list(slowest.values())
 
     def values(self, query: str, chosen: Chosen, window: Window) -> list[str]:
         """The values of a variable: of ``label_values(series, label)``."""

@@ -56,7 +56,7 @@ class Board:
             .time(self.since, "now")
             .refresh(self.refresh)
             .tooltip(model.DashboardCursorSync.CROSSHAIR)
-            .editable()
+            .readonly()
             .variables(variables(service=self.service))
             .annotation(
                 build.AnnotationQuery()

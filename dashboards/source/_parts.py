@@ -140,15 +140,15 @@ def variables(*, service: bool) -> list[build.QueryVariable | build.DatasourceVa
     """Data source, job and instance; the AI service where there are queries of it."""
     found = [
         build.DatasourceVariable("datasource")
-        .label("数据源")
+        .label("数据源 Data source")
         .type("prometheus")
         .current(model.VariableOption(text="Prometheus", value="prometheus", selected=True)),
-        _values("job", "应用", "label_values(system_info, job)"),
-        _values("instance", "实例", 'label_values(system_info{job=~"$job"}, instance)'),
+        _values("job", "应用 Job", "label_values(system_info, job)"),
+        _values("instance", "实例 Instance", 'label_values(system_info{job=~"$job"}, instance)'),
     ]
     if service:
         query = f"label_values({expression('ai_tasks_total{@}')}, service)"
-        found.append(_values("service", "AI 服务", query))
+        found.append(_values("service", "AI 服务 Service", query))
     return found
 
 

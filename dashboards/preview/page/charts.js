@@ -67,7 +67,8 @@ export function timeseries(body, panel, found, targets, window, alerts, jaeger) 
   let high = Math.max(...[...sums.values()].filter(Number.isFinite), 0);
   high = max ?? (Math.max(high, ...lines.filter((line) => line.value < high * 3).map((line) => line.value)) * 1.08 || 1);
   if (decimals === 0) high = Math.max(high, 1.15);
-  const dots = exemplars.filter((one) => one.value <= high);
+  // What is beyond the axis is drawn at its end, as Grafana does.
+  const dots = exemplars.map((one) => ({ ...one, value: Math.min(one.value, high * 0.98) }));
   if (dots.length) {
     traces.push({
       x: dots.map((one) => local(one.at)), y: dots.map((one) => one.value), mode: "markers", type: "scatter", name: "链路 traces", showlegend: false,
