@@ -145,7 +145,7 @@ def course(
         .line_width(1 if bars or stacked else 2)
         .line_interpolation(options.LineInterpolation.LINEAR)
         .fill_opacity(60 if bars else 25 if stacked else 8)
-        .show_points(options.VisibilityMode.NEVER)
+        .show_points(options.VisibilityMode.AUTO)
         # A gap of a missed scrape is closed; that of an application that was down is not.
         .span_nulls(60_000)
         .min(0)

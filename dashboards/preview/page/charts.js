@@ -54,7 +54,7 @@ export function timeseries(body, panel, found, targets, window, alerts, jaeger) 
   const traces = found.map((series, index) => {
     const { x, y } = points(series.values, window.step, span);
     return {
-      x, y, name: escaped(series.name), type: barred ? "bar" : "scatter", mode: "lines", connectgaps: false,
+      x, y, name: escaped(series.name), type: barred ? "bar" : "scatter", mode: y.length < 3 ? "lines+markers" : "lines", connectgaps: false,
       line: { color: colours[index], width: custom.lineWidth }, marker: { color: colours[index], line: { width: 0 } },
       ...(stacked && !barred ? { stackgroup: "A", fillcolor: `${colours[index]}55` } : barred ? {} : { fill: found.length < 4 ? "tozeroy" : "none", fillcolor: `${colours[index]}14` }),
       text: y.map((value) => written(value, unit, value && decimals)), textposition: "none", hovertemplate: "%{text}",
