@@ -31,6 +31,15 @@ debian_packages() {
 
 need_redis() { command -v redis-server >/dev/null || debian_packages redis-server; }
 
+need_chromium() {
+  local name
+  for name in chromium chromium-browser google-chrome google-chrome-stable; do
+    command -v "$name" >/dev/null && return
+  done
+  # With a font that has Chinese.
+  debian_packages chromium fonts-wqy-microhei
+}
+
 need_postgresql() {
   ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || debian_packages postgresql
 }

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.servers.demo import demo
 from tests.servers.pipeline import Pipeline
 
 
@@ -24,3 +25,11 @@ def pipeline(tmp_path_factory) -> Iterator[Pipeline]:
 def job() -> str:
     """A service name that no other test has."""
     return f"test-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+def traffic(pipeline) -> Iterator[str]:
+    """The job of a demo that has had its traffic."""
+    name = f"demo-{uuid.uuid4().hex[:12]}"
+    with demo(pipeline, name):
+        yield name

@@ -1,0 +1,1 @@
+"""Grafana dashboards: their source, the JSON made of it, provisioning, and a preview without Grafana."""

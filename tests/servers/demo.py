@@ -1,0 +1,55 @@
+"""The demo through a stack, as it is once its traffic is over."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from stack.programs import ROOT
+from tests.servers.pipeline import Pipeline
+from tests.servers.uvicorn import free_port
+
+
+@contextmanager
+def demo(pipeline: Pipeline, job: str) -> Iterator[None]:
+    """A demo that has had its traffic, all of which is in Prometheus, and that is still there."""
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "examples.demo", "--stack", "--port", str(free_port())],
+        cwd=ROOT,
+        env={**os.environ, "STACK_DATA": str(pipeline.data), "OTEL_SERVICE_NAME": job, "COLUMNS": "300"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        printed = []
+        for line in process.stdout:
+            printed.append(line)
+            if "Ctrl-C ends" in line:
+                break
+        assert process.poll() is None, "".join(printed)
+        deadline = time.monotonic() + 60
+        while ended(pipeline, job) == 0 or ended(pipeline, job) < submitted(pipeline, job):
+            assert time.monotonic() < deadline
+            time.sleep(1)
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+        process.stdout.close()
+
+
+def number(pipeline: Pipeline, query: str) -> float:
+    found = pipeline.query(query)
+    return float(found[0]["value"][1]) if found else 0.0
+
+
+def submitted(pipeline: Pipeline, job: str) -> float:
+    return number(pipeline, f'sum(ai_tasks_submitted_total{{job="{job}"}})')
+
+
+def ended(pipeline: Pipeline, job: str) -> float:
+    return number(pipeline, f'sum(ai_tasks_total{{job="{job}",status=~"success|failed"}})')
