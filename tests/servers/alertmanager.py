@@ -19,8 +19,8 @@ CONFIG = ROOT / "alerts" / "alertmanager.yml"
 
 def quick(text: str) -> str:
     """The configuration with intervals that a test can wait for."""
-    text = re.sub(r"group_wait: \S+", "group_wait: 1s", text)
-    return re.sub(r"group_interval: \S+", "group_interval: 2s", text)
+    text = re.sub(r"group_wait: \S+", "group_wait: 200ms", text)
+    return re.sub(r"group_interval: \S+", "group_interval: 500ms", text)
 
 
 class Alertmanager:
@@ -58,7 +58,7 @@ def alert(
     return {
         "labels": {"alertname": alertname, "severity": severity, **labels},
         "annotations": annotations or {"summary": f"{alertname} 出错", "summary_en": f"{alertname} is wrong"},
-        "startsAt": (moment - timedelta(minutes=1)).isoformat(),
+        "startsAt": (moment - timedelta(minutes=1) if ended else moment).isoformat(),
         "endsAt": (moment if ended else moment + timedelta(hours=1)).isoformat(),
         "generatorURL": "http://prometheus.example/graph",
     }
