@@ -58,7 +58,7 @@ ALERT_NAMES = sorted({rule.name for rule in ALERT_RULES})
 def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run promtool."""
     command = [find("promtool"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=590, check=False)
 
 
 def queries(runbook: str) -> list[str]:

@@ -7,7 +7,7 @@ import yaml
 
 from tests.alerts.files import ALERTS, RULE_FILES, TEST_FILES, promtool
 
-pytestmark = pytest.mark.built
+pytestmark = [pytest.mark.built, pytest.mark.timeout(600)]
 
 
 @pytest.mark.parametrize("path", TEST_FILES, ids=lambda path: path.stem)
