@@ -109,9 +109,17 @@ def test_what_is_chosen_is_what_is_shown(preview, page):
     assert page.ask("document.querySelector('[data-title=\"错误率\"] .nothing').textContent") == "无请求"
 
 
-def test_exemplars_are_dots(preview, page):
-    show(page, preview, "wxiai-http", 1600)
-    assert page.ask("document.querySelectorAll('[data-title=\"响应时间\"] .scatterlayer path.point').length") > 0
+def test_exemplars_are_dots_that_lead_to_their_traces(preview, page):
+    show(page, preview, "wxiai-http", 1600, "seconds=900")
+    body = "document.querySelector('[data-title=\"响应时间\"] .body')"
+    blue = "getComputedStyle(point).fill === 'rgb(87, 148, 242)'"
+    dots = page.ask(f"[...{body}.querySelectorAll('.scatterlayer path.point')].filter(point => {blue}).length")
+    traces = page.ask(f"{body}.data.flatMap(series => series.customdata ?? [])")
+    assert len(traces) == dots > 0
+    page.ask(
+        f"open = url => {{ opened = url }}; {body}.emit('plotly_click', {{points: [{{customdata: '{traces[0]}'}}]}})"
+    )
+    assert page.ask("opened") == f"http://jaeger.invalid/trace/{traces[0]}"
 
 
 def test_it_fits_on_a_telephone(preview, page):
