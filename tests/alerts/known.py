@@ -33,7 +33,11 @@ PIPELINE = {
     "alertmanager_notifications_failed_total": _of("integration", "reason"),
     "up": _of(),
     "scrape_duration_seconds": _of(),
-    "ALERTS": _of("alertname", "alertstate", "severity", "team", "symptom", "fast"),
+    # With what the rules group by: which of these there are depends on the alerts that are active.
+    "ALERTS": _of(
+        *("alertname", "alertstate", "severity", "team", "symptom", "fast"),
+        *("service", "pool", "channel", "check", "component", "operation", "endpoint", "reason"),
+    ),
 }
 # What the Collector says only once it has lost something.
 AFTER_LOSS = {
