@@ -10,7 +10,7 @@ from tests.asgi import get, websocket
 from wxiai_otel import _guard, _runtime, setup_telemetry
 from wxiai_otel._business import BusinessTelemetry
 from wxiai_otel._series import Series
-from wxiai_otel._storage import CounterRecorder, HistogramRecorder
+from wxiai_otel._storage import StoredRecorder, _Distribution, _Total
 from wxiai_otel.detection import Detector
 from wxiai_otel.http import _exchange, _http, _route, _user, _websocket
 from wxiai_otel.instruments import Instruments
@@ -89,8 +89,9 @@ PIECES = [
     (_websocket.WebSocketExchange, "_outcome"),
     (_websocket.WebSocketExchange, "_failed_by_application"),
     (_websocket, "perf_counter"),
-    (CounterRecorder, "record"),
-    (HistogramRecorder, "record"),
+    (StoredRecorder, "record"),
+    (_Total, "add"),
+    (_Distribution, "add"),
     (Series, "of"),
 ]
 

@@ -11,9 +11,10 @@ import logging
 import os
 import threading
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from time import time_ns
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.environment_variables import (
@@ -34,7 +35,7 @@ from opentelemetry.sdk.metrics.export import (
     Sum,
 )
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import get_current_span
+from opentelemetry.trace import TraceFlags, get_current_span
 
 from ._background import in_forked_child
 from ._series import Attributes, Series, Values
@@ -42,7 +43,6 @@ from ._version import SCOPE_NAME, VERSION
 from .catalogue import Instrument, Kind
 
 _CUMULATIVE = AggregationTemporality.CUMULATIVE
-_SAMPLED = 1
 _USUAL = {
     OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: "cumulative",
     OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION: "explicit_bucket_histogram",
@@ -72,37 +72,85 @@ class _Total:
         self.renew()
 
     def renew(self) -> None:
+        """Begin at 0."""
         self.start_ns = time_ns()
         self.value: float = 0
         self.sample: _Sample | None = None
+
+    def add(self, value: float, sample: _Sample | None) -> None:
+        """Add a measurement."""
+        self.value += value
+        if sample is not None:
+            self.sample = sample
+
+    def point(self, now_ns: int, since_ns: int) -> NumberDataPoint:
+        """What it is now, with exemplars that are no older."""
+        samples = () if self.sample is None else (self.sample,)
+        return NumberDataPoint(self.attributes, self.start_ns, now_ns, self.value, _exemplars(samples, since_ns))
 
 
 class _Distribution:
     """A histogram's series. Samples are the last ones of each bucket."""
 
-    __slots__ = ("attributes", "bucket_counts", "max", "min", "samples", "start_ns", "sum")
+    __slots__ = ("attributes", "bounds", "bucket_counts", "max", "min", "samples", "start_ns", "sum")
 
-    def __init__(self, attributes: Attributes, buckets: int) -> None:
+    def __init__(self, bounds: Sequence[float], attributes: Attributes) -> None:
         self.attributes = attributes
-        self.renew(buckets)
+        self.bounds = bounds
+        self.renew()
 
-    def renew(self, buckets: int) -> None:
+    def renew(self) -> None:
+        """Begin with no measurement."""
         self.start_ns = time_ns()
-        self.bucket_counts = [0] * buckets
+        self.bucket_counts = [0] * (len(self.bounds) + 1)
         self.sum: float = 0
         self.min = float("inf")
         self.max = float("-inf")
         self.samples: dict[int, _Sample] = {}
 
+    def add(self, value: float, sample: _Sample | None) -> None:
+        """See `_Total.add`."""
+        bucket = bisect_left(self.bounds, value)
+        self.bucket_counts[bucket] += 1
+        self.sum += value
+        self.min = min(self.min, value)
+        self.max = max(self.max, value)
+        if sample is not None:
+            self.samples[bucket] = sample
 
-class CounterRecorder:
-    """A counter of the catalogue."""
+    def point(self, now_ns: int, since_ns: int) -> HistogramDataPoint | None:
+        """See `_Total.point`; ``None`` where a parent has begun it and this child has measured nothing."""
+        count = sum(self.bucket_counts)
+        if not count:
+            return None
+        return HistogramDataPoint(
+            attributes=self.attributes,
+            start_time_unix_nano=self.start_ns,
+            time_unix_nano=now_ns,
+            count=count,
+            sum=self.sum,
+            bucket_counts=tuple(self.bucket_counts),
+            explicit_bounds=self.bounds,
+            min=self.min,
+            max=self.max,
+            exemplars=_exemplars(self.samples.values(), since_ns),
+        )
+
+
+class StoredRecorder:
+    """A counter or histogram of the catalogue.
+
+    Parameters:
+        instrument: Of the catalogue.
+        max_series: The bound on its attribute sets.
+    """
 
     __slots__ = ("_find", "_instrument", "_lock", "series")
 
     def __init__(self, instrument: Instrument, max_series: int) -> None:
         self._instrument = instrument
-        self.series: Series[_Total] = Series(instrument, max_series, _Total)
+        make = _Total if instrument.kind is Kind.COUNTER else partial(_Distribution, instrument.buckets)
+        self.series: Series[_Total | _Distribution] = Series(instrument, max_series, make)
         self._find = self.series.find
         # Reentrant: the garbage collector may run, within a measurement, what makes another one.
         self._lock = threading.RLock()
@@ -110,115 +158,55 @@ class CounterRecorder:
     def record(self, value: float, values: Values = (), context: Context | None = None) -> None:
         """See `instruments.Recorder.record`."""
         if not value >= 0:  # nor is NaN
-            _refuse(self._instrument, value)
+            logger.warning("%s: %r is not recorded; allowed are numbers from 0", self._instrument.name, value)
             return
-        total = self._find(values) or self.series.of(values)
+        kept = self._find(values) or self.series.of(values)
         of_span = get_current_span(context).get_span_context()
+        sampled = of_span.trace_flags & TraceFlags.SAMPLED
+        sample = _Sample(value, time_ns(), of_span.span_id, of_span.trace_id) if sampled else None
         with self._lock:
-            total.value += value
-            if of_span.trace_flags & _SAMPLED:
-                total.sample = _Sample(value, time_ns(), of_span.span_id, of_span.trace_id)
+            kept.add(value, sample)
 
     def collect(self, now_ns: int, since_ns: int) -> Metric | None:
         """What there is of it; ``None``: nothing."""
-        points = [self._point(total, now_ns, since_ns) for total in self.series.all()]
-        return _metric(self._instrument, Sum(points, _CUMULATIVE, is_monotonic=True)) if points else None
+        found: list[Any] = [point for kept in self.series.all() if (point := self._point(kept, now_ns, since_ns))]
+        if not found:
+            return None
+        instrument = self._instrument
+        counts = instrument.kind is Kind.COUNTER
+        data = Sum(found, _CUMULATIVE, is_monotonic=True) if counts else Histogram(found, _CUMULATIVE)
+        return Metric(instrument.name, instrument.description, instrument.unit, data)
 
-    def _point(self, total: _Total, now_ns: int, since_ns: int) -> NumberDataPoint:
+    def _point(
+        self, kept: _Total | _Distribution, now_ns: int, since_ns: int
+    ) -> NumberDataPoint | HistogramDataPoint | None:
+        # For each series by itself: a request is not to wait for all of them.
         with self._lock:
-            start_ns, value, sample = total.start_ns, total.value, total.sample
-        samples = () if sample is None else (sample,)
-        return NumberDataPoint(total.attributes, start_ns, now_ns, value, _exemplars(samples, since_ns))
+            return kept.point(now_ns, since_ns)
 
     def begin_anew(self) -> None:
         """In a forked child: what the parent has counted is the parent's to tell."""
         self._lock = threading.RLock()
         self.series.renew_lock()
-        for total in self.series.all():
-            total.renew()
-
-
-class HistogramRecorder:
-    """A histogram of the catalogue."""
-
-    __slots__ = ("_bounds", "_find", "_instrument", "_lock", "series")
-
-    def __init__(self, instrument: Instrument, max_series: int) -> None:
-        self._instrument = instrument
-        self._bounds = instrument.buckets
-        buckets = len(self._bounds) + 1
-        self.series: Series[_Distribution] = Series(
-            instrument, max_series, lambda attributes: _Distribution(attributes, buckets)
-        )
-        self._find = self.series.find
-        self._lock = threading.RLock()
-
-    def record(self, value: float, values: Values = (), context: Context | None = None) -> None:
-        """See `instruments.Recorder.record`."""
-        if not value >= 0:  # nor is NaN
-            _refuse(self._instrument, value)
-            return
-        distribution = self._find(values) or self.series.of(values)
-        bucket = bisect_left(self._bounds, value)
-        of_span = get_current_span(context).get_span_context()
-        with self._lock:
-            distribution.bucket_counts[bucket] += 1
-            distribution.sum += value
-            distribution.min = min(distribution.min, value)
-            distribution.max = max(distribution.max, value)
-            if of_span.trace_flags & _SAMPLED:
-                distribution.samples[bucket] = _Sample(value, time_ns(), of_span.span_id, of_span.trace_id)
-
-    def collect(self, now_ns: int, since_ns: int) -> Metric | None:
-        """What there is of it; ``None``: nothing."""
-        found = (self._point(distribution, now_ns, since_ns) for distribution in self.series.all())
-        # What was begun by a parent, and has had no measurement in this child.
-        points = [point for point in found if point.count]
-        return _metric(self._instrument, Histogram(points, _CUMULATIVE)) if points else None
-
-    def _point(self, distribution: _Distribution, now_ns: int, since_ns: int) -> HistogramDataPoint:
-        with self._lock:
-            counts = tuple(distribution.bucket_counts)
-            start_ns, total = distribution.start_ns, distribution.sum
-            lowest, highest = distribution.min, distribution.max
-            samples = tuple(distribution.samples.values())
-        return HistogramDataPoint(
-            attributes=distribution.attributes,
-            start_time_unix_nano=start_ns,
-            time_unix_nano=now_ns,
-            count=sum(counts),
-            sum=total,
-            bucket_counts=counts,
-            explicit_bounds=self._bounds,
-            min=lowest,
-            max=highest,
-            exemplars=_exemplars(samples, since_ns) if samples else (),
-        )
-
-    def begin_anew(self) -> None:
-        """See `CounterRecorder.begin_anew`."""
-        self._lock = threading.RLock()
-        self.series.renew_lock()
-        for distribution in self.series.all():
-            distribution.renew(len(self._bounds) + 1)
+        for kept in self.series.all():
+            kept.renew()
 
 
 class Storage:
     """The counters and histograms of a process, whose readers add them to what the SDK has collected."""
 
     def __init__(self) -> None:
-        self._recorders: list[CounterRecorder | HistogramRecorder] = []
+        self._recorders: list[StoredRecorder] = []
         in_forked_child(self._begin_anew)
 
-    def recorder(self, instrument: Instrument, max_series: int) -> CounterRecorder | HistogramRecorder:
+    def recorder(self, instrument: Instrument, max_series: int) -> StoredRecorder:
         """Record an instrument of the catalogue here.
 
         Parameters:
             instrument: A counter or a histogram.
             max_series: The bound on its attribute sets.
         """
-        kind = CounterRecorder if instrument.kind is Kind.COUNTER else HistogramRecorder
-        recorder = kind(instrument, max_series)
+        recorder = StoredRecorder(instrument, max_series)
         self._recorders.append(recorder)
         return recorder
 
@@ -259,15 +247,7 @@ def storage_suffices() -> bool:
     return all(os.environ.get(name, usual).lower() in (usual, "") for name, usual in _USUAL.items())
 
 
-def _metric(instrument: Instrument, data: Sum | Histogram) -> Metric:
-    return Metric(instrument.name, instrument.description, instrument.unit, data)
-
-
-def _refuse(instrument: Instrument, value: float) -> None:
-    logger.warning("%s: %r is not recorded; allowed are numbers from 0", instrument.name, value)
-
-
-def _exemplars(samples: Sequence[_Sample], since_ns: int) -> list[Exemplar]:
+def _exemplars(samples: Iterable[_Sample], since_ns: int) -> list[Exemplar]:
     return [
         Exemplar({}, sample.value, sample.time_ns, sample.span_id, sample.trace_id)
         for sample in samples

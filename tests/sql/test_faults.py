@@ -12,7 +12,7 @@ from tests.sql.shop import users
 from wxiai_otel import _client_spans, _guard, setup_telemetry
 from wxiai_otel._client_spans import ClientSpans
 from wxiai_otel._series import Series
-from wxiai_otel._storage import HistogramRecorder
+from wxiai_otel._storage import StoredRecorder
 from wxiai_otel.sql import _constructs, _instrumentation, _pools, _spans, _statements
 from wxiai_otel.sql._instrumentation import SqlInstrumentation
 from wxiai_otel.sql._pools import Pools
@@ -57,7 +57,7 @@ PIECES = [
     (_spans, "without_literals"),
     (_spans, "_place"),
     (Span, "end"),
-    (HistogramRecorder, "record"),
+    (StoredRecorder, "record"),
     (Series, "of"),
 ]
 
