@@ -9,6 +9,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvid
 from opentelemetry.util.types import AttributeValue
 
 from ._version import SCOPE_NAME, VERSION
+from .tracing import spans_received
 
 
 class ClientSpans:
@@ -24,7 +25,7 @@ class ClientSpans:
 
     def wanted(self) -> Context | None:
         """The current context, where a span in it might be received by anybody."""
-        if not getattr(self._processors, "_span_processors", True):
+        if not spans_received(self._processors):
             return None
         context = get_current()
         if context.get(_SUPPRESS_INSTRUMENTATION_KEY) or context.get(_SUPPRESS_INSTRUMENTATION_KEY_PLAIN):

@@ -34,7 +34,7 @@ from ._background import side_by_side
 from ._guard import guarded
 from ._storage import Storage
 from .settings import Settings
-from .tracing import TailProcessor, TailSampler, WhenExported
+from .tracing import TailProcessor, TailSampler, WhenExported, spans_received
 
 logger = logging.getLogger("wxiai_otel")
 
@@ -88,7 +88,7 @@ class Providers:
 
     def receives_spans(self) -> bool:
         """Whether there is somebody who receives spans, as far as we know."""
-        return self.processors is None or bool(self.processors._span_processors)  # noqa: SLF001 - no public way
+        return spans_received(self.processors)
 
     @property
     def instance(self) -> str:

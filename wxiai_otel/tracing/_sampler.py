@@ -13,6 +13,15 @@ from ._tail import TailProcessor
 from ._trace import LocalTrace
 
 
+def spans_received(processors: object) -> bool:
+    """Whether there is somebody who receives spans, as far as is known.
+
+    Parameters:
+        processors: A tracer provider's; of any other kind there may be somebody.
+    """
+    return bool(getattr(processors, "_span_processors", True))  # there is no public way to ask
+
+
 class WhenExported(Sampler):
     """Samples only while there is a span processor: spans that nobody receives need not be recorded.
 
@@ -37,7 +46,7 @@ class WhenExported(Sampler):
         links: Sequence[Link] | None = None,
         trace_state: TraceState | None = None,
     ) -> SamplingResult:
-        if not self._processors._span_processors:  # noqa: SLF001 - no public way
+        if not spans_received(self._processors):
             state = get_current_span(parent_context).get_span_context().trace_state
             return SamplingResult(Decision.DROP, None, state)
         return self._sampler.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
