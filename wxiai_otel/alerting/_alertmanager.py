@@ -5,19 +5,19 @@ from datetime import timedelta
 from typing import Any
 
 from ._message import SOURCE, Alert, Message
-from ._post import post
+from ._post import deliver
 from ._secret import Secret
 from ._text import clean, cut, one_line, to_json
+from .channels import Unlimited
 
 # Details that are labels, so that they decide on the route and on which alerts are one.
 LABELS = ("team", "service", "instance", "symptom", "job")
 
 _MAX_LABEL = 200
 _MAX_TEXT = 4_000
-_OK = range(200, 300)
 
 
-class Alertmanager:
+class Alertmanager(Unlimited):
     """Alertmanager's API v2.
 
     Parameters:
@@ -27,26 +27,16 @@ class Alertmanager:
     """
 
     name = "alertmanager"
-    burst = 0
-    interval = 0.0
-    workers = 4
 
     def __init__(self, url: Secret, headers: Mapping[str, Secret], keep: float) -> None:
         self._url = Secret(url.reveal().rstrip("/") + "/api/v2/alerts")
         self._headers = headers
         self._keep = keep
 
-    def fold(self, waiting: Sequence[Message]) -> int:
-        """See `Channel.fold`."""
-        del waiting
-        return 1
-
     def send(self, messages: Sequence[Message], seconds: float) -> None:
         """See `Channel.send`."""
         body = to_json([self._alert(alert) for message in messages for alert in message.alerts])
-        answer = post(self._url, body, self._headers, seconds)
-        if answer.status not in _OK:
-            raise answer.refused()
+        deliver(self._url, body, self._headers, seconds)
 
     def _alert(self, alert: Alert) -> dict[str, Any]:
         name = one_line(alert.name, _MAX_LABEL)

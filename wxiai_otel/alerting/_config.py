@@ -58,6 +58,11 @@ class Section:
                 raise AlertConfigError(f"{self._name}.{file}: allowed is a file that can be read") from None
         return Secret(str(self.get(key, parse, default, *others)))
 
+    def bearer(self) -> dict[str, Secret]:
+        """The header that shows the key ``token``; none without one."""
+        token = self.secret("token", text, "").reveal()
+        return {"Authorization": Secret(f"Bearer {token}")} if token else {}
+
     def finish(self) -> None:
         """Refuse keys that nobody has asked for: they are misspelt."""
         if unknown := sorted(set(self._values) - self._asked):
@@ -120,8 +125,7 @@ def webhook(section: Section, name: str = "webhook") -> Webhook:
         name: Of the channel.
     """
     headers = {key: Secret(value) for key, value in section.get("headers", _headers, {}).items()}
-    if token := section.secret("token", text, "").reveal():
-        headers["Authorization"] = Secret(f"Bearer {token}")
+    headers |= section.bearer()
     return Webhook(section.secret("url", webhook_url, None, "webhook_url"), headers, name)
 
 
@@ -163,11 +167,6 @@ def webhook_url(value: object) -> str:
     if not found or not found.isascii() or any(char.isspace() for char in found):
         raise NotAllowed("an http:// or https:// URL")
     return found
-
-
-def seconds(value: object) -> float:
-    """A number of seconds."""
-    return positive_float(value)
 
 
 def _port(value: object) -> int:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._guard import fault
-from .._parsers import boolean, text
+from .._parsers import boolean, positive_float
 from ._alertmanager import Alertmanager
-from ._config import Section, enabled, seconds, webhook_url
+from ._config import Section, enabled, webhook_url
 from ._errors import AlertConfigError, NotDelivered
 from ._message import Alert, Message
-from ._secret import Secret
 from ._sender import Sender
 from ._text import as_text, cut, json_safe, one_line
 
@@ -53,7 +52,7 @@ class AlertManager:
         if not isinstance(config, Mapping):
             raise AlertConfigError("the configuration: allowed is a dictionary with names as keys")
         own = Section("config", {key: config[key] for key in ("timeout",) if key in config})
-        self._timeout: float = own.get("timeout", seconds, TIMEOUT_SECONDS)
+        self._timeout: float = own.get("timeout", positive_float, TIMEOUT_SECONDS)
         self._senders = [Sender(channel) for channel in enabled(config, ("alertmanager", "timeout")).values()]
         self._alertmanager = _alertmanager(config.get("alertmanager"))
         if not self._senders and self._alertmanager is None:
@@ -145,10 +144,9 @@ def _alertmanager(values: object) -> Sender | None:
     section = Section("alertmanager", {"url": values} if isinstance(values, str) else values)
     if not section.get("enabled", boolean, True):
         return None
-    headers = {}
-    if token := section.secret("token", text, "").reveal():
-        headers["Authorization"] = Secret(f"Bearer {token}")
-    channel = Alertmanager(section.secret("url", webhook_url), headers, section.get("keep", seconds, KEEP_SECONDS))
+    headers = section.bearer()
+    url, keep = section.secret("url", webhook_url), section.get("keep", positive_float, KEEP_SECONDS)
+    channel = Alertmanager(url, headers, keep)
     section.finish()
     return Sender(channel)
 

@@ -23,6 +23,7 @@ from ._secret import Secret
 from ._text import one_line
 
 _MAX_ANSWER = 64 * 1024
+_ACCEPTED = range(200, 300)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -81,6 +82,17 @@ def post(url: Secret, body: bytes, headers: Mapping[str, str | Secret], seconds:
         raise NotDelivered(
             why(error, seconds), passes=not isinstance(error, ValueError | ssl.SSLCertVerificationError)
         ) from None
+
+
+def deliver(url: Secret, body: bytes, headers: Mapping[str, str | Secret], seconds: float) -> None:
+    """`post` a body to whoever says by the status alone whether it was accepted.
+
+    Raises:
+        NotDelivered: There was no answer, or one that is not of success.
+    """
+    answer = post(url, body, headers, seconds)
+    if answer.status not in _ACCEPTED:
+        raise answer.refused()
 
 
 def _exchange(

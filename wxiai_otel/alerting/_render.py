@@ -1,6 +1,6 @@
 """Messages as the Markdown that chat robots show, and as plain text. Chinese first, English beside it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from ._message import SOURCE, Alert, Message
 from ._text import clean, cut, one_line, size, to_json
@@ -8,6 +8,7 @@ from ._text import clean, cut, one_line, size, to_json
 _MAX_NAME = 200
 _MAX_TEXT = 3_000
 _MAX_LINE = 240
+_MAX_LINKS = 8
 _SHOWN_LABELS = ("service", "instance", "pool", "check", "job", "team")
 
 
@@ -78,7 +79,8 @@ def _alert(alert: Alert) -> str:
         f"**{'恢复时间' if alert.resolved else '发生时间'}**: {alert.at.isoformat(sep=' ', timespec='seconds')}",
         f"**系统来源**: {SOURCE}",
     ]
-    lines += [cut(clean(text), _MAX_TEXT) for text in (alert.description,) if text]
+    if alert.description:
+        lines.append(cut(clean(alert.description), _MAX_TEXT))
     english = " — ".join(cut(clean(text), _MAX_TEXT) for text in (alert.summary_en, alert.description_en) if text)
     if english:
         lines.append(f"> {english}")
@@ -107,9 +109,5 @@ def _links(message: Message) -> str:
     found: dict[tuple[str, str], None] = {}
     for links in (*(alert.links for alert in _ordered(message)), message.links):
         found.update(dict.fromkeys(links))
-    shown = _distinct(found)
+    shown = [f"[{name}]({address})" for name, address in list(found)[:_MAX_LINKS]]
     return "\n\n" + " | ".join(shown) if shown else ""
-
-
-def _distinct(links: Iterable[tuple[str, str]]) -> list[str]:
-    return [f"[{name}]({address})" for name, address in list(links)[:8]]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..._parsers import positive_int, text
-from .._config import ALIASES, CHANNELS, Section, enabled, seconds, webhook
+from ..._parsers import positive_float, positive_int, text
+from .._config import ALIASES, CHANNELS, Section, enabled, webhook
 from .._errors import AlertConfigError
 from .._secret import Secret
 from ..channels import Channel
@@ -63,7 +63,7 @@ def load(file: Path | None, environ: Mapping[str, str]) -> BridgeConfig:
     made = BridgeConfig(
         channels,
         bridge.secret("token", text, ""),
-        bridge.get("timeout", seconds, TIMEOUT_SECONDS),
+        bridge.get("timeout", positive_float, TIMEOUT_SECONDS),
         bridge.get("max_body", positive_int, MAX_BODY),
     )
     bridge.finish()

@@ -18,6 +18,7 @@ from .._post import ending, why
 from .._render import plain, title
 from .._secret import Secret
 from .._text import one_line
+from ._unlimited import Unlimited
 
 Security = Literal["auto", "starttls", "ssl", "none"]
 
@@ -29,7 +30,7 @@ _READY = 220
 logger = logging.getLogger("wxiai_otel")
 
 
-class Email:
+class Email(Unlimited):
     """Mail to a list of people.
 
     Parameters:
@@ -43,8 +44,6 @@ class Email:
     """
 
     name = "email"
-    burst = 0
-    interval = 0.0
     workers = 2
 
     def __init__(
@@ -64,11 +63,6 @@ class Email:
         self._password = password
         self._sender = sender
         self._to = tuple(to)
-
-    def fold(self, waiting: Sequence[Message]) -> int:
-        """See `Channel.fold`."""
-        del waiting
-        return 1
 
     def send(self, messages: Sequence[Message], seconds: float) -> None:
         """See `Channel.send`."""

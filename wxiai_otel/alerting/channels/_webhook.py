@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._message import SOURCE, Alert, Message
-from .._post import post
+from .._post import deliver
 from .._secret import Secret
 from .._text import clean, cut, json_safe, one_line, to_json
+from ._unlimited import Unlimited
 
 _MAX_TEXT = 4_000
 _MAX_ALERTS = 50
-_OK = range(200, 300)
 
 
-class Webhook:
+class Webhook(Unlimited):
     """A webhook.
 
     Parameters:
@@ -22,25 +22,14 @@ class Webhook:
         name: See `Channel`.
     """
 
-    burst = 0
-    interval = 0.0
-    workers = 4
-
     def __init__(self, url: Secret, headers: Mapping[str, Secret], name: str = "webhook") -> None:
         self.name = name
         self._url = url
         self._headers = headers
 
-    def fold(self, waiting: Sequence[Message]) -> int:
-        """See `Channel.fold`."""
-        del waiting
-        return 1
-
     def send(self, messages: Sequence[Message], seconds: float) -> None:
         """See `Channel.send`."""
-        answer = post(self._url, to_json(payload(messages[0])), self._headers, seconds)
-        if answer.status not in _OK:
-            raise answer.refused()
+        deliver(self._url, to_json(payload(messages[0])), self._headers, seconds)
 
 
 def payload(message: Message) -> dict[str, Any]:
