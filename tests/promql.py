@@ -52,9 +52,9 @@ class Names:
         if tree["type"] in {"vectorSelector", "matrixSelector"}:
             yield from self._selector_problems(tree)
             return
-        for child in _children(tree):
+        for child in children(tree):
             yield from self._problems(child)
-        available = frozenset().union(*map(self._labels, _children(tree)))
+        available = frozenset().union(*map(self._labels, children(tree)))
         named: list[str] = []
         if tree["type"] == "aggregation":
             named = tree["grouping"]
@@ -85,7 +85,7 @@ class Names:
         kind = tree["type"]
         if kind in {"vectorSelector", "matrixSelector"}:
             return frozenset({"__name__"}).union(*(self._known.get(name, frozenset()) for name in _names(tree)))
-        below = frozenset().union(*map(self._labels, _children(tree)))
+        below = frozenset().union(*map(self._labels, children(tree)))
         if kind == "aggregation" and tree["op"] not in {"topk", "bottomk", "limitk", "limit_ratio"}:
             return below - set(tree["grouping"]) if tree["without"] else frozenset(tree["grouping"])
         if kind == "call" and tree["func"]["name"] == "label_replace":
@@ -93,7 +93,8 @@ class Names:
         return below
 
 
-def _children(tree: Tree) -> list[Tree]:
+def children(tree: Tree) -> list[Tree]:
+    """The expressions that an expression is made of."""
     found = [tree[key] for key in ("expr", "lhs", "rhs", "param") if isinstance(tree.get(key), dict)]
     return found + [one for one in tree.get("args", []) if isinstance(one, dict)]
 
@@ -101,7 +102,7 @@ def _children(tree: Tree) -> list[Tree]:
 def _selectors(tree: Tree) -> Iterator[Tree]:
     if tree["type"] in {"vectorSelector", "matrixSelector"}:
         yield tree
-    for child in _children(tree):
+    for child in children(tree):
         yield from _selectors(child)
 
 

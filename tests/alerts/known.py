@@ -36,7 +36,7 @@ PIPELINE = {
     # With what the rules group by: which of these there are depends on the alerts that are active.
     "ALERTS": _of(
         *("alertname", "alertstate", "severity", "team", "symptom", "fast"),
-        *("service", "pool", "channel", "check", "component", "operation", "endpoint", "reason"),
+        *("service", "pool", "channel", "check", "receiver", "exporter", "data_type", "rule_group", "integration"),
     ),
 }
 # What the Collector says only once it has lost something.

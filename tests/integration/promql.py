@@ -5,6 +5,8 @@ import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from tests.promql import children
+
 
 @dataclass
 class Selector:
@@ -37,7 +39,7 @@ def selectors(node: dict, around: tuple[str, ...] = ()) -> Iterator[Selector]:
         yield Selector(node["name"], labels, list(around))
     if node["type"] == "aggregation":
         around = (node["op"], *around)
-    for child in _children(node):
+    for child in children(node):
         yield from selectors(child, around)
 
 
@@ -50,19 +52,12 @@ def groupings(node: dict) -> Iterator[Grouping]:
         labels = node["matching"]["labels"]
     if labels:
         yield Grouping(set(labels), list(selectors(node)), set(_made(node)))
-    for child in _children(node):
+    for child in children(node):
         yield from groupings(child)
-
-
-def _children(node: dict) -> Iterator[dict]:
-    for key in ("expr", "lhs", "rhs"):
-        if isinstance(node.get(key), dict):
-            yield node[key]
-    yield from node.get("args", [])
 
 
 def _made(node: dict) -> Iterator[str]:
     if node["type"] == "call" and node["func"]["name"] == "label_replace":
         yield node["args"][1]["val"]
-    for child in _children(node):
+    for child in children(node):
         yield from _made(child)

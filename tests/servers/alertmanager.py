@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +10,7 @@ from pathlib import Path
 
 from stack.binaries import find
 from stack.programs import ROOT
+from tests.servers.program import answers, program
 from tests.servers.uvicorn import free_port
 
 CONFIG = ROOT / "alerts" / "alertmanager.yml"
@@ -71,29 +70,13 @@ def alertmanager(folder: Path, config: str) -> Iterator[Alertmanager]:
     file = folder / "alertmanager.yml"
     file.write_text(config)
     command = [
-        str(find("alertmanager")),
+        find("alertmanager"),
         f"--config.file={file}",
         f"--storage.path={folder / 'alertmanager'}",
         f"--web.listen-address=127.0.0.1:{port}",
         f"--web.external-url=http://127.0.0.1:{port}",
         "--cluster.listen-address=",
     ]
-    with (folder / "alertmanager.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=5).close()
-                break
-            except OSError:
-                assert process.poll() is None, (folder / "alertmanager.log").read_text()
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+    ready = f"http://127.0.0.1:{port}/-/ready"
+    with program(command, lambda: answers(ready), log=folder / "alertmanager.log"):
         yield Alertmanager(port)
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        finally:
-            process.kill()

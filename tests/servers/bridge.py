@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from stack.programs import ROOT
 from tests.scrape import Scrape
+from tests.servers.program import answers, program
 from tests.servers.uvicorn import free_port
 from wxiai_otel.alerting.bridge._app import Bridge as BridgeApp
 from wxiai_otel.alerting.bridge._config import load
@@ -103,27 +104,6 @@ def bridge(folder: Path, environ: dict[str, str], *options: str, port: int | Non
     port = port or free_port()
     command = [sys.executable, "-m", "wxiai_otel.cli", "bridge", "--port", str(port), *options]
     log = folder / "bridge.log"
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command,
-            env={**os.environ, "WXIAI_BRIDGE_TOKEN": BRIDGE_TOKEN, **environ},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
-                break
-            except OSError:
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.05)
+    env = {**os.environ, "WXIAI_BRIDGE_TOKEN": BRIDGE_TOKEN, **environ}
+    with program(command, lambda: answers(f"http://127.0.0.1:{port}/health"), env=env, log=log, seconds=60) as process:
         yield BridgeProcess(process, port, log)
-    finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        finally:
-            process.kill()

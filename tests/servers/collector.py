@@ -1,8 +1,7 @@
 """A Collector of the metrics layers alone, with knobs turned."""
 
 import os
-import subprocess
-import time
+import tempfile
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from stack.binaries import find
 from tests.scrape import Scrape
+from tests.servers.program import answers, program
 from tests.servers.uvicorn import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -43,22 +43,9 @@ def collector(**knobs: str) -> Iterator[Collector]:
     command = [find("otelcol"), *(f"--config={ROOT / 'collector' / f'{layer}.yaml'}" for layer in ("base", "contract"))]
     # Its own telemetry has a usual port, which another one may have.
     command.append("--config=yaml:service::telemetry::metrics::level: none")
-    with subprocess.Popen(command, env={**os.environ, **environ}, stderr=subprocess.DEVNULL) as process:
-        try:
-            deadline = time.monotonic() + 20
-            while not _answers(f"http://127.0.0.1:{health}/"):
-                assert process.poll() is None, "the Collector ended"
-                assert time.monotonic() < deadline, "the Collector is not healthy"
-                time.sleep(0.05)
-            yield Collector(port, shown)
-        finally:
-            process.terminate()
-            process.wait(15)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=1):
-            return True
-    except OSError:
-        return False
+    ready = f"http://127.0.0.1:{health}/"
+    with (
+        tempfile.TemporaryDirectory(prefix="collector-") as folder,
+        program(command, lambda: answers(ready), env={**os.environ, **environ}, log=Path(folder) / "log"),
+    ):
+        yield Collector(port, shown)

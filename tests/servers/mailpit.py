@@ -2,15 +2,13 @@
 
 import json
 import os
-import socket
-import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from stack.binaries import find
+from tests.servers.program import listens, program
 from tests.servers.uvicorn import free_port
 
 
@@ -41,7 +39,7 @@ def mailpit(folder: Path, *options: str) -> Iterator[Mailpit]:
     """
     smtp, http = free_port(), free_port()
     command = [
-        str(find("mailpit")),
+        find("mailpit"),
         f"--smtp=127.0.0.1:{smtp}",
         f"--listen=127.0.0.1:{http}",
         f"--database={folder / 'mails.db'}",
@@ -49,20 +47,5 @@ def mailpit(folder: Path, *options: str) -> Iterator[Mailpit]:
         *options,
     ]
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MP_")}
-    with (folder / "mailpit.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environ)
-    try:
-        for port in (smtp, http):
-            deadline = time.monotonic() + 20
-            while True:
-                try:
-                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                    break
-                except OSError:
-                    assert process.poll() is None, (folder / "mailpit.log").read_text()
-                    assert time.monotonic() < deadline, "mailpit does not listen"
-                    time.sleep(0.05)
+    with program(command, lambda: listens(smtp) and listens(http), env=environ, log=folder / "mailpit.log"):
         yield Mailpit(smtp, http)
-    finally:
-        process.terminate()
-        process.wait(10)

@@ -1,9 +1,7 @@
 """A Prometheus without data, which knows its own language."""
 
 import json
-import subprocess
 import tempfile
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stack.binaries import find
+from tests.servers.program import answers, program
 from tests.servers.uvicorn import free_port
 
 Tree = dict[str, Any]
@@ -47,26 +46,11 @@ def prometheus() -> Iterator[Parser]:
         config.write_text("{}")
         port = free_port()
         command = [
-            str(find("prometheus")),
+            find("prometheus"),
             f"--config.file={config}",
             f"--storage.tsdb.path={folder}/data",
             f"--web.listen-address=127.0.0.1:{port}",
         ]
-        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-            try:
-                deadline = time.monotonic() + 30
-                while not _ready(port):
-                    assert process.poll() is None, "prometheus ended"
-                    assert time.monotonic() < deadline, "prometheus is not ready"
-                    time.sleep(0.05)
-                yield Parser(f"http://127.0.0.1:{port}")
-            finally:
-                process.terminate()
-
-
-def _ready(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=2):
-            return True
-    except OSError:
-        return False
+        url = f"http://127.0.0.1:{port}"
+        with program(command, lambda: answers(f"{url}/-/ready"), log=Path(folder) / "log"):
+            yield Parser(url)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.scrape import Scrape, parse
+from tests.servers.program import listens, program
 
 
 def free_port() -> int:
@@ -61,22 +62,6 @@ def gunicorn(target: str, *options: str, env: dict[str, str] | None = None) -> I
 
 @contextmanager
 def _serving(module: list[str], port: int, env: dict[str, str] | None) -> Iterator[Server]:
-    process = subprocess.Popen([sys.executable, "-m", *module], env={**os.environ, **(env or {})})
-    try:
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                with socket.create_connection(("127.0.0.1", port), timeout=1):
-                    break
-            except OSError:
-                assert process.poll() is None, f"{module[0]} ended"
-                assert time.monotonic() < deadline, f"{module[0]} does not listen"
-                time.sleep(0.05)
+    command = [sys.executable, "-m", *module]
+    with program(command, lambda: listens(port), env={**os.environ, **(env or {})}) as process:
         yield Server(process, port)
-    finally:
-        if process.poll() is None:
-            process.terminate()
-        try:
-            process.wait(30)
-        finally:
-            process.kill()
