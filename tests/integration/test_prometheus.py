@@ -6,7 +6,7 @@ import urllib.parse
 
 import pytest
 
-from tests.otlp_json import NOW, buckets, counter, histogram, number, request
+from tests.otlp_json import buckets, counter, histogram, number, request
 from tests.otlp_spans import new_trace
 from tests.servers.pipeline import until
 
@@ -34,7 +34,7 @@ def test_a_series_born_at_one_has_increased(pipeline, job):
 def test_an_exemplar_leads_from_a_bucket_to_its_trace(pipeline, job):
     trace_id = new_trace()
     exemplar = {
-        "timeUnixNano": str(NOW),
+        "timeUnixNano": str(time.time_ns()),
         "asDouble": 3.0,
         "spanId": "00f067aa0ba902b7",
         "traceId": trace_id,
@@ -68,7 +68,7 @@ def test_an_exemplar_leads_from_a_bucket_to_its_trace(pipeline, job):
 
 
 def test_the_pipeline_can_be_alerted_on(pipeline):
-    jobs = {"applications", "collector", "prometheus", "alertmanager", "jaeger"}
+    jobs = {"applications", "collector", "prometheus", "alertmanager", "jaeger", "bridge"}
     seen = until(lambda: {found["metric"]["job"] for found in pipeline.query("up == 1")}, jobs)
     assert seen == jobs
     for name in (
