@@ -16,7 +16,8 @@ from .services import SERVICES
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="scripts/stack", description="Collector, Prometheus, Alertmanager and Jaeger as native processes."
+        prog="scripts/stack",
+        description="Collector, Prometheus, Alertmanager, Jaeger, mailpit and the bridge as native processes.",
     )
     parser.add_argument(
         "--data", type=Path, default=default_data(), help="folder for all data and logs (default: %(default)s)"

@@ -78,7 +78,10 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, _raise_ended)
         try:
-            end_processes(list(read_state(self._data).processes.values()))
+            left = read_state(self._data).processes
+            # Without ports it is the state of no stack: whoever waits for this one does not see that one's end.
+            write_state(self._data, State(processes=left))
+            end_processes(list(left.values()))
             self._state.ports = choose_ports(SERVICES, usual=usual_ports)
             (self._data / "logs").mkdir(exist_ok=True)
             for service in SERVICES:

@@ -85,7 +85,8 @@ def test_resolved_says_so(sink):
 @pytest.mark.parametrize("name", ROBOTS)
 def test_whatever_is_long_is_accepted(sink, name, text):
     links = (("手册", "http://localhost/runbooks/A"),)
-    make(sink, name).send([message(text, description=text, description_en=text, links=links)], 5)
+    one = Alert("CreditsImbalance", "critical", text, description=text, description_en=text, links=links)
+    make(sink, name).send([Message((one,) * 10)], 5)
     (body,) = sink.of(name)
     assert "http://localhost/runbooks/A" in json.dumps(body)
 

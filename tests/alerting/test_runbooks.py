@@ -16,6 +16,7 @@ def served(tmp_path):
         "\n| a | b |\n|---|---|\n| 1 | 2 |\n"
         "\n<script>alert(1)</script> [x](javascript:alert(1))\n"
     )
+    (folder / "not-an-alert.md").write_text("secret")
     with bridge_here({}, folder) as bridge:
         yield bridge
 
@@ -28,6 +29,7 @@ def test_a_page_and_the_index(served):
     assert "<td>1</td>" in page
     index = served.ask("GET", "/runbooks", token=None)[1]
     assert '<a href="/runbooks/HighErrorRate">HighErrorRate</a> 错误率过高' in index
+    assert "not-an-alert" not in index
 
 
 def test_nothing_in_it_is_run(served):
@@ -38,7 +40,18 @@ def test_nothing_in_it_is_run(served):
 
 
 @pytest.mark.parametrize(
-    "name", ["None", "../secret", "..%2fsecret", "%2e%2e%2fsecret", "HighErrorRate.md", "a" * 200, "a%00", "%ff"]
+    "name",
+    [
+        "None",
+        "not-an-alert",
+        "../secret",
+        "..%2fsecret",
+        "%2e%2e%2fsecret",
+        "HighErrorRate.md",
+        "a" * 200,
+        "a%00",
+        "%ff",
+    ],
 )
 def test_no_other_file(served, name):
     status, page, _ = served.ask("GET", f"/runbooks/{name}")

@@ -128,6 +128,17 @@ def test_a_storm_is_a_few_messages_and_loses_nothing(sink):
     assert any("告警汇总" in body["markdown"]["title"] for body in bodies)
 
 
+def test_the_rate_is_kept(sink):
+    channel = DingTalk(Secret(sink.url("dingtalk")), Secret(SECRET))
+    channel.burst, channel.interval = 2, 0.5
+    sender = Sender(channel)
+    for n in range(5):
+        sender.submit(message(f"A{n}"), 30).result(20)
+    first, *_, last = sink.attempts("dingtalk")
+    assert len(sink.attempts("dingtalk")) == 5
+    assert last - first > 1.4
+
+
 def test_what_is_folded_is_answered_with_the_digest(sink):
     sink.faults["dingtalk"] = ["errcode:310000:no"]
     channel = DingTalk(Secret(sink.url("dingtalk")), Secret(SECRET))
