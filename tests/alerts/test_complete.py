@@ -87,3 +87,10 @@ def test_what_is_exempt_is_a_scenario_of_a_rule():
     assert {name for name, _ in EXEMPT} <= {rule.id for rule in RULES}
     assert {scenario for _, scenario in EXEMPT} <= {*OF_ALERTS, *OF_COUNTERS, "little traffic"}
     assert all(EXEMPT.values())
+
+
+@pytest.mark.parametrize("path", TEST_FILES, ids=lambda path: path.stem)
+def test_values_mean_the_same_to_every_reader_of_yaml(path):
+    """0x60 is 61 times 0 to promtool, and 96 to others."""
+    tests = yaml.safe_load(path.read_text())["tests"]
+    assert all(isinstance(series["values"], str) for test in tests for series in test.get("input_series", ()))
