@@ -1,30 +1,12 @@
 """The spans of what this process asks of others: started only where somebody would receive them."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
-
 # What suppresses every instrumentation: `is_instrumentation_enabled` gets the current context for each of them.
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, get_current
 from opentelemetry.instrumentation.utils import _SUPPRESS_INSTRUMENTATION_KEY_PLAIN
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider, get_current_span
-from opentelemetry.util.types import AttributeValue
 
-from ._held_spans import HeldSpan, HeldSpans
+from ._held_spans import Attributes, Description, HeldSpan, HeldSpans
 from ._version import SCOPE_NAME, VERSION
-
-Attributes = Mapping[str, AttributeValue]
-
-
-class Description(NamedTuple):
-    """What is said of a call, whenever it is made: not to be changed.
-
-    Attributes:
-        name: The span's name.
-        attributes: Its attributes, within the limits of the SDK.
-    """
-
-    name: str
-    attributes: Attributes
 
 
 class SdkSpan:
@@ -73,7 +55,7 @@ class ClientSpans:
 
     def describe(self, name: str, attributes: Attributes) -> Description:
         """What `start` is given, made once for many calls."""
-        return Description(name, attributes if self._held is None else self._held.bounded(attributes))
+        return Description(name, attributes, attributes if self._held is None else self._held.bounded(attributes))
 
     def start(self, description: Description, context: Context) -> ClientSpan | None:
         """Start a span; ``None`` where it is not recorded.
@@ -82,12 +64,11 @@ class ClientSpans:
             description: All that is known of the call.
             context: What `wanted` has given.
         """
-        name, attributes = description
         if self._held is not None:
-            held = self._held.start(name, attributes, get_current_span(context))
+            held = self._held.start(description, get_current_span(context))
             if held is not None:
                 return held
-        span = self._tracer.start_span(name, context, SpanKind.CLIENT, attributes)
+        span = self._tracer.start_span(description.name, context, SpanKind.CLIENT, description.attributes)
         return SdkSpan(span) if span.is_recording() else None
 
 

@@ -6,7 +6,7 @@ then itself, and costs several times what is here: the ended span alone, for the
 
 from collections.abc import Mapping
 from time import time_ns
-from typing import Any
+from typing import Any, NamedTuple
 
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, Tracer
@@ -18,10 +18,26 @@ from opentelemetry.util.types import AttributeValue
 from .tracing import TailProcessor
 from .tracing._trace import LocalTrace
 
+Attributes = Mapping[str, AttributeValue]
+
 _UNSET = Status(StatusCode.UNSET)
 _DO_NOTHING = (SpanProcessor, SimpleSpanProcessor, BatchSpanProcessor)
 _ON_START = frozenset(processor.on_start for processor in _DO_NOTHING)
 _ON_ENDING = frozenset(processor._on_ending for processor in _DO_NOTHING)  # noqa: SLF001 - as the SDK calls it
+
+
+class Description(NamedTuple):
+    """What is said of a call, whenever it is made: not to be changed.
+
+    Attributes:
+        name: The span's name.
+        attributes: Its attributes.
+        ended: The same as they are once it has ended, within the SDK's limits.
+    """
+
+    name: str
+    attributes: Attributes
+    ended: Attributes
 
 
 class HeldSpans:
@@ -49,12 +65,12 @@ class HeldSpans:
         counts = not isinstance(tracer._tracer_metrics, NoOpTracerMetrics)  # noqa: SLF001 - as above
         return None if counts else cls(tracer, processor)
 
-    def bounded(self, attributes: Mapping[str, AttributeValue]) -> BoundedAttributes:
+    def bounded(self, attributes: Attributes) -> BoundedAttributes:
         """Attributes as the SDK has them once a span has ended."""
         number, length = self._limits
         return BoundedAttributes(number, attributes, immutable=True, max_value_len=length)
 
-    def start(self, name: str, attributes: Mapping[str, AttributeValue], parent: Span) -> "HeldSpan | None":
+    def start(self, description: Description, parent: Span) -> "HeldSpan | None":
         """Start a span; ``None`` where its trace is another's, or where somebody is to be told of its start."""
         context = parent.get_span_context()
         trace = context.trace_state
@@ -64,25 +80,17 @@ class HeldSpans:
         if processors is not self._processors:
             self._possible = all(map(_is_told_of_the_end_only, processors))
             self._processors = processors
-        return HeldSpan(self, name, attributes, context, trace) if self._possible else None
+        return HeldSpan(self, description, context, trace) if self._possible else None
 
 
 class HeldSpan:
     """A span under way. See `HeldSpans.start`."""
 
-    __slots__ = ("_attributes", "_context", "_name", "_parent", "_spans", "_started", "_trace")
+    __slots__ = ("_context", "_description", "_parent", "_spans", "_started", "_trace")
 
-    def __init__(
-        self,
-        spans: HeldSpans,
-        name: str,
-        attributes: Mapping[str, AttributeValue],
-        parent: SpanContext,
-        trace: LocalTrace,
-    ) -> None:
+    def __init__(self, spans: HeldSpans, description: Description, parent: SpanContext, trace: LocalTrace) -> None:
         self._spans = spans
-        self._name = name
-        self._attributes = attributes
+        self._description = description
         self._parent = parent
         self._trace = trace
         self._context: SpanContext | None = None
@@ -102,19 +110,20 @@ class HeldSpan:
             self._context = SpanContext(trace_id, span_id, is_remote=False, trace_flags=flags, trace_state=trace)
         return self._context
 
-    def end(self, failure: Mapping[str, AttributeValue] | None = None, description: str | None = None) -> None:
+    def end(self, failure: Attributes | None = None, description: str | None = None) -> None:
         """See `SdkSpan.end`."""
         spans = self._spans
-        attributes, status = self._attributes, _UNSET
+        name, attributes, ended = self._description
+        status = _UNSET
         if failure is not None:
-            attributes = spans.bounded({**attributes, **failure})
+            ended = spans.bounded({**attributes, **failure})
             status = Status(StatusCode.ERROR, description)
         span = ReadableSpan(
-            self._name,
+            name,
             self._identified(),
             self._parent,
             spans.tracer.resource,
-            attributes,
+            ended,
             kind=SpanKind.CLIENT,
             status=status,
             start_time=self._started,

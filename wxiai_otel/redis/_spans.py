@@ -12,7 +12,8 @@ from opentelemetry.context import Context
 from opentelemetry.trace import TracerProvider
 from opentelemetry.util.types import AttributeValue
 
-from .._client_spans import ClientSpan, ClientSpans, Description
+from .._client_spans import ClientSpan, ClientSpans
+from .._held_spans import Description
 from ._commands import Command
 
 _UPSTREAM = "opentelemetry.instrumentation.redis"

@@ -10,7 +10,8 @@ from typing import Any
 from opentelemetry.util.types import AttributeValue
 from sqlalchemy.engine import Engine
 
-from .._client_spans import ClientSpan, ClientSpans, Description
+from .._client_spans import ClientSpan, ClientSpans
+from .._held_spans import Description
 from ._statements import MAX_TEXT_LENGTH, MAX_TEXTS
 from ._text import UNKNOWN, Statement, without_literals
 
@@ -59,7 +60,7 @@ class EngineSpans:
             found = self._describe(statement, text)
         description = found[1]
         if self._asks_driver:
-            name, attributes = description
+            name, attributes, _ = description
             description = self._spans.describe(name, {**attributes, **_place_by_driver(cursor)})
         return self._spans.start(description, context)
 
