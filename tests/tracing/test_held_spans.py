@@ -13,9 +13,11 @@ from sqlalchemy.exc import DBAPIError
 
 from tests.conftest import forget_global_providers
 from tests.servers.redis import redis_server
+from wxiai_otel import _runtime
 from wxiai_otel._client_spans import SdkSpan, failure_of
 from wxiai_otel._held_spans import HeldSpan
 from wxiai_otel.redis import _calls
+from wxiai_otel.tracing._trace import sampled
 
 
 class Listening(SpanProcessor):
@@ -193,6 +195,42 @@ def test_a_span_made_while_a_command_is_sent_is_its_child(begin, server, kinds, 
     assert spans["within"].parent.span_id == spans["GET"].context.span_id
     assert spans["GET"].parent.span_id == spans["root"].context.span_id
     assert kinds == ["HeldSpan"]
+
+
+def test_the_flag_is_of_the_trace_and_not_of_who_says_that_it_is_kept(begin, server, kinds, monkeypatch):
+    """As the SDK's: what services downstream are told is the probability's decision."""
+    begin(redis=True)
+    within = []
+    observe = _calls.Calls.count
+
+    def observing(*args):
+        within.append(trace.get_current_span().get_span_context())
+        observe(*args)
+
+    monkeypatch.setattr(_calls.Calls, "count", observing)
+    tracer = trace.get_tracer("app")
+    with redis.Redis(port=server.port) as client, tracer.start_as_current_span("root") as root:
+        token = trace.context_api.attach(set_span_in_context(NonRecordingSpan(sampled(root.get_span_context()))))
+        client.get("a")
+        sdks = tracer.start_span("of the SDK").get_span_context()
+        trace.context_api.detach(token)
+    assert kinds == ["HeldSpan"]
+    assert within[0].trace_flags == sdks.trace_flags
+    assert not within[0].trace_flags.sampled
+    assert within[0].trace_state is sdks.trace_state
+
+
+def test_a_call_below_the_root_of_another_provider_is_of_its_own(begin, kinds):
+    """As after the telemetry was shut down and set up anew, within a request."""
+    begin()
+    engine = create_engine("sqlite://")
+    with trace.get_tracer("app").start_as_current_span("root"):
+        _runtime._runtime.shutdown()
+        forget_global_providers()
+        begin(sql=True)
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+    assert kinds == ["SdkSpan"]
 
 
 def test_a_failure_says_its_class_and_code():
