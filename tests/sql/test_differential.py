@@ -7,6 +7,7 @@ import inspect
 from contextlib import suppress
 
 import pytest
+import sqlalchemy
 from fastapi import FastAPI
 from opentelemetry import trace
 from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
@@ -168,7 +169,8 @@ BY_POSTGRESQL = (
 
 def deviations(database):
     """What is listed for a driver."""
-    asked = "asyncpg" not in database.url and "psycopg_async" not in database.url
+    without_driver = ("asyncpg",) if sqlalchemy.__version__.startswith("2.0.") else ("asyncpg", "psycopg_async")
+    asked = not any(driver in database.url for driver in without_driver)  # of SQLAlchemy's adapters
     dialect = () if "sqlite" in database.url else BY_POSTGRESQL
     return COMMON + dialect + (NAMED_DATABASE if asked else UNNAMED_DATABASE)
 
