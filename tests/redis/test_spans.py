@@ -245,7 +245,7 @@ PIECES = [
     (_calls, "read"),
     (_calls, "queued"),
     (_calls, "attach"),
-    (_calls, "fail"),
+    (_calls, "failure_of"),
     (_spans, "_place"),
     (_spans, "_text"),
     (_spans, "without_arguments"),
@@ -281,7 +281,7 @@ def test_a_fault_in_a_piece_changes_no_response_and_no_exception(traced, server,
 
 @pytest.mark.faulty
 @pytest.mark.parametrize(
-    ("owner", "name"), [(RedisSpans, "command"), (ClientSpans, "start"), (_calls, "fail"), (Span, "end")]
+    ("owner", "name"), [(RedisSpans, "command"), (ClientSpans, "start"), (_calls, "failure_of"), (Span, "end")]
 )
 def test_commands_are_counted_also_where_their_spans_fail(traced, telemetry, server, monkeypatch, owner, name):
     def broken(*_args, **_options):

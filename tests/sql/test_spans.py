@@ -12,7 +12,7 @@ from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode
-from sqlalchemy import create_engine, insert, select, text
+from sqlalchemy import Column, Integer, MetaData, Table, create_engine, insert, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
@@ -109,6 +109,24 @@ def test_a_statement_without_a_table_is_named_by_its_operation(traced, sqlite):
     span = only(traced)
     assert span.name == "SELECT"
     assert "db.collection.name" not in span.attributes
+
+
+@pytest.mark.parametrize("constructs_first", [True, False])
+def test_the_same_text_is_described_by_how_it_was_made(traced, sqlite, constructs_first):
+    long = Table("t" * 130, MetaData(), Column("id", Integer))  # no name, where it is read from a text
+    with sqlite.engine().connect() as connection:
+        long.create(connection)
+        query = select(long.c.id)
+        made = {
+            f"SELECT {long.name}": lambda: connection.execute(query),
+            "SELECT": lambda: connection.exec_driver_sql(str(query.compile(connection))),
+        }
+        traced.clear()
+        expected = list(made) if constructs_first else list(reversed(made))
+        for name in expected * 2:
+            made[name]()
+    assert names(traced) == expected * 2
+    assert len({span.attributes["db.query.text"] for span in traced.get_finished_spans()}) == 1
 
 
 async def test_an_error_is_its_class_and_sqlstate_and_nothing_of_its_message(traced, database):

@@ -6,10 +6,10 @@ from time import perf_counter
 from typing import Any
 
 from opentelemetry.context import attach, detach
-from opentelemetry.trace import Span, set_span_in_context
+from opentelemetry.trace import set_span_in_context
 from redis.exceptions import WatchError
 
-from .._client_spans import fail
+from .._client_spans import ClientSpan, failure_of
 from .._guard import fault
 from .._own import is_own_traffic
 from ..instruments import Instruments
@@ -52,7 +52,7 @@ class Call:
         commands: Sequence[Command],
         queue: Sequence[Any] | None,
         operation: str | None,
-        span: Span | None,
+        span: ClientSpan | None,
     ) -> None:
         self._calls = calls
         self._commands = commands
@@ -60,7 +60,7 @@ class Call:
         self._operation = operation
         self._span = span
         self.noted: list[Any] | None = None
-        self._attached = None if span is None else attach(set_span_in_context(span))
+        self._attached = None if span is None else attach(set_span_in_context(span.current))
         self._token: Token[Call | None] = _current.set(self)
         self._started = perf_counter()
 
@@ -109,9 +109,10 @@ class Call:
             return
         try:
             # A transaction that a watched key has stopped is an answer as good as any.
-            if error is not None and not (self._queue is not None and isinstance(error, WatchError)):
-                fail(self._span, type(error).__name__)
-            self._span.end()
+            if error is None or (self._queue is not None and isinstance(error, WatchError)):
+                self._span.end()
+            else:
+                self._span.end(*failure_of(type(error).__name__))
         except Exception:  # noqa: BLE001 - the application gets its response
             fault("redis.span")
 
@@ -173,7 +174,7 @@ class Calls:
         return Call(self, commands, queue, operation, self._start(self._spans.pipeline, client, commands))
 
     @staticmethod
-    def _start(start: Callable[[Any, Any], Span | None], client: Any, sent: Any) -> Span | None:
+    def _start(start: Callable[[Any, Any], ClientSpan | None], client: Any, sent: Any) -> ClientSpan | None:
         try:
             return start(client, sent)
         except Exception:  # noqa: BLE001 - it is still to be sent, and counted

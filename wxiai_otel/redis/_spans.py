@@ -5,17 +5,16 @@ They are those of opentelemetry-instrumentation-redis but for what tests/redis/t
 """
 
 import sys
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, TracerProvider
+from opentelemetry.trace import TracerProvider
 from opentelemetry.util.types import AttributeValue
 
-from .._client_spans import ClientSpans
+from .._client_spans import ClientSpan, ClientSpans
+from .._held_spans import Description
 from ._commands import Command
-
-Attributes = Mapping[str, AttributeValue]
 
 _UPSTREAM = "opentelemetry.instrumentation.redis"
 _PIPELINE = "PIPELINE"
@@ -34,9 +33,9 @@ class RedisSpans:
 
     def __init__(self, tracer_provider: TracerProvider) -> None:
         self._spans = ClientSpans(tracer_provider)
-        self._known: dict[Hashable, tuple[str, Attributes]] = {}
+        self._known: dict[Hashable, Description] = {}
 
-    def command(self, client: Any, command: Command) -> Span | None:
+    def command(self, client: Any, command: Command) -> ClientSpan | None:
         """Start the span of a command; ``None`` where nobody would receive it."""
         context = self._wanted()
         if context is None:
@@ -49,10 +48,10 @@ class RedisSpans:
             attributes = _attributes(name, without_arguments(command), place)
             if len(self._known) >= _MAX_KNOWN:
                 self._known.clear()
-            found = self._known[key] = (name, attributes)
-        return self._spans.start(*found, context)
+            found = self._known[key] = self._spans.describe(name, attributes)
+        return self._spans.start(found, context)
 
-    def pipeline(self, client: Any, commands: Sequence[Command]) -> Span | None:
+    def pipeline(self, client: Any, commands: Sequence[Command]) -> ClientSpan | None:
         """Start the span of a pipeline, whatever it holds; ``None`` where nobody would receive it."""
         context = self._wanted()
         if context is None:
@@ -60,7 +59,7 @@ class RedisSpans:
         attributes = _attributes(_PIPELINE, _text(commands), _place(client))
         if len(commands) > 1:
             attributes["db.operation.batch.size"] = len(commands)
-        return self._spans.start(_PIPELINE, attributes, context)
+        return self._spans.start(self._spans.describe(_PIPELINE, attributes), context)
 
     def _wanted(self) -> Context | None:
         # An application that has upstream's instrumentation trace its clients, by now, keeps those spans.

@@ -14,7 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine, ExceptionContext
 from sqlalchemy.pool import Pool
 
-from .._client_spans import ClientSpans, fail
+from .._client_spans import ClientSpans, failure_of
 from .._guard import fault
 from .._own import is_own_traffic
 from ..instruments import Instruments
@@ -152,9 +152,10 @@ class SqlInstrumentation:
             fault("sql.record")
         try:
             if span is not None:
-                if exception is not None and error_type is not None:
-                    fail(span, error_type, sqlstate(exception))
-                span.end()
+                if exception is None:
+                    span.end()
+                else:
+                    span.end(*failure_of(error_type or type(exception).__name__, sqlstate(exception)))
         except Exception:  # noqa: BLE001 - the statement has been executed
             fault("sql.span")
 

@@ -5,18 +5,15 @@ They are those of opentelemetry-instrumentation-sqlalchemy but for what tests/sq
 """
 
 import sys
-from collections.abc import Mapping
 from typing import Any
 
-from opentelemetry.trace import Span
 from opentelemetry.util.types import AttributeValue
 from sqlalchemy.engine import Engine
 
-from .._client_spans import ClientSpans
+from .._client_spans import ClientSpan, ClientSpans
+from .._held_spans import Description
 from ._statements import MAX_TEXT_LENGTH, MAX_TEXTS
 from ._text import UNKNOWN, Statement, without_literals
-
-Attributes = Mapping[str, AttributeValue]
 
 # https://opentelemetry.io/docs/specs/semconv/registry/attributes/db/#db-system-name
 _SYSTEMS = {"oracle": "oracle.db", "mssql": "microsoft.sql_server"}
@@ -44,9 +41,9 @@ class EngineSpans:
         self._place = _place(engine)
         # Without a host in its URL, the driver knows where PostgreSQL is: by a service, or the environment.
         self._asks_driver = self._dialect == "postgresql" and not engine.url.host
-        self._known: dict[str, tuple[Statement, str, Attributes]] = {}
+        self._known: dict[str, tuple[Statement, Description]] = {}
 
-    def start(self, statement: Statement, text: str, cursor: Any) -> Span | None:
+    def start(self, statement: Statement, text: str, cursor: Any) -> ClientSpan | None:
         """Start the span of a statement; ``None`` where nobody would receive it.
 
         Parameters:
@@ -61,12 +58,13 @@ class EngineSpans:
         # The same text may be read from SQLAlchemy's constructs or from itself.
         if found is None or found[0] != statement:
             found = self._describe(statement, text)
-        _, name, attributes = found
+        description = found[1]
         if self._asks_driver:
-            attributes = {**attributes, **_place_by_driver(cursor)}
-        return self._spans.start(name, attributes, context)
+            name, attributes, _ = description
+            description = self._spans.describe(name, {**attributes, **_place_by_driver(cursor)})
+        return self._spans.start(description, context)
 
-    def _describe(self, statement: Statement, text: str) -> tuple[Statement, str, Attributes]:
+    def _describe(self, statement: Statement, text: str) -> tuple[Statement, Description]:
         operation, table = statement
         attributes: dict[str, AttributeValue] = {
             "db.system.name": system_name(self._dialect),
@@ -78,7 +76,7 @@ class EngineSpans:
             attributes["db.collection.name"] = table
             name = f"{operation} {table}"
         attributes["db.query.text"] = without_literals(text, backslashes=self._dialect in ("mysql", "mariadb"))
-        found = (statement, name, attributes)
+        found = (statement, self._spans.describe(name, attributes))
         if len(text) <= MAX_TEXT_LENGTH:
             if len(self._known) >= MAX_TEXTS:
                 self._known.clear()
