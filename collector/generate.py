@@ -48,22 +48,40 @@ _TYPES = {
     Kind.HISTOGRAM: "metric.type == METRIC_DATA_TYPE_HISTOGRAM",
 }
 _SUFFIX_OF_COUNT = ".count"
+# Says of a metric that some of its series have become alike: in the unit, which the contract does not have.
+_MARK = "to add up"
+_TO_ADD_UP = f'metric.unit == "{_MARK}"'
 
 
 def contract() -> dict[str, Any]:
     """The processors, by name."""
-    chosen = " or ".join(f"({condition})" for condition in _chosen())
+    semconv, own = " or ".join(_chosen_of_any()), " or ".join(_chosen_of_ours())
+    ours = [instrument for instrument in INSTRUMENTS if instrument.name not in SEMCONV]
     return {
         "transform/resource": _transform(*_resource()),
-        "filter/contract": _filter(f"not ({chosen})"),
-        "transform/semconv": _transform(*_semconv()),
+        "filter/semconv": _filter(f"not ({semconv})"),
+        "transform/semconv": _transform(*_semconv(), *_added_up(_semconv_instruments())),
         "groupbyattrs/scopes": {},
         "transform/count": _transform(*_count()),
-        "filter/points": _filter(*_unwanted_points()),
-        "transform/contract": _transform(*_contract()),
-        "filter/others": _filter(chosen, *_reserved()),
+        "filter/semconv_points": _filter(*_unwanted_points(_semconv_instruments())),
+        "transform/semconv_contract": _transform(*_contract(_semconv_instruments())),
+        "filter/contract": _filter(f"not ({own})"),
+        "transform/labels": _transform(*_bounded(), *_added_up(ours), *_one_to_one(ours)),
+        "filter/points": _filter(*_unwanted_points(ours)),
+        "transform/contract": _transform(*_contract(ours)),
+        "filter/others": _filter(f"{semconv} or {own}", *_reserved()),
         "transform/others": _transform(*_others()),
     }
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes a condition of several lines as lines."""
+
+
+_Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
+)
 
 
 def text() -> str:
@@ -71,7 +89,7 @@ def text() -> str:
     header = "# Written by scripts/generate from wxiai_otel/catalogue: change it there.\n"
     # The Collector reads $ as the beginning of a variable.
     processors = {"processors": _escaped(contract())}
-    return header + str(yaml.safe_dump(processors, sort_keys=False, allow_unicode=True, width=float("inf")))
+    return header + str(yaml.dump(processors, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=float("inf")))
 
 
 def _escaped(value: Any) -> Any:
@@ -116,8 +134,8 @@ def _attribute(key: str) -> str:
     return f"datapoint.attributes[{_quoted(key)}]"
 
 
-def _chosen() -> Iterator[str]:
-    """Which metrics the contract is made of: the SDK's own by scope, name and type, and HTTP's of any other SDK."""
+def _chosen_of_ours() -> Iterator[str]:
+    """The SDK's own metrics by scope, name and type."""
     for kind_of_type in dict.fromkeys(_TYPES.values()):
         names = tuple(
             instrument.name
@@ -126,18 +144,29 @@ def _chosen() -> Iterator[str]:
         )
         if names:
             scope = f"scope.name == {_quoted(SCOPE_NAME)}"
-            yield f"{scope} and {kind_of_type} and IsMatch(metric.name, {_quoted(_one_of(names))})"
+            yield f"({scope} and {kind_of_type} and IsMatch(metric.name, {_quoted(_one_of(names))}))"
+
+
+def _chosen_of_any() -> Iterator[str]:
+    """HTTP's metrics of any SDK."""
     for instrument in _semconv_instruments():
         types = f"({_TYPES[instrument.kind]})"
         if instrument.kind is Kind.HISTOGRAM:
             # Its count is exact in both; its buckets are not.
             types = f"({types} or metric.type == METRIC_DATA_TYPE_EXPONENTIAL_HISTOGRAM)"
             types = f"{types} and metric.unit == {_quoted(instrument.unit)}"
-        yield f"{_is(instrument.name)} and {types}"
+        yield f"({_is(instrument.name)} and {types})"
 
 
-def _semconv_instruments() -> Iterator[Instrument]:
-    return (instrument for instrument in INSTRUMENTS if instrument.name in SEMCONV)
+def _semconv_instruments() -> list[Instrument]:
+    return [instrument for instrument in INSTRUMENTS if instrument.name in SEMCONV]
+
+
+def _is_one_to_one(instrument: Instrument) -> bool:
+    """Whether two series of an instrument become one of the contract only where attributes are not as they should be."""
+    return len(instrument.metrics) == 1 and all(
+        attribute.label and not attribute.rename for attribute in instrument.attributes
+    )
 
 
 def _resource() -> Iterator[dict[str, Any]]:
@@ -162,7 +191,7 @@ def _semconv() -> Iterator[dict[str, Any]]:
     method = _attribute("http.request.method")
     known = _quoted(_one_of(Settings().known_methods))
     foreign = f"scope.name != {_quoted(SCOPE_NAME)}"
-    yield _group("datapoint", ["truncate_all(datapoint.attributes, 1024)"])
+    yield from _bounded()
     yield _group(
         "datapoint",
         [f'set({method}, "_OTHER") where {foreign} and {method} != nil and not IsMatch({method}, {known})'],
@@ -180,6 +209,10 @@ def _semconv() -> Iterator[dict[str, Any]]:
     )
 
 
+def _bounded() -> Iterator[dict[str, Any]]:
+    yield _group("datapoint", ["truncate_all(datapoint.attributes, 1024)"])
+
+
 def _of_count() -> Iterator[tuple[Instrument, Metric]]:
     return (pair for pair in CONTRACT.values() if pair[1].of_count)
 
@@ -189,35 +222,114 @@ def _count() -> Iterator[dict[str, Any]]:
         yield _group("metric", [f"extract_count_metric(true, {_quoted(_SUFFIX_OF_COUNT)})"], _is(instrument.name))
 
 
-def _unwanted_points() -> Iterator[str]:
+def _unwanted_points(instruments: list[Instrument]) -> Iterator[str]:
     """Points that are no part of a histogram, and those whose buckets are not the contract's: they cannot be added."""
-    for instrument, metric in CONTRACT.values():
+    for instrument, metric in _metrics_of(instruments):
         if metric.type == "histogram":
-            named = _is(instrument.name)
-            if metric.unless:
-                yield f"{named} and {_attribute(metric.unless)} != nil"
             bounds = "[" + ",".join(str(bound).removesuffix(".0") for bound in instrument.buckets) + "]"
-            yield f"{named} and metric.type != METRIC_DATA_TYPE_HISTOGRAM"
-            yield f"{named} and String(datapoint.explicit_bounds) != {_quoted(bounds)}"
-            yield f"{named} and Len(datapoint.bucket_counts) != {len(instrument.buckets) + 1}"
+            unwanted = [
+                "metric.type != METRIC_DATA_TYPE_HISTOGRAM",
+                f"Len(datapoint.bucket_counts) != {len(instrument.buckets) + 1}",
+                f"String(datapoint.explicit_bounds) != {_quoted(bounds)}",
+            ]
+            if metric.unless:
+                unwanted.insert(0, f"{_attribute(metric.unless)} != nil")
+            yield f"{_is(instrument.name)} and ({' or '.join(unwanted)})"
 
 
-def _contract() -> Iterator[dict[str, Any]]:
-    """Labels first, then one series for each combination of them, under the contract's name."""
-    for instrument, metric in CONTRACT.values():
+def _metrics_of(instruments: list[Instrument]) -> Iterator[tuple[Instrument, Metric]]:
+    return ((instrument, metric) for instrument in instruments for metric in instrument.metrics)
+
+
+def _added_up(instruments: list[Instrument]) -> Iterator[dict[str, Any]]:
+    """All labels of whatever becomes of an instrument, where its series are added up in any case."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for instrument in instruments:
+        if not _is_one_to_one(instrument):
+            labels = dict.fromkeys(label for metric in instrument.metrics for label in metric.labels)
+            statements = [statement for label in labels for statement in _label(label, instrument.attribute_of(label))]
+            alike.setdefault(tuple(statements), []).append(instrument.name)
+    for found, names in alike.items():
+        yield _group("datapoint", list(found), *(_is(name) for name in names))
+
+
+def _one_to_one(instruments: list[Instrument]) -> Iterator[dict[str, Any]]:
+    """Labels where each series is one of the contract's: those that are not as they should be are marked and mended.
+
+    A group's conditions are asked of every point, and cost more than what is done to a few: so there is one of all.
+    """
+    renamed: dict[Attribute, list[str]] = {}
+    added_up = [instrument.name for instrument in instruments if not _is_one_to_one(instrument)]
+    alike: dict[int, dict[tuple[Attribute, ...], list[str]]] = {}
+    for instrument in filter(_is_one_to_one, instruments):
+        attributes = instrument.attributes
+        alike.setdefault(len(attributes), {}).setdefault(attributes, []).append(instrument.name)
+        for attribute in attributes:
+            if attribute.key != attribute.label:
+                renamed.setdefault(attribute, []).append(instrument.name)
+    for attribute, names in renamed.items():
+        yield _group("datapoint", list(_renamed(attribute)), *(_is(name) for name in names))
+    sound = [*(_is(name) for name in added_up), *(_sound(count, alike[count]) for count in sorted(alike, reverse=True))]
+    yield _group("datapoint", [f"set(metric.unit, {_quoted(_MARK)})"], f"not ({_any(sound)})")
+    statements = [
+        statement
+        for kinds in alike.values()
+        for attributes, names in kinds.items()
+        for attribute in attributes
+        for statement in _mended(attribute, " or ".join(_is(name) for name in names))
+    ]
+    # Whole numbers and others cannot be added; the one that is not set is 0.
+    number = "metric.type != METRIC_DATA_TYPE_HISTOGRAM"
+    statements.append(f"set(datapoint.value_double, datapoint.value_double + Double(datapoint.value_int)) where {number}")
+    yield _group("datapoint", statements, _TO_ADD_UP)
+
+
+def _any(conditions: list[str]) -> str:
+    return "\n  or ".join(conditions)
+
+
+def _renamed(attribute: Attribute) -> Iterator[str]:
+    given, target = _attribute(attribute.key), _attribute(attribute.label)
+    yield f'set(metric.unit, {_quoted(_MARK)}) where {given} == "" or {given} == {_quoted(attribute.absent)}'
+    yield f"set({target}, {_quoted(attribute.absent)})"
+    yield f'set({target}, {given}) where {given} != ""'
+    yield f"delete_key(datapoint.attributes, {_quoted(attribute.key)})"
+
+
+def _sound(count: int, kinds: dict[tuple[Attribute, ...], list[str]]) -> str:
+    """A point that has the labels of its metric, each a word, and nothing else."""
+    found = []
+    for attributes, names in kinds.items():
+        words = "".join(
+            f" and IsString({_attribute(attribute.label)}) and {_attribute(attribute.label)} != \"\""
+            for attribute in attributes
+        )
+        found.append(f"(({' or '.join(_is(name) for name in names)}){words})")
+    return f"(Len(datapoint.attributes) == {count} and ({_any(found)}))"
+
+
+def _mended(attribute: Attribute, named: str) -> Iterator[str]:
+    target = _attribute(attribute.label)
+    yield f"set({target}, String({target})) where ({named}) and {target} != nil"
+    yield f'set({target}, {_quoted(attribute.absent)}) where ({named}) and ({target} == nil or {target} == "")'
+
+
+def _contract(instruments: list[Instrument]) -> Iterator[dict[str, Any]]:
+    """One series for each combination of labels, under the contract's name."""
+    for instrument, metric in _metrics_of(instruments):
         name = instrument.name + _SUFFIX_OF_COUNT if metric.of_count else instrument.name
-        statements = [
-            statement for label in metric.labels for statement in _label(label, instrument.attribute_of(label))
-        ]
-        if metric.type != "histogram" and not metric.of_count:
-            # Whole numbers and others cannot be added; the one that is not set is 0.
-            statements.append("set(datapoint.value_double, datapoint.value_double + Double(datapoint.value_int))")
-        if statements:
-            yield _group("datapoint", statements, _is(name))
+        if instrument.name in SEMCONV and metric.type != "histogram" and not metric.of_count:
+            # Of several series, which other SDKs have.
+            yield _group(
+                "datapoint",
+                ["set(datapoint.value_double, datapoint.value_double + Double(datapoint.value_int))"],
+                _is(name),
+            )
+        add_up = f'aggregate_on_attributes("sum", {_listed(metric.labels)})'
         yield _group(
             "metric",
             [
-                f'aggregate_on_attributes("sum", {_listed(metric.labels)})',
+                f"{add_up} where {_TO_ADD_UP}" if _is_one_to_one(instrument) and instrument.name not in SEMCONV else add_up,
                 f"set(metric.description, {_quoted(instrument.description)})",
                 'set(metric.unit, "")',
                 f"set(metric.name, {_quoted(metric.name)})",
@@ -228,10 +340,13 @@ def _contract() -> Iterator[dict[str, Any]]:
 
 def _label(label: str, attribute: Attribute) -> Iterator[str]:
     given, target = _attribute(attribute.key), _attribute(label)
-    if attribute.key != label:
-        yield f"delete_key(datapoint.attributes, {_quoted(label)})"
-    yield f"set({target}, String({given})) where {given} != nil"
-    yield f'set({target}, {_quoted(attribute.absent)}) where {target} == nil or {target} == ""'
+    if attribute.key == label:
+        yield f"set({target}, String({target})) where not IsString({target})"
+        yield f'set({target}, {_quoted(attribute.absent)}) where {target} == nil or {target} == ""'
+    else:
+        # Whatever else was sent under the label's name is overwritten; setting what is not there changes nothing.
+        yield f"set({target}, {_quoted(attribute.absent)})"
+        yield f'set({target}, String({given})) where {given} != ""'
     for one, other in attribute.rename:
         yield f"set({target}, {_quoted(other)}) where {target} == {_quoted(one)}"
 
