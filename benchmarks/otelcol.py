@@ -1,4 +1,4 @@
-"""A Collector that is measured: it is started with a configuration, sent exports, scraped, and asked what it has used."""
+"""A Collector that is measured: started with a configuration, sent exports, scraped, and asked what it has used."""
 
 import http.client
 import json
@@ -36,17 +36,18 @@ class Collector:
 
     def __init__(self, process: "subprocess.Popen[bytes]", http_port: int, grpc_port: int, shown_port: int) -> None:
         self._pid = process.pid
+        self.shown = f"127.0.0.1:{shown_port}"
         self._http = http.client.HTTPConnection("127.0.0.1", http_port, timeout=30)
         self._shown = http.client.HTTPConnection("127.0.0.1", shown_port, timeout=30)
         self._channel = grpc.insecure_channel(f"127.0.0.1:{grpc_port}")
         self._export = self._channel.unary_unary(_EXPORT)
 
-    def send(self, protocol: str, body: bytes) -> None:
-        """One export; raises where it is not taken."""
+    def send(self, protocol: str, body: bytes, kind: str = "metrics") -> None:
+        """One export, of traces by HTTP only; raises where it is not taken."""
         if protocol == "grpc":
             self._export(body, timeout=30)
             return
-        self._http.request("POST", "/v1/metrics", body, {"content-type": "application/x-protobuf"})
+        self._http.request("POST", f"/v1/{kind}", body, {"content-type": "application/x-protobuf"})
         answer = self._http.getresponse()
         if answer.status != 200:
             raise RuntimeError(f"an export was answered {answer.status}: {answer.read()!r}")
@@ -72,8 +73,8 @@ class Collector:
 
 
 @contextmanager
-def collector(config: Config) -> Iterator[Collector]:
-    """A Collector with a configuration of the layers' knobs, until the block ends."""
+def collector(config: Config, **knobs: str) -> Iterator[Collector]:
+    """A Collector with a configuration, and further knobs of it, until the block ends."""
     http_port, grpc_port, shown_port, health_port = (free_port() for _ in range(4))
     environ = {
         **{name: value for name, value in os.environ.items() if not name.startswith("COLLECTOR_")},
@@ -81,6 +82,7 @@ def collector(config: Config) -> Iterator[Collector]:
         "COLLECTOR_OTLP_GRPC": f"127.0.0.1:{grpc_port}",
         "COLLECTOR_PROMETHEUS": f"127.0.0.1:{shown_port}",
         "COLLECTOR_HEALTH": f"127.0.0.1:{health_port}",
+        **knobs,
     }
     # JSON is YAML. Its own telemetry has a usual port, which another one may have.
     quiet = "yaml:service::telemetry: {metrics: {level: none}, logs: {level: error}}"
@@ -111,14 +113,26 @@ def _until_healthy(process: "subprocess.Popen[bytes]", port: int) -> None:
     raise RuntimeError(f"the Collector is not healthy after {START_SECONDS} s")
 
 
+def _layer(name: str) -> Config:
+    found: Config = yaml.safe_load((ROOT / "collector" / f"{name}.yaml").read_text())
+    return found
+
+
 def ours() -> Config:
     """The layers of metrics, as they are."""
-    base, contract = (
-        yaml.safe_load((ROOT / "collector" / f"{layer}.yaml").read_text()) for layer in ("base", "contract")
-    )
-    base["processors"] |= contract["processors"]
-    found: Config = base
-    return found
+    config = _layer("base")
+    config["processors"] |= _layer("contract")["processors"]
+    return config
+
+
+def with_traces() -> Config:
+    """The layers of metrics and of traces, where the applications decide which traces are kept."""
+    config, traces = ours(), _layer("traces")
+    for part in ("processors", "exporters", "extensions"):
+        config[part] |= traces[part]
+    config["service"]["extensions"] = traces["service"]["extensions"]
+    config["service"]["pipelines"] |= traces["service"]["pipelines"]
+    return config
 
 
 def empty() -> Config:
@@ -131,7 +145,7 @@ def empty() -> Config:
 
 
 def without_exposition(config: Config) -> Config:
-    """The same with an exporter that does nothing: what is between receiver and exporter costs the rest."""
+    """The same with an exporter that does nothing: what is left is what lies between receiver and exporter."""
     config["exporters"] = {"debug": {"verbosity": "basic"}}
     for pipeline in config["service"]["pipelines"].values():
         pipeline["exporters"] = ["debug"]

@@ -1,6 +1,6 @@
-"""One real export: what a worker of an application sends to the Collector, as the SDK's exporter writes it.
+"""Real exports: what a worker of an application sends to the Collector, as the SDK's exporters write it.
 
-    python -m benchmarks.recording <redis URL> <routes> > export.bin
+    python -m benchmarks.recording <redis URL> <routes> <folder for metrics.bin and traces.bin>
 
 The application has its routes, a database of 20 tables, a cache, AI tasks and credits.
 """
@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 
 TABLES = 20
@@ -18,21 +19,21 @@ _ROLES = ("user", "admin", "vip")
 
 
 @contextmanager
-def receiver() -> Iterator[tuple[str, list[bytes]]]:
-    """Where the exporter sends: its URL, and the bodies of the exports of metrics."""
-    bodies: list[bytes] = []
+def receiver() -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Where the exporters send: its URL, and the largest export of each kind."""
+    bodies: dict[str, bytes] = {}
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
-            if self.path == "/v1/metrics":
-                bodies.append(body)
+            kind = self.path.removeprefix("/v1/")
+            bodies[kind] = max(body, bodies.get(kind, b""), key=len)
             self.send_response(200)
             self.send_header("content-length", "0")
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Say nothing: standard output is the export's."""
+            """Say nothing of each request."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -43,21 +44,25 @@ def receiver() -> Iterator[tuple[str, list[bytes]]]:
         server.server_close()
 
 
-async def record(url: str, redis_url: str, routes: int) -> None:
+async def record(url: str, redis_url: str, routes: int, folder: Path) -> None:
     """Have the application do each thing that makes a series, and export."""
     import httpx
     import sqlalchemy as sa
     from fastapi import FastAPI, HTTPException, Request
     from redis.asyncio import from_url
-    from sqlalchemy.pool import StaticPool
 
     import wxiai_otel as ours
 
     app = FastAPI()
     telemetry = ours.setup_telemetry(
-        app, otlp_endpoint=url, traces_exporter="none", metric_export_interval=3600, workers_folder="none", task_secret="of this recording"
+        app,
+        otlp_endpoint=url,
+        metric_export_interval=3600,
+        trace_share=1.0,
+        workers_folder="none",
+        task_secret="of this recording",
     )
-    engine = sa.create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+    engine = sa.create_engine(f"sqlite:///{folder}/application.db")
     cache = from_url(redis_url)
     tables = [sa.Table(f"table{number}", sa.MetaData(), sa.Column("id", sa.Integer)) for number in range(TABLES)]
 
@@ -71,8 +76,8 @@ async def record(url: str, redis_url: str, routes: int) -> None:
 
     for number in range(routes):
         add(number)
-    transport = httpx.ASGITransport(app)
-    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app")
+    async with app.router.lifespan_context(app), client:
         for number in range(routes):
             for item in (*_ROLES, "missing"):
                 await client.get(f"/api/v1/resources{number}/{item}")
@@ -95,9 +100,10 @@ async def record(url: str, redis_url: str, routes: int) -> None:
 
 def main() -> None:
     with receiver() as (url, bodies):
-        asyncio.run(record(url, sys.argv[1], int(sys.argv[2])))
-        # The last one is sent at shutdown: it has everything.
-        sys.stdout.buffer.write(bodies[-1])
+        folder = Path(sys.argv[3])
+        asyncio.run(record(url, sys.argv[1], int(sys.argv[2]), folder))
+        for kind, body in bodies.items():
+            (folder / f"{kind}.bin").write_bytes(body)
 
 
 if __name__ == "__main__":
