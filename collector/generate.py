@@ -257,7 +257,8 @@ def _one_to_one(instruments: list[Instrument]) -> Iterator[dict[str, Any]]:
 
 def _renamed(attribute: Attribute) -> Iterator[str]:
     given, target = at(attribute.key), at(attribute.label)
-    yield f'set(metric.unit, {quoted(_MARK)}) where {given} == "" or {given} == {quoted(attribute.absent)}'
+    doubtful = f'{given} == "" or {given} == {quoted(attribute.absent)} or {target} != nil'
+    yield f"set(metric.unit, {quoted(_MARK)}) where {doubtful}"
     yield f"set({target}, {quoted(attribute.absent)})"
     yield f'set({target}, {given}) where {given} != ""'
     yield f"delete_key(datapoint.attributes, {quoted(attribute.key)})"
