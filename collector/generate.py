@@ -14,6 +14,8 @@ from wxiai_otel._version import SCOPE_NAME
 from wxiai_otel.catalogue import CONTRACT, INSTRUMENTS, RULE_METRICS, Attribute, Instrument, Kind, Metric
 from wxiai_otel.settings import Settings
 
+from .ottl import AS_DOUBLE, BOUNDED, any_of, at, dropping, group, is_named, listed, one_of, quoted, transform
+
 TARGET = Path(__file__).with_name("contract.yaml")
 
 # What any OpenTelemetry web application sends, whichever SDK it has.
@@ -48,22 +50,40 @@ _TYPES = {
     Kind.HISTOGRAM: "metric.type == METRIC_DATA_TYPE_HISTOGRAM",
 }
 _SUFFIX_OF_COUNT = ".count"
+# Says of a metric that some of its series have become alike: in the unit, which the contract does not have.
+_MARK = "to add up"
+_TO_ADD_UP = f'metric.unit == "{_MARK}"'
 
 
 def contract() -> dict[str, Any]:
     """The processors, by name."""
-    chosen = " or ".join(f"({condition})" for condition in _chosen())
+    semconv, own = " or ".join(_chosen_ofany_of()), " or ".join(_chosen_of_ours())
+    ours = [instrument for instrument in INSTRUMENTS if instrument.name not in SEMCONV]
     return {
-        "transform/resource": _transform(*_resource()),
-        "filter/contract": _filter(f"not ({chosen})"),
-        "transform/semconv": _transform(*_semconv()),
+        "transform/resource": transform(*_resource()),
+        "filter/semconv": dropping(f"not ({semconv})"),
+        "transform/semconv": transform(*_semconv(), *_added_up(_semconv_instruments())),
         "groupbyattrs/scopes": {},
-        "transform/count": _transform(*_count()),
-        "filter/points": _filter(*_unwanted_points()),
-        "transform/contract": _transform(*_contract()),
-        "filter/others": _filter(chosen, *_reserved()),
-        "transform/others": _transform(*_others()),
+        "transform/count": transform(*_count()),
+        "filter/semconv_points": dropping(*_unwanted_points(_semconv_instruments())),
+        "transform/semconv_contract": transform(*_contract(_semconv_instruments())),
+        "filter/contract": dropping(f"not ({own})"),
+        "transform/labels": transform(group("datapoint", [BOUNDED]), *_added_up(ours), *_one_to_one(ours)),
+        "filter/points": dropping(*_unwanted_points(ours)),
+        "transform/contract": transform(*_contract(ours)),
+        "filter/others": dropping(f"{semconv} or {own}", *_reserved()),
+        "transform/others": transform(*_others()),
     }
+
+
+class _Dumper(yaml.SafeDumper):  # type: ignore[misc] # it comes without types
+    """Writes a condition of several lines as lines."""
+
+
+_Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
+)
 
 
 def text() -> str:
@@ -71,7 +91,7 @@ def text() -> str:
     header = "# Written by scripts/generate from wxiai_otel/catalogue: change it there.\n"
     # The Collector reads $ as the beginning of a variable.
     processors = {"processors": _escaped(contract())}
-    return header + str(yaml.safe_dump(processors, sort_keys=False, allow_unicode=True, width=float("inf")))
+    return header + str(yaml.dump(processors, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=float("inf")))
 
 
 def _escaped(value: Any) -> Any:
@@ -82,42 +102,8 @@ def _escaped(value: Any) -> Any:
     return value.replace("$", "$$") if isinstance(value, str) else value
 
 
-def _transform(*groups: dict[str, Any]) -> dict[str, Any]:
-    return {"error_mode": "ignore", "metric_statements": list(groups)}
-
-
-def _group(context: str, statements: list[str], *conditions: str) -> dict[str, Any]:
-    if conditions:
-        return {"context": context, "conditions": list(conditions), "statements": statements}
-    return {"context": context, "statements": statements}
-
-
-def _filter(*conditions: str) -> dict[str, Any]:
-    return {"error_mode": "ignore", "metric_conditions": list(conditions)}
-
-
-def _is(name: str) -> str:
-    return f"metric.name == {_quoted(name)}"
-
-
-def _quoted(value: str) -> str:
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _listed(values: tuple[str, ...]) -> str:
-    return "[" + ", ".join(_quoted(value) for value in values) + "]"
-
-
-def _one_of(words: tuple[str, ...]) -> str:
-    return "^(?:" + "|".join(word.replace(".", r"\.") for word in words) + ")$"
-
-
-def _attribute(key: str) -> str:
-    return f"datapoint.attributes[{_quoted(key)}]"
-
-
-def _chosen() -> Iterator[str]:
-    """Which metrics the contract is made of: the SDK's own by scope, name and type, and HTTP's of any other SDK."""
+def _chosen_of_ours() -> Iterator[str]:
+    """The SDK's own metrics by scope, name and type."""
     for kind_of_type in dict.fromkeys(_TYPES.values()):
         names = tuple(
             instrument.name
@@ -125,29 +111,42 @@ def _chosen() -> Iterator[str]:
             if _TYPES[instrument.kind] == kind_of_type and instrument.name not in SEMCONV
         )
         if names:
-            scope = f"scope.name == {_quoted(SCOPE_NAME)}"
-            yield f"{scope} and {kind_of_type} and IsMatch(metric.name, {_quoted(_one_of(names))})"
+            scope = f"scope.name == {quoted(SCOPE_NAME)}"
+            yield f"({scope} and {kind_of_type} and IsMatch(metric.name, {quoted(one_of(names))}))"
+
+
+def _chosen_ofany_of() -> Iterator[str]:
+    """HTTP's metrics of any SDK."""
     for instrument in _semconv_instruments():
         types = f"({_TYPES[instrument.kind]})"
         if instrument.kind is Kind.HISTOGRAM:
             # Its count is exact in both; its buckets are not.
             types = f"({types} or metric.type == METRIC_DATA_TYPE_EXPONENTIAL_HISTOGRAM)"
-            types = f"{types} and metric.unit == {_quoted(instrument.unit)}"
-        yield f"{_is(instrument.name)} and {types}"
+            types = f"{types} and metric.unit == {quoted(instrument.unit)}"
+        yield f"({is_named(instrument.name)} and {types})"
 
 
-def _semconv_instruments() -> Iterator[Instrument]:
-    return (instrument for instrument in INSTRUMENTS if instrument.name in SEMCONV)
+def _semconv_instruments() -> list[Instrument]:
+    return [instrument for instrument in INSTRUMENTS if instrument.name in SEMCONV]
+
+
+def _is_one_to_one(instrument: Instrument) -> bool:
+    """Whether each series becomes one of the contract, unless its attributes are not as they should be."""
+    if instrument.name in SEMCONV:
+        return False
+    return len(instrument.metrics) == 1 and all(
+        attribute.label and not attribute.rename for attribute in instrument.attributes
+    )
 
 
 def _resource() -> Iterator[dict[str, Any]]:
     """Every series has a job and an instance, and target_info a few labels."""
     attributes = "resource.attributes"
     host, pid, instance = (f'{attributes}["{key}"]' for key in ("host.name", "process.pid", "service.instance.id"))
-    yield _group(
+    yield group(
         "resource",
         [
-            f"keep_keys({attributes}, {_listed(RESOURCE_KEYS)})",
+            f"keep_keys({attributes}, {listed(RESOURCE_KEYS)})",
             f"truncate_all({attributes}, 256)",
             f'set({attributes}["service.name"], "unknown_service") where {attributes}["service.name"] == nil',
             f'set({instance}, Concat([{host}, {pid}], ":")) where {instance} == nil and {host} != nil and {pid} != nil',
@@ -159,23 +158,26 @@ def _resource() -> Iterator[dict[str, Any]]:
 
 def _semconv() -> Iterator[dict[str, Any]]:
     """What other SDKs send is bounded, and brought into one scope, so that it can be added up."""
-    method = _attribute("http.request.method")
-    known = _quoted(_one_of(Settings().known_methods))
-    foreign = f"scope.name != {_quoted(SCOPE_NAME)}"
-    yield _group("datapoint", ["truncate_all(datapoint.attributes, 1024)"])
-    yield _group(
+    method = at("http.request.method")
+    known = quoted(one_of(Settings().known_methods))
+    foreign = f"scope.name != {quoted(SCOPE_NAME)}"
+    yield group(
         "datapoint",
-        [f'set({method}, "_OTHER") where {foreign} and {method} != nil and not IsMatch({method}, {known})'],
+        [
+            BOUNDED,
+            f'set({method}, "_OTHER") where {foreign} and {method} != nil and not IsMatch({method}, {known})',
+        ],
     )
     for instrument in _semconv_instruments():
-        yield _group("metric", [f"set(metric.description, {_quoted(instrument.description)})"], _is(instrument.name))
+        yield group("metric", [f"set(metric.description, {quoted(instrument.description)})"], is_named(instrument.name))
         if instrument.buckets:
-            yield _group(
+            yield group(
                 "datapoint",
                 [f"merge_histogram_buckets({bound})" for bound in SEMCONV_BUCKETS if bound not in instrument.buckets],
-                _is(instrument.name),
+                # The SDK has the contract's.
+                f"{is_named(instrument.name)} and {foreign}",
             )
-    yield _group(
+    yield group(
         "scope", ['set(scope.name, "")', 'set(scope.version, "")', 'delete_matching_keys(scope.attributes, "")']
     )
 
@@ -186,54 +188,130 @@ def _of_count() -> Iterator[tuple[Instrument, Metric]]:
 
 def _count() -> Iterator[dict[str, Any]]:
     for instrument, _ in _of_count():
-        yield _group("metric", [f"extract_count_metric(true, {_quoted(_SUFFIX_OF_COUNT)})"], _is(instrument.name))
+        yield group("metric", [f"extract_count_metric(true, {quoted(_SUFFIX_OF_COUNT)})"], is_named(instrument.name))
 
 
-def _unwanted_points() -> Iterator[str]:
+def _unwanted_points(instruments: list[Instrument]) -> Iterator[str]:
     """Points that are no part of a histogram, and those whose buckets are not the contract's: they cannot be added."""
-    for instrument, metric in CONTRACT.values():
+    for instrument, metric in _metrics_of(instruments):
         if metric.type == "histogram":
-            named = _is(instrument.name)
-            if metric.unless:
-                yield f"{named} and {_attribute(metric.unless)} != nil"
             bounds = "[" + ",".join(str(bound).removesuffix(".0") for bound in instrument.buckets) + "]"
-            yield f"{named} and metric.type != METRIC_DATA_TYPE_HISTOGRAM"
-            yield f"{named} and String(datapoint.explicit_bounds) != {_quoted(bounds)}"
-            yield f"{named} and Len(datapoint.bucket_counts) != {len(instrument.buckets) + 1}"
+            unwanted = [
+                "metric.type != METRIC_DATA_TYPE_HISTOGRAM",
+                f"Len(datapoint.bucket_counts) != {len(instrument.buckets) + 1}",
+                f"String(datapoint.explicit_bounds) != {quoted(bounds)}",
+            ]
+            if metric.unless:
+                unwanted.insert(0, f"{at(metric.unless)} != nil")
+            yield f"{is_named(instrument.name)} and ({' or '.join(unwanted)})"
 
 
-def _contract() -> Iterator[dict[str, Any]]:
-    """Labels first, then one series for each combination of them, under the contract's name."""
-    for instrument, metric in CONTRACT.values():
+def _metrics_of(instruments: list[Instrument]) -> Iterator[tuple[Instrument, Metric]]:
+    return ((instrument, metric) for instrument in instruments for metric in instrument.metrics)
+
+
+def _added_up(instruments: list[Instrument]) -> Iterator[dict[str, Any]]:
+    """All labels of whatever becomes of an instrument, where its series are added up in any case."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for instrument in instruments:
+        if not _is_one_to_one(instrument):
+            labels = dict.fromkeys(label for metric in instrument.metrics for label in metric.labels)
+            statements = [statement for label in labels for statement in _label(label, instrument.attribute_of(label))]
+            if statements:
+                alike.setdefault(tuple(statements), []).append(instrument.name)
+    for found, names in alike.items():
+        yield group("datapoint", list(found), *(is_named(name) for name in names))
+
+
+def _one_to_one(instruments: list[Instrument]) -> Iterator[dict[str, Any]]:
+    """Labels where each series is one of the contract's: those that are not as they should be are marked and mended.
+
+    A group's conditions are asked of every point, and cost more than what is done to a few: so there is one of all.
+    """
+    renamed: dict[Attribute, list[str]] = {}
+    added_up = [instrument.name for instrument in instruments if not _is_one_to_one(instrument)]
+    alike: dict[int, dict[tuple[Attribute, ...], list[str]]] = {}
+    for instrument in filter(_is_one_to_one, instruments):
+        attributes = instrument.attributes
+        alike.setdefault(len(attributes), {}).setdefault(attributes, []).append(instrument.name)
+        for attribute in attributes:
+            if attribute.key != attribute.label:
+                renamed.setdefault(attribute, []).append(instrument.name)
+    for attribute, names in renamed.items():
+        yield group("datapoint", list(_renamed(attribute)), *(is_named(name) for name in names))
+    sound = [
+        *(is_named(name) for name in added_up),
+        *(_sound(count, alike[count]) for count in sorted(alike, reverse=True)),
+    ]
+    yield group("datapoint", [f"set(metric.unit, {quoted(_MARK)})"], f"not ({any_of(sound)})")
+    statements = [
+        statement
+        for kinds in alike.values()
+        for attributes, names in kinds.items()
+        for attribute in attributes
+        for statement in _mended(attribute, " or ".join(is_named(name) for name in names))
+    ]
+    statements.append(f"{AS_DOUBLE} where metric.type != METRIC_DATA_TYPE_HISTOGRAM")
+    yield group("datapoint", statements, _TO_ADD_UP)
+
+
+def _renamed(attribute: Attribute) -> Iterator[str]:
+    given, target = at(attribute.key), at(attribute.label)
+    doubtful = f'{given} == "" or {given} == {quoted(attribute.absent)} or {target} != nil'
+    yield f"set(metric.unit, {quoted(_MARK)}) where {doubtful}"
+    yield f"set({target}, {quoted(attribute.absent)})"
+    yield f'set({target}, {given}) where {given} != ""'
+    yield f"delete_key(datapoint.attributes, {quoted(attribute.key)})"
+
+
+def _sound(count: int, kinds: dict[tuple[Attribute, ...], list[str]]) -> str:
+    """A point that has the labels of its metric, each a word, and nothing else."""
+    found = []
+    for attributes, names in kinds.items():
+        words = "".join(
+            f' and IsString({at(attribute.label)}) and {at(attribute.label)} != ""' for attribute in attributes
+        )
+        found.append(f"(({' or '.join(is_named(name) for name in names)}){words})")
+    return f"(Len(datapoint.attributes) == {count} and ({any_of(found)}))"
+
+
+def _mended(attribute: Attribute, named: str) -> Iterator[str]:
+    target = at(attribute.label)
+    yield f"set({target}, String({target})) where ({named}) and {target} != nil"
+    yield f'set({target}, {quoted(attribute.absent)}) where ({named}) and ({target} == nil or {target} == "")'
+
+
+def _contract(instruments: list[Instrument]) -> Iterator[dict[str, Any]]:
+    """One series for each combination of labels, under the contract's name."""
+    for instrument, metric in _metrics_of(instruments):
         name = instrument.name + _SUFFIX_OF_COUNT if metric.of_count else instrument.name
-        statements = [
-            statement for label in metric.labels for statement in _label(label, instrument.attribute_of(label))
-        ]
-        if metric.type != "histogram" and not metric.of_count:
-            # Whole numbers and others cannot be added; the one that is not set is 0.
-            statements.append("set(datapoint.value_double, datapoint.value_double + Double(datapoint.value_int))")
-        if statements:
-            yield _group("datapoint", statements, _is(name))
-        yield _group(
+        if instrument.name in SEMCONV and metric.type != "histogram" and not metric.of_count:
+            # Of several series, which other SDKs have.
+            yield group("datapoint", [AS_DOUBLE], is_named(name))
+        add_up = f'aggregate_on_attributes("sum", {listed(metric.labels)})'
+        yield group(
             "metric",
             [
-                f'aggregate_on_attributes("sum", {_listed(metric.labels)})',
-                f"set(metric.description, {_quoted(instrument.description)})",
+                f"{add_up} where {_TO_ADD_UP}" if _is_one_to_one(instrument) else add_up,
+                f"set(metric.description, {quoted(instrument.description)})",
                 'set(metric.unit, "")',
-                f"set(metric.name, {_quoted(metric.name)})",
+                f"set(metric.name, {quoted(metric.name)})",
             ],
-            _is(name),
+            is_named(name),
         )
 
 
 def _label(label: str, attribute: Attribute) -> Iterator[str]:
-    given, target = _attribute(attribute.key), _attribute(label)
-    if attribute.key != label:
-        yield f"delete_key(datapoint.attributes, {_quoted(label)})"
-    yield f"set({target}, String({given})) where {given} != nil"
-    yield f'set({target}, {_quoted(attribute.absent)}) where {target} == nil or {target} == ""'
+    given, target = at(attribute.key), at(label)
+    if attribute.key == label:
+        yield f"set({target}, String({target})) where not IsString({target})"
+        yield f'set({target}, {quoted(attribute.absent)}) where {target} == nil or {target} == ""'
+    else:
+        # Whatever else was sent under the label's name is overwritten; setting what is not there changes nothing.
+        yield f"set({target}, {quoted(attribute.absent)})"
+        yield f'set({target}, String({given})) where {given} != ""'
     for one, other in attribute.rename:
-        yield f"set({target}, {_quoted(other)}) where {target} == {_quoted(one)}"
+        yield f"set({target}, {quoted(other)}) where {target} == {quoted(one)}"
 
 
 def _reserved() -> Iterator[str]:
@@ -249,8 +327,8 @@ def _reserved() -> Iterator[str]:
     first = rf"(?s)^{separator}*(?:(?:{'|'.join(SUFFIXES)}){separator}+)*"
     contract_names = f"{first}(?:{names}){optional}{unit}{separator}*$"
     for named in ("metric.name", 'Concat([metric.name, metric.unit], "_")'):
-        yield f"IsMatch({named}, {_quoted(contract_names)})"
-    yield f"IsMatch(metric.name, {_quoted(f'(?s)^{separator}*(?:{others})(?:{separator}.*)?$')})"
+        yield f"IsMatch({named}, {quoted(contract_names)})"
+    yield f"IsMatch(metric.name, {quoted(f'(?s)^{separator}*(?:{others})(?:{separator}.*)?$')})"
     # Names of recording rules.
     yield 'IsMatch(metric.name, ":")'
     # More than an exporter of good will has, and labels cannot be left out at random.
@@ -262,14 +340,14 @@ def _words(name: str) -> tuple[str, ...]:
 
 
 def _others() -> Iterator[dict[str, Any]]:
-    yield _group(
+    yield group(
         "datapoint",
         [
-            *(f"delete_key(datapoint.attributes, {_quoted(label)})" for label in OTHERS_LABELS),
+            *(f"delete_key(datapoint.attributes, {quoted(label)})" for label in OTHERS_LABELS),
             "truncate_all(datapoint.attributes, 256)",
         ],
     )
-    yield _group(
+    yield group(
         "metric", ["set(metric.description, Substring(metric.description, 0, 256))"], "Len(metric.description) > 256"
     )
 
