@@ -9,21 +9,16 @@ from time import time_ns
 from typing import Any, NamedTuple
 
 from opentelemetry.attributes import BoundedAttributes
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, Tracer
-from opentelemetry.sdk.trace._tracer_metrics import NoOpTracerMetrics
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, Tracer
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.util.types import AttributeValue
 
-from .tracing import TailProcessor
+from .tracing import TailProcessor, ToldOfEnds, counts_spans
 from .tracing._trace import LocalTrace
 
 Attributes = Mapping[str, AttributeValue]
 
 _UNSET = Status(StatusCode.UNSET)
-_DO_NOTHING = (SpanProcessor, SimpleSpanProcessor, BatchSpanProcessor)
-_ON_START = frozenset(processor.on_start for processor in _DO_NOTHING)
-_ON_ENDING = frozenset(processor._on_ending for processor in _DO_NOTHING)  # noqa: SLF001 - as the SDK calls it
 
 
 class Description(NamedTuple):
@@ -51,8 +46,7 @@ class HeldSpans:
     def __init__(self, tracer: Tracer, tail: TailProcessor) -> None:
         limits = tracer._span_limits  # noqa: SLF001 - there is no public way to ask
         self._limits = (limits.max_span_attributes, limits.max_span_attribute_length)
-        self._processors: tuple[SpanProcessor, ...] = ()
-        self._possible = False
+        self._told = ToldOfEnds(tail)
         self.tracer = tracer
         self.scope = tracer._instrumentation_scope  # noqa: SLF001 - as above
         self.tail = tail
@@ -62,8 +56,7 @@ class HeldSpans:
         """Those of a tracer, where this package decides on its traces and the SDK does not count its spans."""
         if not isinstance(processor, TailProcessor) or not isinstance(tracer, Tracer):
             return None
-        counts = not isinstance(tracer._tracer_metrics, NoOpTracerMetrics)  # noqa: SLF001 - as above
-        return None if counts else cls(tracer, processor)
+        return None if counts_spans(tracer) else cls(tracer, processor)
 
     def bounded(self, attributes: Attributes) -> BoundedAttributes:
         """Attributes as the SDK has them once a span has ended."""
@@ -76,11 +69,7 @@ class HeldSpans:
         trace = context.trace_state
         if not isinstance(trace, LocalTrace) or trace.tail is not self.tail:
             return None
-        processors = self.tail._span_processors  # noqa: SLF001 - there is no public way to ask
-        if processors is not self._processors:
-            self._possible = all(map(_is_told_of_the_end_only, processors))
-            self._processors = processors
-        return HeldSpan(self, description, context, trace) if self._possible else None
+        return HeldSpan(self, description, context, trace) if self._told.only() else None
 
 
 class HeldSpan:
@@ -131,8 +120,3 @@ class HeldSpan:
             instrumentation_scope=spans.scope,
         )
         spans.tail.on_end(span)
-
-
-def _is_told_of_the_end_only(processor: SpanProcessor) -> bool:
-    kind = type(processor)
-    return getattr(kind, "on_start", None) in _ON_START and getattr(kind, "_on_ending", None) in _ON_ENDING

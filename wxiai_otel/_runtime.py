@@ -22,6 +22,7 @@ from .logs import LogCorrelation
 from .prometheus import EmbeddedReader
 from .providers import Providers, build_providers, build_resource
 from .settings import Settings
+from .tracing import DeferredSpans
 
 logger = logging.getLogger("wxiai_otel")
 
@@ -56,6 +57,7 @@ class Runtime:
             storage if storage_suffices() else None,
         )
         self.receives_spans = self.providers.receives_spans
+        self.deferred_spans = DeferredSpans.of(self.tracer, self.providers.tail)
         self.requests = InFlight()
         self.websockets = InFlight()
         attributes = resource.attributes

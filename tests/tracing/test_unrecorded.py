@@ -1,5 +1,7 @@
 """Spans that nobody receives are ids, as the SDK's tracer has them of a span that is dropped."""
 
+import threading
+
 import pytest
 from fastapi import FastAPI
 from opentelemetry import trace
@@ -12,7 +14,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, Trace
 
 from tests.asgi import get
 from wxiai_otel import setup_telemetry
-from wxiai_otel.tracing import unrecorded_span
+from wxiai_otel.tracing import UnrecordedSpan
 
 ABOVE = [
     None,
@@ -39,13 +41,26 @@ def facts(span):
 def test_they_are_what_the_sdks_tracer_makes_of_a_dropped_one(above):
     parent = Context() if above is None else set_span_in_context(NonRecordingSpan(above), Context())
     of_sdk = TracerProvider(sampler=ALWAYS_OFF).get_tracer("sdk").start_span("x", parent)
-    assert facts(unrecorded_span(parent)) == facts(of_sdk)
+    assert facts(UnrecordedSpan(parent)) == facts(of_sdk)
 
 
 def test_each_has_ids_of_its_own():
-    drawn = [unrecorded_span(Context()).get_span_context() for _ in range(1_000)]
+    drawn = [UnrecordedSpan(Context()).get_span_context() for _ in range(1_000)]
     assert len({one.trace_id for one in drawn}) == len({one.span_id for one in drawn}) == 1_000
     assert max(one.trace_id for one in drawn) >= 1 << 120
+
+
+def test_its_ids_are_drawn_once_whoever_asks_first():
+    span = UnrecordedSpan(Context())
+    asked = []
+    threads = [threading.Thread(target=lambda: asked.append(span.get_span_context())) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(asked) == 20
+    assert len(set(map(id, asked))) == 1
+    assert f"{asked[0].span_id:016x}" in repr(span)
 
 
 async def test_a_request_has_ids_without_an_exporter_and_a_span_as_soon_as_there_is_one():

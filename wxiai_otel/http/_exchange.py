@@ -25,6 +25,8 @@ SERVER_ERROR = 500
 enter = guarded("context.attach")(attach)
 _detach = guarded("context.detach")(detach)
 
+_NOWHERE = Context()
+
 _BODY = ("http.response.body", "http.response.zerocopysend", "http.response.pathsend")
 
 # A response that was ready sooner was sent to a client that was still there.
@@ -305,7 +307,7 @@ class HttpExchange:
     def _settled(self, *, failed: bool) -> Context:
         """The context in which the request is recorded."""
         if self._http.own_spans and not self._span.is_recording():
-            return self._context
+            return _NOWHERE  # no exemplar is to be had
         return settled(self._context, failed=failed)
 
     def _outcome(self) -> str:

@@ -11,6 +11,7 @@ from starlette.types import Scope
 
 from ..instruments import Instruments, Values
 from ..settings import Settings
+from ..tracing import DeferredSpans
 from ._user import Users
 
 OTHER_METHOD = "_OTHER"
@@ -51,6 +52,7 @@ class Process(Protocol):
     instruments: Instruments
     requests: InFlight
     websockets: InFlight
+    deferred_spans: DeferredSpans | None
 
     @property
     def receives_spans(self) -> Callable[[], bool]:
@@ -111,6 +113,7 @@ class Http:
         self.watch = process.watch
         self.own_spans = own_spans
         self.receives_spans = process.receives_spans
+        self.deferred_spans = process.deferred_spans
         self.request_duration = instruments["http.server.request.duration"]
         self.first_byte = instruments["http.stream.first_byte"]
         self.stream_duration = instruments["http.stream.duration"]

@@ -3,6 +3,7 @@
 https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server-span
 """
 
+from functools import partial
 from typing import Any
 
 from opentelemetry import trace
@@ -10,7 +11,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from starlette.types import Scope
 
-from ..tracing import unrecorded_span
+from ..tracing import DeferredSpan, Start, UnrecordedSpan
 from ._http import OTHER_METHOD, Http
 
 _SIDES = (("server", "server.address", "server.port"), ("client", "client.address", "client.port"))
@@ -26,7 +27,13 @@ def start_span(http: Http, scope: Scope, method: str | None, parent: Context) ->
         parent: The context that the span belongs to.
     """
     if not http.receives_spans():
-        return unrecorded_span(parent)
+        return UnrecordedSpan(parent)
+    if http.deferred_spans is not None:
+        # What is asked of the scope later may have been changed by then.
+        start = Start(span_name(method), partial(_start_attributes, http, dict(scope), method))
+        deferred = http.deferred_spans.start(start, parent)
+        if deferred is not None:
+            return deferred
     inside = trace.get_current_span(parent).get_span_context()
     # Called within a span of this process, as by an in-process client, the request is a part of that one's work.
     kind = SpanKind.INTERNAL if inside.is_valid and not inside.is_remote else SpanKind.SERVER
@@ -59,6 +66,8 @@ def end_span(
         exception: What the application raised.
         end_time: The time of the last byte, in nanoseconds since the epoch.
     """
+    if error_type is None and isinstance(span, DeferredSpan) and span.dropped(end_time):
+        return
     if span.is_recording():
         attributes: dict[str, str | int] = {}
         if route is not None:

@@ -1,17 +1,23 @@
 """Which traces are kept: slow, failed and chosen ones, whole, decided in this process when their local root ends."""
 
+from ._deferred import DeferredSpan, DeferredSpans, Start, ToldOfEnds, counts_spans
 from ._requests import answered, keep, settled
 from ._sampler import TailSampler, WhenExported, spans_received
 from ._tail import TailProcessor
-from ._unrecorded import unrecorded_span
+from ._unrecorded import UnrecordedSpan
 
 __all__ = [
+    "DeferredSpan",
+    "DeferredSpans",
+    "Start",
     "TailProcessor",
     "TailSampler",
+    "ToldOfEnds",
+    "UnrecordedSpan",
     "WhenExported",
     "answered",
+    "counts_spans",
     "keep",
     "settled",
     "spans_received",
-    "unrecorded_span",
 ]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import SynchronousMultiSpanProcessor
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
-from opentelemetry.trace import Link, SpanKind, TraceState, get_current_span
+from opentelemetry.trace import Link, SpanContext, SpanKind, TraceState, get_current_span
 from opentelemetry.util.types import Attributes
 
 from ._consistent import entries, randomness, threshold_of
@@ -33,7 +33,7 @@ class WhenExported(Sampler):
     """
 
     def __init__(self, sampler: Sampler, processors: SynchronousMultiSpanProcessor) -> None:
-        self._sampler = sampler
+        self.sampler = sampler
         self._processors = processors
 
     def should_sample(
@@ -49,10 +49,10 @@ class WhenExported(Sampler):
         if not spans_received(self._processors):
             state = get_current_span(parent_context).get_span_context().trace_state
             return SamplingResult(Decision.DROP, None, state)
-        return self._sampler.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+        return self.sampler.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
 
     def get_description(self) -> str:
-        return f"WhenExported{{{self._sampler.get_description()}}}"
+        return f"WhenExported{{{self.sampler.get_description()}}}"
 
 
 class TailSampler(Sampler):
@@ -82,15 +82,22 @@ class TailSampler(Sampler):
     ) -> SamplingResult:
         parent = get_current_span(parent_context).get_span_context()
         state = parent.trace_state
-        if isinstance(state, LocalTrace):
-            trace = state
-        elif self._trust_parent and parent.is_valid:
-            trace = LocalTrace(self._tail, list(state.items()), chosen=parent.trace_flags.sampled)
-        else:
-            chosen = randomness(trace_id, state) >= self._threshold
-            trace = LocalTrace(self._tail, entries(state, self._threshold if chosen else None), chosen=chosen)
+        trace = state if isinstance(state, LocalTrace) else self.begin(parent, trace_id)
         decision = Decision.RECORD_AND_SAMPLE if trace.chosen else Decision.RECORD_ONLY
         return SamplingResult(decision, attributes, trace)
+
+    def begin(self, parent: SpanContext, trace_id: int) -> LocalTrace:
+        """The trace below a new local root.
+
+        Parameters:
+            parent: The span that the root belongs to, if any: one of another process.
+            trace_id: The root's.
+        """
+        state = parent.trace_state
+        if self._trust_parent and parent.is_valid:
+            return LocalTrace(self._tail, list(state.items()), chosen=parent.trace_flags.sampled)
+        chosen = randomness(trace_id, state) >= self._threshold
+        return LocalTrace(self._tail, entries(state, self._threshold if chosen else None), chosen=chosen)
 
     def get_description(self) -> str:
         return f"TailSampler{{{self._share}}}"

@@ -49,7 +49,7 @@ class TailProcessor(SynchronousMultiSpanProcessor):
         try:
             trace = span.get_span_context().trace_state
             if isinstance(trace, LocalTrace) and not trace.root:
-                self._begin(trace, span)
+                self.begin(trace, span.get_span_context().span_id)
         except Exception:  # noqa: BLE001 - the application goes on
             fault("tracing.start")
         for processor in self._span_processors:
@@ -71,6 +71,21 @@ class TailProcessor(SynchronousMultiSpanProcessor):
                 self._hand_on(span)
         except Exception:  # noqa: BLE001 - the application goes on
             fault("tracing.end")
+
+    def begin(self, trace: LocalTrace, root: int) -> None:
+        """The local root of a trace has started: the span of this id."""
+        trace.opened = monotonic()
+        trace.root = root
+        if not trace.decided:
+            self._open[root] = trace
+            if len(self._open) > self._max_spans:
+                self._overflow(trace)
+
+    def keeps_root(self, trace: LocalTrace, duration_ns: int) -> bool:
+        """The root has ended well: decide on its trace. Whether the root goes out, and is to be handed on."""
+        if not trace.decided:
+            self._decide(trace, kept=self._is_slow(trace, duration_ns))
+        return trace.kept
 
     def keep(self, trace: LocalTrace) -> None:
         """Keep a trace, whatever becomes of it; of one that was dropped, what is still to come."""
@@ -95,30 +110,22 @@ class TailProcessor(SynchronousMultiSpanProcessor):
             guarded("tracing.shutdown")(self._decide)(trace, kept=self._is_slow(trace))
         super().shutdown()
 
-    def _begin(self, trace: LocalTrace, root: Span) -> None:
-        trace.opened = monotonic()
-        trace.root = root.get_span_context().span_id
-        if not trace.decided:
-            self._open[trace.root] = trace
-            if len(self._open) > self._max_spans:
-                self._overflow(trace)
-
     def _hold(self, trace: LocalTrace, span: ReadableSpan) -> None:
         trace.waiting.append(span)
         self._waiting += 1
         if span.status.status_code is StatusCode.ERROR:
             self._decide(trace, kept=True)
         elif span.context.span_id == trace.root:
-            self._decide(trace, kept=self._is_slow(trace, span))
+            self._decide(trace, kept=self._is_slow(trace, (span.end_time or 0) - (span.start_time or 0)))
         elif self._waiting > self._max_spans:
             self._overflow(trace)
         if trace.decided:
             self._release(trace)
 
-    def _is_slow(self, trace: LocalTrace, root: ReadableSpan | None = None) -> bool:
+    def _is_slow(self, trace: LocalTrace, duration_ns: int | None = None) -> bool:
         seconds = trace.latency
-        if seconds is None and root is not None:
-            seconds = ((root.end_time or 0) - (root.start_time or 0)) / 1e9
+        if seconds is None and duration_ns is not None:
+            seconds = duration_ns / 1e9
         return (monotonic() - trace.opened if seconds is None else seconds) >= self._slow_seconds
 
     def _overflow(self, trace: LocalTrace) -> None:
