@@ -13,7 +13,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from tests.asgi import get
 from tests.otlp import grpc_receiver, http_receiver
 from tests.scrape import scrape
+from tests.until import until
 from wxiai_otel import setup_telemetry
+from wxiai_otel._guard import faults
+from wxiai_otel._storage import Storage
 
 NOT_SAMPLED = (b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00")
 
@@ -106,6 +109,25 @@ async def test_metrics_are_exported_by_themselves_at_the_interval(monkeypatch):
         received.arrived.wait(5)
 
         assert received.points("http.server.request.duration")
+
+
+@pytest.mark.faulty
+async def test_an_export_that_cannot_be_made_is_a_fault_and_the_next_one_has_it_all(monkeypatch):
+    original, failures = Storage.added_to, [RuntimeError("once"), RuntimeError("twice")]
+
+    def failing(self, *args):
+        if failures:
+            raise failures.pop()
+        return original(self, *args)
+
+    with http_receiver() as received:
+        app = FastAPI()
+        setup_telemetry(app, otlp_endpoint=received.url, metric_export_interval=0.1)
+        monkeypatch.setattr(Storage, "added_to", failing)
+        await get(app, "/x")
+        until(lambda: not failures and received.points("http.server.request.duration"))
+    assert faults()["metrics.collect"] == 2
+    assert received.points("http.server.request.duration")[0].count == 1
 
 
 async def test_what_is_pending_is_exported_at_shutdown():

@@ -169,8 +169,10 @@ class ExportingReader(PeriodicExportingMetricReader):
         super().__init__(exporter, export_interval_millis=interval * 1000)
 
     def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> None:
-        added = self._storage.added_to(metrics_data, self._exemplar_seconds)
-        super()._receive_metrics(added, timeout_millis, **kwargs)
+        # What is raised here would end the SDK's exporting thread. The next export has all that this one lacks.
+        added = guarded("metrics.collect")(self._storage.added_to)(metrics_data, self._exemplar_seconds)
+        if added is not None:
+            super()._receive_metrics(added, timeout_millis, **kwargs)
 
 
 def build_tracer_provider(settings: Settings, resource: Resource) -> tuple[TracerProvider, TailProcessor | None]:
