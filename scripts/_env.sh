@@ -44,6 +44,11 @@ need_postgresql() {
   ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || debian_packages postgresql
 }
 
+# A Docker daemon, which the test of docker-compose.yml starts by itself; busybox is what its small stand-in images hold.
+need_docker() {
+  { command -v dockerd && command -v docker && command -v busybox; } >/dev/null || debian_packages docker.io iptables busybox-static
+}
+
 # uv, by hash, in an environment of its own.
 need_uv() {
   UV=.venv-uv/bin/uv
