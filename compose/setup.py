@@ -59,10 +59,14 @@ OWNERS = {
     "postgresql": 999,
 }
 _DURATION = re.compile(r"(?=\d)(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?")
+_GO_DURATION = re.compile(r"(?=\d)(\d+h)?(\d+m)?(\d+s)?")
 # What docker compose itself cannot check, and what is allowed.
 VALUES = {
     "PROMETHEUS_RETENTION": (_DURATION, "a duration, as 45d or 12h"),
-    "JAEGER_RETENTION": (re.compile(r"(?=\d)(\d+h)?(\d+m)?(\d+s)?"), "a duration, as 72h or 90m"),
+    "JAEGER_RETENTION": (_GO_DURATION, "a duration, as 72h or 90m"),
+    "COLLECTOR_METRIC_EXPIRATION": (_GO_DURATION, "a duration, as 30s or 3m"),
+    "COLLECTOR_LOG_LEVEL": (re.compile("debug|info|warn|error"), "debug, info, warn or error"),
+    "LOAD_VISITORS": (re.compile("[1-9]|[1-5][0-9]|60"), "a number from 1 to 60"),
     "TAIL_SAMPLING": (re.compile("process|collector"), "process or collector"),
     "GRAFANA_ANONYMOUS": (re.compile("true|false"), "true or false"),
 }
