@@ -1,7 +1,7 @@
-"""The container that comes before all others: checks the values of .env, hands out secrets, and gives volumes their owners.
+"""The container before all others: checks the values of .env, hands out secrets, and gives volumes their owners.
 
-Containers run as users of their own, and a new volume is root's. A secret is a file of the folder ``secrets``, else, where
-it is one that only the containers tell each other, made up once and kept.
+Containers run as users of their own, and a new volume is root's. A secret is a file of the folder ``secrets``, else,
+where it is one that only the containers tell each other, made up once and kept.
 """
 
 import os

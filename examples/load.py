@@ -31,7 +31,9 @@ def _arguments() -> argparse.Namespace:
 
 def _visitors(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) <= USERS:
-        raise argparse.ArgumentTypeError(f"LOAD_VISITORS or --visitors is {text!r}; allowed is a number from 1 to {USERS}")
+        raise argparse.ArgumentTypeError(
+            f"LOAD_VISITORS or --visitors is {text!r}; allowed is a number from 1 to {USERS}"
+        )
     return int(text)
 
 

@@ -122,9 +122,7 @@ def _compose(recipe: Recipe) -> None:
     module = "github.com/docker/compose/v2"
     _require(recipe, module)
     version = f"-s -w -X {module}/internal.Version=v{recipe.program.version}"
-    recipe.go(
-        *("build", "-v", "-mod=mod", "-ldflags", version, "-o", str(recipe.target / "compose"), f"{module}/cmd")
-    )
+    recipe.go(*("build", "-v", "-mod=mod", "-ldflags", version, "-o", str(recipe.target / "compose"), f"{module}/cmd"))
 
 
 def _mailpit(recipe: Recipe) -> None:

@@ -1,4 +1,4 @@
-"""A Docker daemon of the tests' own: its images have official names and are not the official ones, so it shares no other's."""
+"""A Docker daemon of the tests' own, since its images have official names and are not the official ones."""
 
 import os
 import shutil

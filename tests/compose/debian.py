@@ -23,9 +23,8 @@ def root_filesystem(tar: Path, packages: tuple[str, ...]) -> None:
             link.type, link.linkname, link.mode = tarfile.SYMTYPE, f"usr/{name}", 0o777
             archive.addfile(link)
         for path in sorted(paths):
-            if Path(path).is_symlink() or Path(path).exists():
-                if not path.startswith(_LEFT_OUT):
-                    archive.add(path, recursive=False)
+            if (Path(path).is_symlink() or Path(path).exists()) and not path.startswith(_LEFT_OUT):
+                archive.add(path, recursive=False)
 
 
 def python_of_debian() -> str:
@@ -42,7 +41,11 @@ def pip_folder() -> Path:
 
 def _closure(packages: tuple[str, ...]) -> set[str]:
     installed = subprocess.run(
-        ["dpkg-query", "--show", "--showformat=${binary:Package}\t${Provides}\t${Pre-Depends}, ${Depends}\t${Status}\n"],
+        [
+            "dpkg-query",
+            "--show",
+            "--showformat=${binary:Package}\t${Provides}\t${Pre-Depends}, ${Depends}\t${Status}\n",
+        ],
         check=True,
         capture_output=True,
         text=True,
@@ -55,7 +58,7 @@ def _closure(packages: tuple[str, ...]) -> set[str]:
             continue
         short = name.partition(":")[0]
         needs[short] = re.findall(r"(?:^|[,|])\s*([a-z0-9.+-]+)", depends)
-        provided.update({one: short for one in re.findall(r"(?:^|,)\s*([a-z0-9.+-]+)", provides)})
+        provided.update(dict.fromkeys(re.findall(r"(?:^|,)\s*([a-z0-9.+-]+)", provides), short))
     found: set[str] = set()
     wanted = list(packages)
     while wanted:

@@ -1,7 +1,7 @@
 """Stand-ins of the images that docker-compose.yml names: no registry is to be had where the tests run.
 
-Under each official name and tag is the native stack's binary of the same version, where the official image has it, run as
-the official image runs it. Grafana cannot be had at all: what answers in its place has its health endpoint and no more.
+Under each official name and tag is the native stack's binary of the same version, where the official image has it, run
+as that one runs it. Grafana cannot be had at all: what answers in its place has its health endpoint and no more.
 """
 
 import os

@@ -1,10 +1,11 @@
-"""docker-compose.yml as a user starts it, by a real daemon, with stand-ins of the images: images.py says what those are."""
+"""docker-compose.yml as a user starts it, by a real daemon; images.py says what stands in for the images."""
 
 import json
 import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 import yaml
@@ -103,7 +104,9 @@ def test_nothing_but_grafana_and_the_application_is_published_and_only_on_loopba
         for binding in bindings or ()
     }
     in_use = {(name.split("-")[2], ip, port) for name, ip, port in bound if port in (*project.ports, project.grafana)}
-    wanted = {("application", "127.0.0.1", port) for port in project.ports} | {("grafana", "127.0.0.1", project.grafana)}
+    wanted = {("application", "127.0.0.1", port) for port in project.ports} | {
+        ("grafana", "127.0.0.1", project.grafana)
+    }
     assert in_use == wanted
     assert len({port for _, _, port in bound}) == len(wanted)
     assert {ip for _, ip, _ in bound} == {"127.0.0.1"}
@@ -133,18 +136,24 @@ def test_requests_are_counted_exactly_over_all_workers(project):
     def instances():
         return project.number(f"count(count by (instance) ({selector}))")
 
+    def stored(number):
+        return project.number(f"sum({selector})") == number
+
     for _ in range(10):
         for port in project.ports:
             for number in range(10):
                 assert get(port, ENDPOINT, f"token-{number + 1}") == 200
                 sent += 1
-        until(lambda: project.number(f"sum({selector})") == sent, 60)
+        until(partial(stored, sent), 60)
         if instances() == WORKERS:
             break
     assert project.number(f"sum({selector})") == sent
     assert instances() == WORKERS
     # Each asks for the user and for the balance, and nothing else sends such statements.
-    assert project.number('sum(db_query_duration_seconds_count{job="wxiai",table="credit_entries",operation="select"})') >= sent
+    assert (
+        project.number('sum(db_query_duration_seconds_count{job="wxiai",table="credit_entries",operation="select"})')
+        >= sent
+    )
     assert project.number('min(health_check_status{job="wxiai"})') == 1
     assert {found["value"][1] for found in project.query("up")} == {"1"}
 
