@@ -44,9 +44,10 @@ need_postgresql() {
   ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || debian_packages postgresql
 }
 
-# A Docker daemon, which the test of docker-compose.yml starts by itself; busybox is what its small stand-in images hold.
+# A Docker daemon, which the test of docker-compose.yml starts by itself, and what its stand-in images are made of.
 need_docker() {
-  { command -v dockerd && command -v docker && command -v busybox; } >/dev/null || debian_packages docker.io iptables busybox-static
+  { command -v dockerd && command -v docker && command -v busybox && [ -x /usr/bin/python3 ]; } >/dev/null \
+    || debian_packages docker.io iptables busybox-static python3
 }
 
 # uv, by hash, in an environment of its own.

@@ -46,7 +46,9 @@ def docker() -> Iterator[Docker]:
     Raises:
         NoDockerError: It does not start here, or cannot limit a container's memory.
     """
-    missing = [name for name in ("dockerd", "docker", "iptables", "busybox") if shutil.which(name) is None]
+    missing = [
+        name for name in ("dockerd", "docker", "iptables", "busybox", "dpkg-query") if shutil.which(name) is None
+    ]
     if missing or os.geteuid() != 0:
         raise NoDockerError(f"not installed: {', '.join(missing)}" if missing else "dockerd needs root")
     # Not in pytest's folder: a socket's path must be short, and what containers write is theirs.

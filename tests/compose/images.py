@@ -50,7 +50,8 @@ ENTRYPOINT ["/bin/sh", "/entrypoint"]
 _ENTRYPOINT = """\
 set -e
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
-  initdb -U "$POSTGRES_USER" --pwfile="$POSTGRES_PASSWORD_FILE" -A scram-sha-256 --locale=C -E UTF8
+  initdb -U "$POSTGRES_USER" --pwfile="$POSTGRES_PASSWORD_FILE" \\
+    --auth-local=trust --auth-host=scram-sha-256 --locale=C -E UTF8
   echo "host all all all scram-sha-256" >> "$PGDATA/pg_hba.conf"
   echo "CREATE DATABASE $POSTGRES_DB" | postgres --single -E postgres
 fi
@@ -60,9 +61,9 @@ PACKAGES = ("python3", "redis-server", "postgresql-15", "dash", "coreutils", "li
 
 
 def tags() -> dict[str, str]:
-    """The images of docker-compose.yml that are not built, by service."""
+    """The images of docker-compose.yml that are other people's, by service."""
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-    return {name: service["image"] for name, service in services.items() if "build" not in service}
+    return {name: service["image"] for name, service in services.items() if service["image"] != ours()}
 
 
 def build_all(docker: Docker, folder: Path, python_image: str) -> None:
