@@ -74,6 +74,8 @@ def docker() -> Iterator[Docker]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        # dockerd leaves it mounted.
+        subprocess.run(["umount", folder / "exec" / "netns" / "default"], capture_output=True, check=False)
         shutil.rmtree(folder, ignore_errors=True)
 
 
