@@ -44,6 +44,12 @@ need_postgresql() {
   ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || debian_packages postgresql
 }
 
+# A Docker daemon, which the test of docker-compose.yml starts by itself, and what its stand-in images are made of.
+need_docker() {
+  { command -v dockerd && command -v docker && command -v busybox && [ -x /usr/bin/python3 ]; } >/dev/null \
+    || debian_packages docker.io iptables busybox-static python3
+}
+
 # uv, by hash, in an environment of its own.
 need_uv() {
   UV=.venv-uv/bin/uv

@@ -68,6 +68,7 @@ ALERTMANAGER = _program("alertmanager", ("alertmanager", "amtool"), ("--version"
 JAEGER = _program("jaeger", ("jaeger",), ("version",), 4.5)
 MAILPIT = _program("mailpit", ("mailpit",), ("version", "--no-release-check"), 0.6)
 PINT = _program("pint", ("pint",), ("version",), 0.6)
+COMPOSE = _program("compose", ("compose",), ("version",), 2)
 
-PROGRAMS = {program.name: program for program in (OTELCOL, PROMETHEUS, ALERTMANAGER, JAEGER, MAILPIT, PINT)}
+PROGRAMS = {program.name: program for program in (OTELCOL, PROMETHEUS, ALERTMANAGER, JAEGER, MAILPIT, PINT, COMPOSE)}
 OF_BINARY = {binary: program for program in PROGRAMS.values() for binary in program.binaries}

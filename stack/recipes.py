@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .go import find_go
-from .programs import ALERTMANAGER, JAEGER, MAILPIT, MANIFEST, OTELCOL, PINT, PROMETHEUS, Program
+from .programs import ALERTMANAGER, COMPOSE, JAEGER, MAILPIT, MANIFEST, OTELCOL, PINT, PROMETHEUS, Program
 from .progress import Build
 
 _COMMON_VERSION = "github.com/prometheus/common/version.Version"
@@ -73,12 +73,16 @@ def _otelcol(recipe: Recipe) -> None:
 def _as_requirement(recipe: Recipe, module: str, *arguments: str) -> None:
     """Build commands of a module that has replacements of its own, so that ``go install`` refuses it."""
     program = recipe.program
-    (recipe.work / "go.mod").write_text(f"module build\n\nrequire {module} {program.module}\n")
+    _require(recipe, module)
     recipe.go(
         *("build", "-v", "-mod=mod", "-ldflags", f"-s -w -X {_COMMON_VERSION}={program.version}", *arguments),
         *("-o", str(recipe.target)),
         *(f"{module}/cmd/{binary}" for binary in program.binaries),
     )
+
+
+def _require(recipe: Recipe, module: str) -> None:
+    (recipe.work / "go.mod").write_text(f"module build\n\nrequire {module} {recipe.program.module}\n")
 
 
 def _prometheus(recipe: Recipe) -> None:
@@ -114,6 +118,13 @@ def _pint(recipe: Recipe) -> None:
     _inside(recipe, "github.com/cloudflare/pint", f"main.version={recipe.program.version}")
 
 
+def _compose(recipe: Recipe) -> None:
+    module = "github.com/docker/compose/v2"
+    _require(recipe, module)
+    version = f"-s -w -X {module}/internal.Version=v{recipe.program.version}"
+    recipe.go(*("build", "-v", "-mod=mod", "-ldflags", version, "-o", str(recipe.target / "compose"), f"{module}/cmd"))
+
+
 def _mailpit(recipe: Recipe) -> None:
     module = "github.com/axllent/mailpit"
     version = f"-s -w -X {module}/config.Version=v{recipe.program.version}"
@@ -134,4 +145,5 @@ _RECIPES: dict[str, Callable[[Recipe], None]] = {
     JAEGER.name: _jaeger,
     MAILPIT.name: _mailpit,
     PINT.name: _pint,
+    COMPOSE.name: _compose,
 }

@@ -20,7 +20,7 @@ from .users import admin
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Open what the application needs, and close it at the end."""
-    config = from_environment()
+    app.state.callback_url = config.callback_url
     app.state.database = Database(config)
     app.state.database.create()
     async with (
@@ -31,12 +31,14 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     await app.state.database.close()
 
 
+config = from_environment()
 app = FastAPI(title="wxiai", version="1.0.0", lifespan=lifespan)
 setup_telemetry(
     app,
     stats_dependency=admin,
+    **({} if config.task_secret is None else {"task_secret": config.task_secret}),
     avg_user_credits="SELECT avg(b) FROM (SELECT sum(amount) AS b FROM credit_entries GROUP BY user_id) AS balances",
-    ai_probes={service: f"{from_environment().provider_url}/{service}/health" for service in tasks.PRICES},
+    ai_probes={service: f"{config.provider_url}/{service}/health" for service in tasks.PRICES},
 )
 
 api = APIRouter(prefix="/api/v1")

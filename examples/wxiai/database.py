@@ -13,6 +13,8 @@ from .config import Config
 
 ROLES = ("admin", "vip", "user", "user", "user", "pending")
 FIRST_CREDITS = 200
+# Any number that nothing else locks.
+_CREATION = 7_719_424
 
 
 class Base(DeclarativeBase):
@@ -69,8 +71,11 @@ class Database:
 
     def create(self) -> None:
         """Make the tables, and the first users where there are none."""
-        Base.metadata.create_all(self.engine)
         with self.sessions.begin() as session:
+            if self.engine.dialect.name == "postgresql":
+                # Several processes start at the same time, and only one is to do it.
+                session.execute(select(func.pg_advisory_xact_lock(_CREATION)))
+            Base.metadata.create_all(session.connection())
             if session.scalar(select(func.count()).select_from(User)):
                 return
             users = [

@@ -55,7 +55,8 @@ async def submit(service: str, order: Order, user: CurrentUser, request: Request
     )
     async with database.async_sessions.begin() as session:
         session.add(task)
-    callback = str(request.url_for("called_back", task_id=task.id))
+    path = request.app.url_path_for("called_back", task_id=task.id)
+    callback = str(path.make_absolute_url(request.app.state.callback_url or request.base_url))
     try:
         response = await request.app.state.provider.post(
             f"/{service}/generate", json={"prompt": order.prompt, "callback": callback}
