@@ -124,7 +124,9 @@ CASES = (
         ("AIServiceHighFailureRateFast", "AIProviderDown", "HealthCheckFailing"),
         companion="HealthCheckFailing",
     ),
-    Case("errors", "every 10th request is answered 500", Fault(ERRORS), ("HighErrorRateFast",), companion="HighErrorRate"),
+    Case(
+        "errors", "every 10th request is answered 500", Fault(ERRORS), ("HighErrorRateFast",), companion="HighErrorRate"
+    ),
     Case(
         "pool",
         "a database pool exhausted",

@@ -71,8 +71,9 @@ def outage(at: Platform, seconds: float, say: Callable[[str], None]) -> Outage:
     began = time.monotonic()
     robots.forever[AWAY] = WAYS[0]
     say(f"{AWAY} is away; every 10th request fails, and a client abuses the platform")
-    at.switches.on(ERRORS)
+    # Before requests fail: its own are to be answered.
     first = {PASSING: traffic.abuse(at.url)}
+    at.switches.on(ERRORS)
     while (passed := time.monotonic() - began) < seconds:
         robots.forever[AWAY] = WAYS[int(passed // 60) % len(WAYS)]
         time.sleep(0.5)

@@ -28,7 +28,8 @@ from .switches import FOLDER, Switches
 
 JOB = "wxiai"
 WORKERS = 2
-REDIS_BYTES = 64 * 2**20
+# Room for what the application itself adds in the minutes of the fault: a Redis that is full altogether is another fault.
+REDIS_BYTES = 256 * 2**20
 _RICH = 10**7
 
 
@@ -129,9 +130,7 @@ def platform(folder: Path, pipeline: Pipeline, sink: Robots, job: str = JOB) -> 
     server = ["redis-server", "--port", str(redis_port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
     uvicorn = [sys.executable, "-m", "uvicorn", "--log-level", "error"]
     with ExitStack() as started:
-        started.enter_context(
-            running([*server, "--maxmemory", str(REDIS_BYTES)], redis_port, folder / "redis.log")
-        )
+        started.enter_context(running([*server, "--maxmemory", str(REDIS_BYTES)], redis_port, folder / "redis.log"))
         target = [*uvicorn, "benchmarks.detection.provider:app", "--port", str(provider_port)]
         started.enter_context(running(target, provider_port, folder / "provider.log", **environ))
         target = [*uvicorn, "benchmarks.detection.application:app", "--port", str(port), "--workers", str(WORKERS)]
