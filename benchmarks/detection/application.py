@@ -37,7 +37,7 @@ async def _hold_pool() -> None:
     room = engine.pool.size() + engine.pool._max_overflow
     held = [await asyncio.to_thread(engine.connect) for _ in range(room)]
     _switches.failed(POOL)
-    while _switches.is_on(POOL):
+    while _switches.is_on(POOL):  # noqa: ASYNC110 - another process turns it off
         await asyncio.sleep(0.2)
     for connection in held:
         connection.close()

@@ -57,7 +57,7 @@ class LoginFlood(Fault):
         wait("a failed login", lambda: self._flood.first_failure, _FIRST_FAILURE_SECONDS)
         return self._flood.first_failure or 0.0
 
-    def end(self, at: Platform) -> None:
+    def end(self, at: Platform) -> None:  # noqa: ARG002 - as every fault
         self._flood.end()
 
 
@@ -96,7 +96,8 @@ class Case:
         fault: What happens.
         alerts: One of these is the page.
         within: Seconds from the first failed outcome to the page.
-        companion: The specified alert that must not be a second page; the fault lasts until it fires. None: there is none.
+        companion: The specified alert that must not be a second page; the fault lasts until
+            it fires. None: there is none.
     """
 
     name: str

@@ -52,7 +52,7 @@ class Outage:
     def text(self) -> str:
         """As Markdown."""
         lines = [
-            f"{AWAY} away for {self.seconds / 60:g} minutes ({', '.join(way.partition(':')[0] for way in WAYS)} in turn).",
+            f"{AWAY} away for {self.seconds / 60:g} minutes, in turn: {', '.join(way.partition(':')[0] for way in WAYS)}.",
             "",
             f"| alert | {' | '.join(CHANNELS)} | after the return |",
             f"|---|{'---:|' * (len(CHANNELS) + 1)}",

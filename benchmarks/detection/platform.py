@@ -28,7 +28,7 @@ from .switches import FOLDER, Switches
 
 JOB = "wxiai"
 WORKERS = 2
-# Room for what the application itself adds in the minutes of the fault: a Redis that is full altogether is another fault.
+# Room for what the application itself adds meanwhile: a Redis that is full altogether is another fault.
 REDIS_BYTES = 256 * 2**20
 _RICH = 10**7
 
@@ -91,8 +91,8 @@ def stack(folder: Path, sink: Robots) -> Iterator[Pipeline]:
 def write_bridge(file: Path, sink: Robots) -> None:
     """A configuration of the bridge with the stand-ins of all channels that speak HTTP."""
     sections = [f'[webhook]\nurl = "{sink.url("webhook")}"', f'[wechat]\nwebhook_url = "{sink.url("wechat")}"']
-    for name in ("dingtalk", "feishu"):
-        sections.append(f'[{name}]\nwebhook_url = "{sink.url(name)}"\nsecret = "{SECRET}"')
+    signed = ("dingtalk", "feishu")
+    sections += [f'[{name}]\nwebhook_url = "{sink.url(name)}"\nsecret = "{SECRET}"' for name in signed]
     file.write_text("\n".join(sections))
 
 

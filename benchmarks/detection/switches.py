@@ -1,7 +1,8 @@
-"""Faults that are switched on and off from another process: a file each, and beside it when it first made something fail."""
+"""Faults that are switched on and off from another process: a file each, and one that says when it first failed."""
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 FOLDER = "DETECTION_SWITCHES"
@@ -32,10 +33,8 @@ class Switches:
         """Something has failed by it just now; only the first time is kept."""
         part = self._folder / f"{name}.{os.getpid()}.part"
         part.write_text(repr(time.time()))
-        try:
+        with suppress(FileExistsError):
             os.link(part, self._folder / f"{name}.failed")
-        except FileExistsError:
-            pass
         part.unlink()
 
     def first_failure(self, name: str) -> float | None:

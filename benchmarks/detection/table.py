@@ -18,7 +18,7 @@ def row(result: Result) -> str:
     told = sorted({name for names in result.pages.values() for name in names})
     times = [f"{result.seconds[channel]:.1f} s" if channel in result.seconds else "never" for channel in CHANNELS]
     counts = sorted({len(result.pages.get(channel, ())) for channel in CHANNELS})
-    pages = "–".join(map(str, {counts[0]: None, counts[-1]: None}))
+    pages = "-".join(map(str, {counts[0]: None, counts[-1]: None}))
     cells = (result.case.title, ", ".join(f"`{name}`" for name in told), f"{result.case.within:.0f} s", *times, pages)
     return f"| {' | '.join(cells)} |"
 

@@ -51,7 +51,7 @@ async def _all(url: str, ended: threading.Event) -> None:
     async with httpx.AsyncClient(base_url=url, timeout=_GIVE_UP_SECONDS, trust_env=False) as client:
         # Several at work for each user: one that waits for a pool does not keep the others from asking.
         visits = [asyncio.create_task(_user(client, number)) for number in range(1, USERS + 1)]
-        while not ended.is_set():
+        while not ended.is_set():  # noqa: ASYNC110 - another thread sets it
             await asyncio.sleep(0.2)
         for visit in visits:
             visit.cancel()

@@ -1,6 +1,6 @@
 """What a channel was not told in time.
 
-Alertmanager tries a notification again for as long as its alerts fire. Of one that has ended meanwhile it tells nothing:
+Alertmanager tries a notification again for as long as its alerts fire. Of one that has ended meanwhile it says nothing:
 an event that is over in a minute would be lost on a channel that is away for ten.
 """
 
