@@ -51,8 +51,9 @@ class Outage:
 
     def text(self) -> str:
         """As Markdown."""
+        ways = ", ".join(way.partition(":")[0] for way in WAYS)
         lines = [
-            f"{AWAY} away for {self.seconds / 60:g} minutes, in turn: {', '.join(way.partition(':')[0] for way in WAYS)}.",
+            f"{AWAY} away for {self.seconds / 60:g} minutes, in turn: {ways}.",
             "",
             f"| alert | {' | '.join(CHANNELS)} | after the return |",
             f"|---|{'---:|' * (len(CHANNELS) + 1)}",
