@@ -21,6 +21,7 @@ from tests.servers.program import answers, program
 from tests.servers.uvicorn import free_port
 from wxiai_otel.alerting.bridge._app import Bridge as BridgeApp
 from wxiai_otel.alerting.bridge._config import load
+from wxiai_otel.alerting.bridge._late import LATE_SECONDS
 
 BRIDGE_TOKEN = "the-token-of-the-bridge-0123456789"
 
@@ -70,14 +71,17 @@ class BridgeProcess(Bridge):
 
 
 @contextmanager
-def bridge_here(environ: dict[str, str], runbooks: Path = ROOT / "alerts" / "runbooks") -> Iterator[Bridge]:
+def bridge_here(
+    environ: dict[str, str], runbooks: Path = ROOT / "alerts" / "runbooks", late: float = LATE_SECONDS
+) -> Iterator[Bridge]:
     """Serve in a thread until the block ends.
 
     Parameters:
         environ: Its configuration.
         runbooks: The folder of the runbooks.
+        late: Seconds after which it tells what Alertmanager tries no more.
     """
-    app = BridgeApp(load(None, {"WXIAI_BRIDGE_TOKEN": BRIDGE_TOKEN, **environ}), runbooks)
+    app = BridgeApp(load(None, {"WXIAI_BRIDGE_TOKEN": BRIDGE_TOKEN, **environ}), runbooks, late)
     server = uvicorn.Server(uvicorn.Config(app.app, port=(port := free_port()), log_level="critical", lifespan="off"))
     thread = threading.Thread(target=server.run)
     thread.start()

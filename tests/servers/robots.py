@@ -23,6 +23,7 @@ class Robots(ThreadingHTTPServer):
 
     Attributes:
         accepted: (robot, body) of what has been accepted.
+        accepted_at: When each was, in seconds of the epoch.
         seen: (robot, body, when) of everything, accepted or not.
         faults: What happens instead of the check, by robot: one after the other; the last goes on where ``forever``.
     """
@@ -33,6 +34,7 @@ class Robots(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.accepted: list[tuple[str, dict]] = []
+        self.accepted_at: list[float] = []
         self.seen: list[tuple[str, dict, float]] = []
         self.headers: list[dict[str, str]] = []
         self.faults: dict[str, list[str]] = {}
@@ -80,6 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
         if refusal is None:
             with self.server.lock:
                 self.server.accepted.append((robot, body))
+                self.server.accepted_at.append(time.time())
         self._answer(200, refusal or self._ok(robot))
 
     def _fault(self, fault: str, robot: str) -> bool:

@@ -65,11 +65,13 @@ class Message:
         alerts: Firing ones and resolved ones.
         omitted: How many more there are of which nothing is known.
         links: Titles and addresses for all of them.
+        group: What Alertmanager calls the group; empty where there is none.
     """
 
     alerts: tuple[Alert, ...]
     omitted: int = 0
     links: tuple[tuple[str, str], ...] = ()
+    group: str = ""
 
     @property
     def first(self) -> Alert:

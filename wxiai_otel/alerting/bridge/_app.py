@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import logging
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,6 +20,7 @@ from .._config import ALIASES
 from .._errors import NotDelivered
 from .._sender import Sender
 from ._config import ALL_CHANNELS, HEARTBEAT, BridgeConfig
+from ._late import LATE_SECONDS, Late
 from ._metrics import BridgeMetrics
 from ._payload import PayloadError, parse
 from ._runbooks import routes
@@ -32,9 +34,10 @@ class Bridge:
     Parameters:
         config: See `BridgeConfig`.
         runbooks: The folder of the runbooks.
+        late: Seconds after which the bridge itself tells what Alertmanager tries no more.
     """
 
-    def __init__(self, config: BridgeConfig, runbooks: Path) -> None:
+    def __init__(self, config: BridgeConfig, runbooks: Path, late: float = LATE_SECONDS) -> None:
         self._config = config
         self._token = f"Bearer {config.token.reveal()}".encode() if config.token else b""
         self._metrics = BridgeMetrics(ALL_CHANNELS, config.channels)
@@ -43,7 +46,13 @@ class Bridge:
         }
         for name, sender in self._senders.items():
             self._metrics.queue(name, sender)
-        self._ending = False
+        self._late = {
+            name: Late(sender, late, config.timeout) for name, sender in self._senders.items() if name != HEARTBEAT
+        }
+        for name, held in self._late.items():
+            self._metrics.held(name, held)
+        self._ended = threading.Event()
+        threading.Thread(target=self._tell_late, args=(late / 10,), name="wxiai-otel-late", daemon=True).start()
         self.app = Starlette(
             routes=[
                 Route("/notify/{channel}", self._notify, methods=["POST"]),
@@ -56,9 +65,14 @@ class Bridge:
 
     def end(self) -> None:
         """Take no more: what waits is answered now, and Alertmanager tries it again elsewhere or later."""
-        self._ending = True
+        self._ended.set()
         for sender in self._senders.values():
             sender.stop()
+
+    def _tell_late(self, seconds: float) -> None:
+        while not self._ended.wait(seconds):
+            for late in self._late.values():
+                late.tell()
 
     async def _notify(self, request: Request) -> Response:
         began = time.monotonic()
@@ -85,14 +99,18 @@ class Bridge:
         if sender is None:
             # alertmanager.yml names all channels; one that nobody has configured is not one that fails.
             return "off", JSONResponse({"status": "off"})
-        name = message.first.name
+        name, late = message.first.name, self._late.get(channel)
         try:
             await asyncio.wrap_future(sender.submit(message, self._config.timeout))
         except NotDelivered as failed:
             # 503 whatever it was, 429 included: Alertmanager gives up what is answered 4xx.
             logger.warning("%s: %s not delivered: %s", channel, name, failed.reason)
+            if late is not None:
+                late.refused(message)
             return "failed", JSONResponse({"status": "failed", "reason": failed.reason}, 503)
         logger.info("%s: %s delivered", channel, name)
+        if late is not None:
+            late.delivered(message)
         return "delivered", JSONResponse({"status": "delivered"})
 
     def _authorize(self, request: Request) -> None:
@@ -115,8 +133,8 @@ class Bridge:
 
     async def _health(self, _request: Request) -> Response:
         channels = {name: "on" if name in self._senders else "off" for name in ALL_CHANNELS}
-        status = "ending" if self._ending else "healthy"
-        return JSONResponse({"status": status, "channels": channels}, 503 if self._ending else 200)
+        ending = self._ended.is_set()
+        return JSONResponse({"status": "ending" if ending else "healthy", "channels": channels}, 503 if ending else 200)
 
     async def _show_metrics(self, request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from .._sender import Observe, Sender
+from ._late import Late
 
 OUTCOMES = ("delivered", "failed", "off", "invalid")
 ATTEMPTS = ("delivered", "rejected", "failed")
@@ -57,6 +58,12 @@ class BridgeMetrics:
         self._queue = Gauge(
             "wxiai_bridge_queue_length", "Messages that wait for their turn.", ("channel",), registry=self.registry
         )
+        self._held = Gauge(
+            "wxiai_bridge_held_messages",
+            "Messages that a channel has refused and that are not told yet.",
+            ("channel",),
+            registry=self.registry,
+        )
         self._heartbeat = Gauge(
             "wxiai_bridge_heartbeat_timestamp_seconds",
             "When Alertmanager has sent the Watchdog last; 0: never.",
@@ -97,3 +104,7 @@ class BridgeMetrics:
     def queue(self, channel: str, sender: Sender) -> None:
         """Show how many messages of a channel wait."""
         self._queue.labels(channel).set_function(lambda: sender.waiting)
+
+    def held(self, channel: str, late: Late) -> None:
+        """Show how many messages of a channel are held."""
+        self._held.labels(channel).set_function(lambda: len(late))

@@ -41,7 +41,13 @@ def parse(body: bytes) -> Message:
         raise PayloadError("truncatedAlerts: allowed is a whole number of at least 0")
     common = _texts(read, "", "commonLabels")
     silence = _silence(read.get("externalURL"), common)
-    return Message(tuple(_alert(alert, f"alerts[{n}]") for n, alert in enumerate(alerts)), omitted, silence)
+    group = read.get("groupKey")
+    return Message(
+        tuple(_alert(alert, f"alerts[{n}]") for n, alert in enumerate(alerts)),
+        omitted,
+        silence,
+        group if isinstance(group, str) else "",
+    )
 
 
 def _alert(read: object, where: str) -> Alert:
