@@ -1,4 +1,4 @@
-"""Log records go out by OTLP where it is wanted: all of them, once, with the ids of their traces and without secrets."""
+"""Log records go out by OTLP where it is wanted: all, once, with the ids of their traces and without secrets."""
 
 import logging
 import os

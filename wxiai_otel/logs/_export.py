@@ -107,7 +107,7 @@ class LogExport:
                 self._see(record)
 
         self._ours = call_handlers
-        logging.Logger.callHandlers = call_handlers  # type: ignore[method-assign] # all loggers, made and to be made
+        logging.Logger.callHandlers = call_handlers  # type: ignore[assignment, method-assign] # all loggers, made and to be made
 
     def stop(self) -> None:
         """Send nothing any more. The method is put back unless another one has been set over ours."""

@@ -23,14 +23,18 @@ _PATTERNS = (
     (r"\beyJ[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){1,2}", MASK),
     (r"\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}", MASK),
     (
-        r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|xox[abprs]-[A-Za-z0-9-]{10,}"
-        r"|AKIA[0-9A-Z]{16}|AIza[A-Za-z0-9_-]{35}|LTAI[A-Za-z0-9]{12,})",
+        (
+            r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|xox[abprs]-[A-Za-z0-9-]{10,}"
+            r"|AKIA[0-9A-Z]{16}|AIza[A-Za-z0-9_-]{35}|LTAI[A-Za-z0-9]{12,})"
+        ),
         MASK,
     ),
     (r"(?i)-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,40}PRIVATE KEY-----)?", MASK),
     (
-        r"(?i)(password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|authorization)"
-        r"(\\*[\"']?\s{0,8}[=:]\s{0,8}\\*[\"']?)[^\s&,;\"'\\]+",
+        (
+            r"(?i)(password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|authorization)"
+            r"(\\*[\"']?\s{0,8}[=:]\s{0,8}\\*[\"']?)[^\s&,;\"'\\]+"
+        ),
         r"\1\2" + MASK,
     ),
     # bank cards, mobile numbers and identity cards
