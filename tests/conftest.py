@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from opentelemetry import metrics, trace
+from opentelemetry._logs import _internal as logs_internal
 from opentelemetry.metrics import _internal as metrics_internal
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -19,6 +20,8 @@ def forget_global_providers() -> None:
     trace._TRACER_PROVIDER_SET_ONCE = Once()
     metrics_internal._METER_PROVIDER = None
     metrics_internal._METER_PROVIDER_SET_ONCE = Once()
+    logs_internal._LOGGER_PROVIDER = None
+    logs_internal._LOGGER_PROVIDER_SET_ONCE = Once()
     assert metrics.get_meter_provider() is not None
 
 

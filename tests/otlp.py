@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2 as logs_pb
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2_grpc as logs_grpc
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics_pb
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as metrics_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as trace_pb
@@ -20,6 +22,7 @@ class Received:
         self.url = ""
         self.traces: list = []
         self.metrics: list = []
+        self.logs: list = []
         self.arrived = threading.Event()
 
     def take(self, kind: str, message) -> None:
@@ -34,6 +37,16 @@ class Received:
             for resource in request.resource_spans
             for scope in resource.scope_spans
             for span in scope.spans
+        ]
+
+    @property
+    def records(self) -> list:
+        return [
+            record
+            for request in self.logs
+            for resource in request.resource_logs
+            for scope in resource.scope_logs
+            for record in scope.log_records
         ]
 
     @property
@@ -68,6 +81,8 @@ def http_receiver() -> Iterator[Received]:
                 received.take("traces", trace_pb.ExportTraceServiceRequest.FromString(body))
             elif self.path == "/v1/metrics":
                 received.take("metrics", metrics_pb.ExportMetricsServiceRequest.FromString(body))
+            elif self.path == "/v1/logs":
+                received.take("logs", logs_pb.ExportLogsServiceRequest.FromString(body))
             else:
                 self.send_error(404)
                 return
@@ -102,9 +117,15 @@ def grpc_receiver() -> Iterator[Received]:
             received.take("metrics", request)
             return metrics_pb.ExportMetricsServiceResponse()
 
+    class Logs(logs_grpc.LogsServiceServicer):
+        def Export(self, request, context):
+            received.take("logs", request)
+            return logs_pb.ExportLogsServiceResponse()
+
     server = grpc.server(futures.ThreadPoolExecutor(2))
     trace_grpc.add_TraceServiceServicer_to_server(Traces(), server)
     metrics_grpc.add_MetricsServiceServicer_to_server(Metrics(), server)
+    logs_grpc.add_LogsServiceServicer_to_server(Logs(), server)
     received.url = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
     try:

@@ -18,6 +18,7 @@ from .business import (
     record_user_registration,
     start_ai_task,
 )
+from .logs import LogFormatter
 from .settings import SettingError, Settings
 from .telemetry import SetupError, Telemetry, setup_telemetry
 
@@ -26,6 +27,7 @@ __all__ = [
     "AlertConfigError",
     "AlertManager",
     "Delivery",
+    "LogFormatter",
     "SettingError",
     "Settings",
     "SetupError",

@@ -9,6 +9,12 @@ def printable(value: str) -> str:
     return "".join(character if _is_fine(character) else _escaped(character) for character in whole)
 
 
+def exception_type(exception: BaseException | None) -> str:
+    """The exception's class with its module, as the semantic conventions want ``error.type``."""
+    cls = type(exception)
+    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
 def _is_fine(character: str) -> bool:
     return character.isprintable() or character == "\n"
 

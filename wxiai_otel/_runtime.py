@@ -18,7 +18,7 @@ from ._storage import Storage, storage_suffices
 from ._version import SCOPE_NAME, VERSION
 from .http import InFlight, install_route_hooks, remove_route_hooks
 from .instruments import Instruments
-from .logs import LogCorrelation
+from .logs import LogCorrelation, LogExport
 from .prometheus import EmbeddedReader
 from .providers import Providers, build_providers, build_resource
 from .settings import Settings
@@ -75,6 +75,8 @@ class Runtime:
             self.instruments.observe("http.server.active_requests", self.requests.observe)
             self.instruments.observe("websocket.connections", self.websockets.observe)
         self._logs = LogCorrelation(service) if settings.log_correlation else None
+        records = self.providers.logger_provider
+        self._log_export = LogExport(records, settings.log_attributes) if records is not None else None
         self.sql = self._instrument("sqlalchemy", "sql") if settings.sql else None
         state = guarded("redis.state")(_shared_state)(settings)
         self.redis = self._instrument("redis", "redis", state.see if state else None) if settings.redis else None
@@ -151,6 +153,8 @@ class Runtime:
             guarded("uninstrument")(instrumentation.uninstrument)()
         if self._logs is not None:
             self._logs.stop()
+        if self._log_export is not None:
+            self._log_export.stop()
         remove_route_hooks()
         self.providers.shutdown(max(0.0, deadline - time.monotonic()))
 

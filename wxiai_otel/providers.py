@@ -9,17 +9,13 @@ from functools import partial
 from typing import Any
 
 from opentelemetry import metrics, trace
+from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.environment_variables import (
     OTEL_BSP_MAX_QUEUE_SIZE,
-    OTEL_EXPORTER_OTLP_METRICS_ENDPOINT,
-    OTEL_EXPORTER_OTLP_METRICS_PROTOCOL,
-    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT,
-    OTEL_EXPORTER_OTLP_TRACES_PROTOCOL,
     OTEL_TRACES_SAMPLER,
 )
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
-    ConsoleMetricExporter,
     MetricExporter,
     MetricReader,
     MetricsData,
@@ -27,12 +23,14 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, SynchronousMultiSpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
 
 from ._background import side_by_side
+from ._exporters import log_exporter, metric_exporter, span_exporter
 from ._guard import guarded
 from ._storage import Storage
+from .logs import build_logger_provider
 from .settings import Settings
 from .tracing import TailProcessor, TailSampler, WhenExported, spans_received
 
@@ -40,6 +38,8 @@ logger = logging.getLogger("wxiai_otel")
 
 # https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#batch-span-processor
 _USUAL_QUEUE_SIZE = 2048
+
+Provider = TracerProvider | MeterProvider | LoggerProvider
 
 
 def build_resource(settings: Settings, title: str, version: str) -> Resource:
@@ -73,6 +73,7 @@ class Providers:
     Parameters:
         tracer_provider: Makes the spans.
         meter_provider: Makes the instruments.
+        logger_provider: Sends log records; ``None``: nobody does, or the application itself.
         owned: Those that are ours.
         timeout: Seconds that the last export may take.
         tail: Decides which traces are kept; ``None`` where others do.
@@ -81,7 +82,8 @@ class Providers:
 
     tracer_provider: trace.TracerProvider
     meter_provider: MeterProvider
-    owned: list[TracerProvider | MeterProvider]
+    logger_provider: LoggerProvider | None
+    owned: list[Provider]
     timeout: float
     tail: TailProcessor | None
     processors: SynchronousMultiSpanProcessor | ConcurrentMultiSpanProcessor | None
@@ -121,7 +123,7 @@ class Providers:
         return side_by_side(seconds, [partial(_shutdown, p, seconds) for p in self.owned])
 
 
-def _shutdown(provider: TracerProvider | MeterProvider, seconds: float) -> None:
+def _shutdown(provider: Provider, seconds: float) -> None:
     if isinstance(provider, MeterProvider):
         provider.shutdown(timeout_millis=seconds * 1000)
     else:
@@ -139,7 +141,7 @@ def build_providers(
         readers: Further metric readers, the embedded endpoint's among them.
         storage: What is recorded there is exported beside what the SDK collects.
     """
-    owned: list[TracerProvider | MeterProvider] = []
+    owned: list[Provider] = []
     tracer_provider: trace.TracerProvider = trace.get_tracer_provider()
     tail = processors = None
     if not isinstance(tracer_provider, TracerProvider):
@@ -150,13 +152,19 @@ def build_providers(
         tracer_provider = ours
         trace.set_tracer_provider(ours)
     all_readers = [*readers]
-    if exporter := guarded("exporter.metrics")(_metric_exporter)(settings):
+    if exporter := guarded("exporter.metrics")(metric_exporter)(settings):
         all_readers.append(ExportingReader(exporter, settings.metric_export_interval, storage))
     meter_provider = MeterProvider(all_readers, resource=resource, shutdown_on_exit=False)
     owned.append(meter_provider)
     if type(metrics.get_meter_provider()).__name__ == "_ProxyMeterProvider":
         metrics.set_meter_provider(meter_provider)
-    return Providers(tracer_provider, meter_provider, owned, settings.shutdown_timeout, tail, processors)
+    logger_provider = None
+    if (log_records := guarded("exporter.logs")(log_exporter)(settings)) is not None:
+        logger_provider = build_logger_provider(log_records, resource)
+        owned.extend([logger_provider] if logger_provider else [])
+    return Providers(
+        tracer_provider, meter_provider, logger_provider, owned, settings.shutdown_timeout, tail, processors
+    )
 
 
 class ExportingReader(PeriodicExportingMetricReader):
@@ -195,7 +203,7 @@ def build_tracer_provider(settings: Settings, resource: Resource) -> tuple[Trace
         provider = TracerProvider(
             WhenExported(sampler, processors), resource, shutdown_on_exit=False, active_span_processor=processors
         )
-    if exporter := guarded("exporter.traces")(_span_exporter)(settings):
+    if exporter := guarded("exporter.traces")(span_exporter)(settings):
         provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=_queue_size(settings)))
     return provider, tail
 
@@ -205,42 +213,3 @@ def _queue_size(settings: Settings) -> int | None:
     if os.environ.get(OTEL_BSP_MAX_QUEUE_SIZE):
         return None
     return max(_USUAL_QUEUE_SIZE, settings.trace_buffer_spans)
-
-
-def _span_exporter(settings: Settings) -> SpanExporter | None:
-    if settings.traces_exporter == "console":
-        return ConsoleSpanExporter()
-    endpoint = os.environ.get(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT)
-    if settings.traces_exporter == "none" or not (endpoint or settings.otlp_endpoint):
-        return None
-    if _protocol(OTEL_EXPORTER_OTLP_TRACES_PROTOCOL, settings) == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
-
-        return GrpcSpanExporter(endpoint=endpoint or settings.otlp_endpoint)
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-    return OTLPSpanExporter(endpoint=endpoint or _signal_url(settings.otlp_endpoint, "traces"))
-
-
-def _metric_exporter(settings: Settings) -> MetricExporter | None:
-    if settings.metrics_exporter == "console":
-        return ConsoleMetricExporter()
-    endpoint = os.environ.get(OTEL_EXPORTER_OTLP_METRICS_ENDPOINT)
-    if settings.metrics_exporter == "none" or not (endpoint or settings.otlp_endpoint):
-        return None
-    if _protocol(OTEL_EXPORTER_OTLP_METRICS_PROTOCOL, settings) == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcMetricExporter
-
-        return GrpcMetricExporter(endpoint=endpoint or settings.otlp_endpoint)
-    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-
-    return OTLPMetricExporter(endpoint=endpoint or _signal_url(settings.otlp_endpoint, "metrics"))
-
-
-def _protocol(variable: str, settings: Settings) -> str:
-    return os.environ.get(variable) or settings.otlp_protocol
-
-
-def _signal_url(base: str, signal: str) -> str:
-    """A signal's own URL: opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp ."""
-    return f"{base.rstrip('/')}/v1/{signal}"

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .._guard import fault, guarded
+from .._labels import exception_type
 from .._request import current_request
 from ..tracing import answered, settled
 from ._http import EndedRequest, Http
@@ -321,12 +322,6 @@ def leave(token: Token[Context] | None) -> None:
     """Undo `enter`."""
     if token is not None:
         _detach(token)
-
-
-def exception_type(exception: BaseException | None) -> str:
-    """The exception's class with its module, as the semantic conventions want ``error.type``."""
-    cls = type(exception)
-    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _is_last(message: Message, *, has_trailers: bool) -> bool:

@@ -10,9 +10,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from .._guard import fault, guarded
+from .._labels import exception_type
 from .._request import current_request
 from ..tracing import answered, settled
-from ._exchange import enter, exception_type, leave
+from ._exchange import enter, leave
 from ._http import Http
 from ._route import SCOPE_KEY, RouteTemplate
 from ._span import end_span, start_span

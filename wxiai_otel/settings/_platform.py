@@ -38,7 +38,7 @@ class PlatformSettings:
 
     otlp_endpoint: str = setting(
         "",
-        "OTLP base URL for traces and metrics; empty: nothing is sent.",
+        "OTLP base URL for traces, metrics and log records; empty: nothing is sent.",
         url,
         "WXIAI_OTEL_OTLP_ENDPOINT",
         "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -56,6 +56,18 @@ class PlatformSettings:
         "Where metrics go besides the embedded endpoint.",
         choice("otlp", "console", "none"),
         "OTEL_METRICS_EXPORTER",
+    )
+    logs_exporter: str = setting(
+        "none",
+        "Where the records of logging go besides the application's own handlers.",
+        choice("otlp", "console", "none"),
+        "OTEL_LOGS_EXPORTER",
+    )
+    log_attributes: tuple[str, ...] = setting(
+        (),
+        "What of the extra of a log record is sent with it: names, whose values are texts, numbers or booleans.",
+        names,
+        "WXIAI_OTEL_LOG_ATTRIBUTES",
     )
     metric_export_interval: float = setting(
         5.0,

@@ -6,7 +6,7 @@ from typing import Any
 
 from opentelemetry import trace
 
-from ._guard import fault
+from .._guard import fault
 
 RecordFactory = Callable[..., logging.LogRecord]
 

@@ -1,0 +1,273 @@
+"""Log records go out by OTLP where it is wanted: all, once, with the ids of their traces and without secrets."""
+
+import logging
+import os
+import threading
+import time
+
+import pytest
+from fastapi import FastAPI
+from opentelemetry import trace
+
+from tests.asgi import get
+from tests.integration.test_traces import TEXTS
+from tests.otlp import grpc_receiver, http_receiver
+from wxiai_otel import LogFormatter, setup_telemetry
+from wxiai_otel.logs._redaction import redacted
+
+log = logging.getLogger("app")
+
+
+@pytest.fixture(autouse=True)
+def level():
+    before = log.level
+    log.setLevel(logging.INFO)
+    yield
+    log.setLevel(before)
+
+
+@pytest.fixture
+def receiver():
+    with http_receiver() as received:
+        yield received
+
+
+def set_up(received, **settings):
+    return setup_telemetry(FastAPI(title="shop"), otlp_endpoint=received.url, logs_exporter="otlp", **settings)
+
+
+def values(record) -> dict:
+    return {item.key: getattr(item.value, item.value.WhichOneof("value")) for item in record.attributes}
+
+
+def only(received):
+    (record,) = received.records
+    return record
+
+
+@pytest.mark.parametrize(("protocol", "start"), [("grpc", grpc_receiver), ("http/protobuf", http_receiver)])
+async def test_a_record_of_a_request_has_the_ids_of_its_span(protocol, start):
+    with start() as received:
+        app = FastAPI(title="shop")
+        telemetry = setup_telemetry(
+            app, otlp_endpoint=received.url, otlp_protocol=protocol, logs_exporter="otlp", trace_share=1
+        )
+
+        @app.get("/x")
+        async def x():
+            log.warning("stock of %s is low", "tea")
+
+        await get(app, "/x")
+        assert telemetry.force_flush()
+
+        (span,) = received.spans
+        record = only(received)
+        assert (record.trace_id, record.span_id) == (span.trace_id, span.span_id)
+        assert record.body.string_value == "stock of tea is low"
+        assert (record.severity_text, record.severity_number) == ("WARN", 13)
+        assert received.logs[0].resource_logs[0].scope_logs[0].scope.name == "app"
+
+
+async def test_without_being_asked_for_nothing_is_sent(receiver):
+    before = logging.Logger.callHandlers
+    telemetry = setup_telemetry(FastAPI(), otlp_endpoint=receiver.url)
+    log.error("x")
+    telemetry.force_flush()
+
+    assert receiver.logs == []
+    assert logging.Logger.callHandlers is before
+
+
+def test_as_many_arrive_as_were_logged_by_threads_each_with_its_trace(receiver):
+    telemetry = set_up(receiver)
+    tracer = trace.get_tracer("test")
+    made: dict[str, str] = {}
+
+    def work(worker: int) -> None:
+        for number in range(200):
+            with tracer.start_as_current_span("work") as span:
+                text = f"worker-{worker} {number}"
+                made[text] = format(span.get_span_context().trace_id, "032x")
+                log.info(text)
+
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    telemetry.force_flush()
+
+    assert len(receiver.records) == len(made) == 1600
+    assert {record.body.string_value: record.trace_id.hex() for record in receiver.records} == made
+
+
+def test_forked_children_send_theirs_and_not_those_of_the_parent(receiver):
+    telemetry = set_up(receiver)
+    for number in range(20):
+        log.info("parent %s", number)
+    children = []
+    for child in range(3):
+        pid = os.fork()
+        if pid == 0:
+            for number in range(20):
+                log.info("child-%s %s", child, number)
+            telemetry.force_flush()
+            os._exit(0)
+        children.append(pid)
+    for pid in children:
+        assert os.waitpid(pid, 0)[1] == 0
+    telemetry.force_flush()
+
+    expected = {f"parent {n}" for n in range(20)} | {f"child-{c} {n}" for c in range(3) for n in range(20)}
+    texts = [record.body.string_value for record in receiver.records]
+    assert sorted(texts) == sorted(expected)
+
+
+def test_what_is_pending_is_sent_at_the_end_and_nothing_afterwards(receiver):
+    before = logging.Logger.callHandlers
+    telemetry = set_up(receiver)
+    log.info("last")
+    telemetry.shutdown()
+    log.info("after")
+
+    assert only(receiver).body.string_value == "last"
+    assert logging.Logger.callHandlers is before
+
+
+def test_a_dead_collector_costs_nothing_and_is_not_told_of_itself(caplog):
+    caplog.set_level(logging.DEBUG)
+    telemetry = setup_telemetry(
+        FastAPI(), otlp_endpoint="http://127.0.0.1:9", logs_exporter="otlp", shutdown_timeout=0.5
+    )
+    seen = []
+    logger = telemetry._runtime.providers.logger_provider
+    emitted = logger._multi_log_record_processor
+    original = emitted.on_emit
+    emitted.on_emit = lambda record: (seen.append(record.log_record.body), original(record))
+    for number in range(5000):
+        log.info("%s", number)
+    started = time.monotonic()
+    telemetry.shutdown()
+
+    assert time.monotonic() - started < 5
+    assert seen == [str(number) for number in range(5000)]
+    assert any(record.name.startswith("opentelemetry") for record in caplog.records)
+
+
+def test_a_logger_that_does_not_propagate_is_heard_and_basic_config_still_works(receiver):
+    telemetry = set_up(receiver)
+    apart = logging.getLogger("apart")
+    apart.propagate = False
+    apart.warning("x")
+    telemetry.force_flush()
+
+    assert only(receiver).body.string_value == "x"
+    assert not any(type(handler).__module__.startswith("wxiai_otel") for handler in logging.getLogger().handlers)
+
+
+def test_of_extra_goes_what_is_named_and_of_exceptions_no_message(receiver):
+    telemetry = set_up(receiver, log_attributes=["tenant", "tries", "thing"])
+    try:
+        try:
+            raise KeyError("hunter2")
+        except KeyError as error:
+            raise ValueError("hunter2") from error
+    except ValueError:
+        log.exception("failed", extra={"tenant": "acme", "tries": 3, "thing": object(), "other": "hunter2"})
+    telemetry.force_flush()
+
+    found = values(only(receiver))
+    assert (found["tenant"], found["tries"], found["exception.type"]) == ("acme", 3, "ValueError")
+    assert set(found) == {
+        *("tenant", "tries", "exception.type", "exception.stacktrace"),
+        *("code.file.path", "code.function.name", "code.line.number"),
+    }
+    assert found["exception.stacktrace"].splitlines()[-1] == "ValueError"
+    assert "KeyError" in found["exception.stacktrace"]
+    assert __file__ in found["exception.stacktrace"]
+    assert "hunter2" not in str(receiver.logs)
+
+
+SECRETS = {
+    **TEXTS,
+    "(sqlite3.IntegrityError) x\n[SQL: INSERT INTO t VALUES (?)]\n[parameters: ('s3cret',)]": "s3cret",
+    "DETAIL:  Key (name)=(s3cret) already exists.": "s3cret",
+    '"GET /reset?code=s3cret HTTP/1.1" 200': "s3cret",
+}
+
+
+@pytest.mark.parametrize(("text", "secret"), SECRETS.items())
+def test_no_secret_is_sent(receiver, text, secret):
+    telemetry = set_up(receiver, log_attributes=["said"])
+    log.warning("%s", f"before {text}" if not text.startswith("DETAIL") else text, extra={"said": text})
+    telemetry.force_flush()
+
+    assert len(receiver.records) == 1
+    assert secret not in str(receiver.logs)
+
+
+def test_what_is_no_secret_stays():
+    text = "order 4711 of user 12 took 1.5 s: really? SELECT a FROM b WHERE c = ? at http://host/path"
+    assert redacted(text) == text
+
+
+def test_statements_with_their_values_stay_here(receiver):
+    telemetry = set_up(receiver)
+    logging.getLogger("sqlalchemy.engine.Engine").warning("INSERT INTO t VALUES ('s3cret')")
+    telemetry.force_flush()
+
+    assert receiver.logs == []
+
+
+@pytest.mark.parametrize("text", ["x" * 100_000, "a-" * 50_000, "eyJ" * 9000, "????" * 9000, "\ud800 \x00"])
+def test_whatever_is_logged_arrives_and_is_bounded(receiver, text):
+    telemetry = set_up(receiver)
+    log.warning(text)
+    telemetry.force_flush(20)
+
+    assert 0 < len(only(receiver).body.string_value) <= 8192
+
+
+def test_arguments_that_do_not_fit_are_sent_as_they_were_written(receiver, monkeypatch):
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    telemetry = set_up(receiver)
+    log.propagate = False
+    try:
+        log.warning("%d apples", "many")
+    finally:
+        log.propagate = True
+    telemetry.force_flush()
+
+    assert only(receiver).body.string_value == "%d apples"
+
+
+class TestFormatter:
+    def line(self) -> str:
+        record = logging.getLogger("app").makeRecord("app", logging.INFO, __file__, 1, "hello", (), None)
+        return LogFormatter().format(record)
+
+    def test_a_line_shows_trace_and_span(self):
+        setup_telemetry(FastAPI())
+        with trace.get_tracer("test").start_as_current_span("work") as span:
+            context = span.get_span_context()
+            assert self.line().endswith(
+                f"INFO app trace_id={context.trace_id:032x} span_id={context.span_id:016x} hello"
+            )
+
+    def test_a_record_of_a_process_without_telemetry_is_a_line_too(self):
+        assert self.line().endswith("trace_id=0 span_id=0 hello")
+
+    def test_logging_config_can_name_it(self):
+        import logging.config
+
+        logging.config.dictConfig(
+            {
+                "version": 1,
+                "disable_existing_loggers": False,
+                "formatters": {"traces": {"()": "wxiai_otel.LogFormatter"}},
+                "handlers": {"x": {"class": "logging.StreamHandler", "formatter": "traces"}},
+                "loggers": {"configured": {"handlers": ["x"]}},
+            }
+        )
+        (handler,) = logging.getLogger("configured").handlers
+        assert isinstance(handler.formatter, LogFormatter)

@@ -1,0 +1,80 @@
+"""Exporters of spans, metrics and log records, as the settings and OpenTelemetry's variables say."""
+
+import os
+from dataclasses import dataclass
+
+from opentelemetry.sdk._logs.export import ConsoleLogRecordExporter, LogRecordExporter
+from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, MetricExporter
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter
+
+from .settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where a signal goes by OTLP.
+
+    Parameters:
+        endpoint: Its URL.
+        grpc: Whether by gRPC, else by HTTP.
+    """
+
+    endpoint: str
+    grpc: bool
+
+
+def span_exporter(settings: Settings) -> SpanExporter | None:
+    """Where spans go; ``None``: nowhere."""
+    if settings.traces_exporter == "console":
+        return ConsoleSpanExporter()
+    if (target := _target("traces", settings.traces_exporter, settings)) is None:
+        return None
+    if target.grpc:
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
+
+        return GrpcSpanExporter(endpoint=target.endpoint)
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    return OTLPSpanExporter(endpoint=target.endpoint)
+
+
+def metric_exporter(settings: Settings) -> MetricExporter | None:
+    """Where metrics go besides the embedded endpoint; ``None``: nowhere."""
+    if settings.metrics_exporter == "console":
+        return ConsoleMetricExporter()
+    if (target := _target("metrics", settings.metrics_exporter, settings)) is None:
+        return None
+    if target.grpc:
+        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcMetricExporter
+
+        return GrpcMetricExporter(endpoint=target.endpoint)
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+
+    return OTLPMetricExporter(endpoint=target.endpoint)
+
+
+def log_exporter(settings: Settings) -> LogRecordExporter | None:
+    """Where log records go besides the application's handlers; ``None``: nowhere."""
+    if settings.logs_exporter == "console":
+        return ConsoleLogRecordExporter()
+    if (target := _target("logs", settings.logs_exporter, settings)) is None:
+        return None
+    if target.grpc:
+        from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as GrpcLogExporter
+
+        return GrpcLogExporter(endpoint=target.endpoint)
+    from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+
+    return OTLPLogExporter(endpoint=target.endpoint)
+
+
+def _target(signal: str, exporter: str, settings: Settings) -> _Target | None:
+    """A signal's own variables go before what is said of all."""
+    own = os.environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT")
+    if exporter == "none" or not (own or settings.otlp_endpoint):
+        return None
+    protocol = os.environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL") or settings.otlp_protocol
+    grpc = protocol == "grpc"
+    # opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp
+    of_all = settings.otlp_endpoint if grpc else f"{settings.otlp_endpoint.rstrip('/')}/v1/{signal}"
+    return _Target(own or of_all, grpc)

@@ -1,0 +1,184 @@
+"""The records of `logging` by OTLP: how they are seen, and what of them leaves the process.
+
+A handler on the root logger would be the usual way. It is not taken: with it `logging.basicConfig` does nothing any
+more, a later `logging.config` takes it away, and what does not propagate, as uvicorn's own records, never gets there.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+
+from opentelemetry._logs import LogRecord, SeverityNumber, get_logger_provider, set_logger_provider
+from opentelemetry.context import get_current
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
+from opentelemetry.sdk.resources import Resource
+
+from .._guard import fault
+from .._labels import exception_type, printable
+from ._redaction import redacted
+
+logger = logging.getLogger("wxiai_otel")
+
+# What these say would be sent, which they would say again.
+_TELEMETRY = ("opentelemetry", "wxiai_otel")
+# These write each statement with its values. The spans have the statements.
+_STATEMENTS = ("sqlalchemy.engine", "aiosqlite")
+
+# With the queue's bound these bound what waits.
+_BODY_CHARACTERS = 8192
+_FRAMES = 50
+_CAUSES = 5
+
+_SEVERITIES = (
+    (logging.CRITICAL, SeverityNumber.FATAL, "FATAL"),
+    (logging.ERROR, SeverityNumber.ERROR, "ERROR"),
+    (logging.WARNING, SeverityNumber.WARN, "WARN"),
+    (logging.INFO, SeverityNumber.INFO, "INFO"),
+    (logging.DEBUG, SeverityNumber.DEBUG, "DEBUG"),
+    (0, SeverityNumber.TRACE, "TRACE"),
+)
+
+
+class Redacting(LogRecordExporter):
+    """Redacts in the exporter's thread: whoever logs does not wait for it.
+
+    Parameters:
+        exporter: Sends them.
+    """
+
+    def __init__(self, exporter: LogRecordExporter) -> None:
+        self._exporter = exporter
+
+    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
+        """Send records without what looks like a secret."""
+        for item in batch:
+            record = item.log_record
+            record.body = redacted(str(record.body))
+            record.attributes = {
+                name: redacted(value) if isinstance(value, str) else value
+                for name, value in (record.attributes or {}).items()
+            }
+        return self._exporter.export(batch)
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Send what the exporter holds back."""
+        return self._exporter.force_flush(timeout_millis)
+
+    def shutdown(self) -> None:
+        """End the exporter."""
+        self._exporter.shutdown()  # type: ignore[no-untyped-call] # upstream's has no types
+
+
+def build_logger_provider(exporter: LogRecordExporter, resource: Resource) -> LoggerProvider | None:
+    """A provider that sends in batches; ``None`` where the application has one of its own, which sends already.
+
+    Parameters:
+        exporter: Where to.
+        resource: The resource of this process.
+    """
+    if isinstance(get_logger_provider(), LoggerProvider):
+        logger.info("the application exports its log records itself: they are left to it")
+        return None
+    provider = LoggerProvider(resource, shutdown_on_exit=False)
+    provider.add_log_record_processor(BatchLogRecordProcessor(Redacting(exporter)))
+    set_logger_provider(provider)
+    return provider
+
+
+class LogExport:
+    """Sends each record that a logger hands to its handlers, after these.
+
+    Parameters:
+        provider: Where to.
+        attributes: What of a record's ``extra`` goes with it.
+    """
+
+    def __init__(self, provider: LoggerProvider, attributes: Sequence[str]) -> None:
+        self._provider = provider
+        self._attributes = attributes
+        self._active = True
+        self._original = original = logging.Logger.callHandlers
+
+        def call_handlers(of: logging.Logger, record: logging.LogRecord) -> None:
+            original(of, record)
+            if self._active:
+                self._see(record)
+
+        self._ours = call_handlers
+        logging.Logger.callHandlers = call_handlers  # type: ignore[assignment, method-assign] # all loggers, made and to be made
+
+    def stop(self) -> None:
+        """Send nothing any more. The method is put back unless another one has been set over ours."""
+        self._active = False
+        if logging.Logger.callHandlers is self._ours:
+            logging.Logger.callHandlers = self._original  # type: ignore[method-assign]
+
+    def _see(self, record: logging.LogRecord) -> None:
+        try:
+            if _is_of(record.name, _TELEMETRY) or _is_of(record.name, _STATEMENTS) or not is_instrumentation_enabled():
+                return
+            self._provider.get_logger(record.name).emit(self._translated(record))
+        except Exception:  # noqa: BLE001 - the record has been with the application's handlers
+            fault("logs.export")
+
+    def _translated(self, record: logging.LogRecord) -> LogRecord:
+        number, text = next((number, text) for level, number, text in _SEVERITIES if record.levelno >= level)
+        attributes: dict[str, str | bool | int | float] = {
+            "code.file.path": record.pathname,
+            "code.function.name": record.funcName,
+            "code.line.number": record.lineno,
+        }
+        for name in self._attributes:
+            value = getattr(record, name, None)
+            if isinstance(value, str):
+                attributes[name] = printable(value[:_BODY_CHARACTERS])
+            elif isinstance(value, bool | int | float):
+                attributes[name] = value
+        exception = record.exc_info[1] if record.exc_info else None
+        if exception is not None:
+            attributes["exception.type"] = exception_type(exception)
+            attributes["exception.stacktrace"] = _stack(exception)
+        return LogRecord(
+            timestamp=int(record.created * 1e9),
+            observed_timestamp=time.time_ns(),
+            context=get_current(),
+            severity_number=number,
+            severity_text=text,
+            body=printable(_text(record)[:_BODY_CHARACTERS]),
+            attributes=attributes,
+        )
+
+
+def _is_of(name: str, loggers: tuple[str, ...]) -> bool:
+    return name.startswith(loggers) and any(name == one or name.startswith(f"{one}.") for one in loggers)
+
+
+def _text(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001 - arguments that do not fit: logging has told the application
+        return str(record.msg)
+
+
+def _stack(exception: BaseException) -> str:
+    """Where it was raised, and by what. No message: those of drivers have values in them."""
+    found: list[str] = []
+    seen: set[int] = set()
+    one: BaseException | None = exception
+    while one is not None and id(one) not in seen and len(seen) < _CAUSES:
+        seen.add(id(one))
+        found.insert(0, _frames(one))
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+    return "\n\n".join(found)
+
+
+def _frames(exception: BaseException) -> str:
+    lines: list[str] = []
+    at = exception.__traceback__
+    while at is not None:
+        code = at.tb_frame.f_code
+        lines.append(f'  File "{code.co_filename}", line {at.tb_lineno}, in {code.co_qualname}')
+        at = at.tb_next
+    return "\n".join(("Traceback (most recent call last):", *lines[-_FRAMES:], exception_type(exception)))

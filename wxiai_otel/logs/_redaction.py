@@ -1,0 +1,52 @@
+"""What must not leave the process within the text of a log record.
+
+Spans have no literal, argument or query string to begin with. A text has what the application has put there, so this is
+a search for what secrets look like, and no promise. The Collector's redaction has the same kinds once more.
+"""
+
+import re
+
+MASK = "****"
+
+# Bounded, so that no text takes long: nothing before the telling character may be repeated without limit.
+_PATTERNS = (
+    # What SQLAlchemy and PostgreSQL add to an error: the values.
+    (r"\[parameters: .*", "[parameters: " + MASK),
+    (r"(?m)^(\s*DETAIL:).*$", r"\1 " + MASK),
+    # The query string of a URL or path.
+    (r"(?<=\S)\?[^\s\"'<>?=]*=[^\s\"'<>]*", "?" + MASK),
+    # user:password@ of a URL, before mail addresses
+    (r"//[^/\s@]{1,256}@", "//" + MASK + "@"),
+    (r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,255}\.[A-Za-z]{2,24}", MASK),
+    (r"(?i)\b(?:bearer|basic|token)\s{1,8}[A-Za-z0-9._~+/=-]{8,}", MASK),
+    # JSON Web Tokens, and the keys of well-known services
+    (r"\beyJ[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){1,2}", MASK),
+    (r"\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}", MASK),
+    (
+        (
+            r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|xox[abprs]-[A-Za-z0-9-]{10,}"
+            r"|AKIA[0-9A-Z]{16}|AIza[A-Za-z0-9_-]{35}|LTAI[A-Za-z0-9]{12,})"
+        ),
+        MASK,
+    ),
+    (r"(?i)-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,40}PRIVATE KEY-----)?", MASK),
+    (
+        (
+            r"(?i)(password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|authorization)"
+            r"(\\*[\"']?\s{0,8}[=:]\s{0,8}\\*[\"']?)[^\s&,;\"'\\]+"
+        ),
+        r"\1\2" + MASK,
+    ),
+    # bank cards, mobile numbers and identity cards
+    (r"\b(?:4[0-9]{12}(?:[0-9]{3})?|5[1-5][0-9]{14}|3[47][0-9]{13}|62[0-9]{14,17})\b", MASK),
+    (r"\b1[3-9][0-9]{9}\b", MASK),
+    (r"\b[1-9][0-9]{5}(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9Xx]\b", MASK),
+)
+_COMPILED = tuple((re.compile(pattern, re.DOTALL if "parameters" in pattern else 0), to) for pattern, to in _PATTERNS)
+
+
+def redacted(text: str) -> str:
+    """A text with a mask in the place of what looks like a secret."""
+    for pattern, mask in _COMPILED:
+        text = pattern.sub(mask, text)
+    return text
