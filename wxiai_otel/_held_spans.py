@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Tracer
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.util.types import AttributeValue
 
-from .tracing import TailProcessor, ToldOfEnds, counts_spans
+from .tracing import TailProcessor, ToldOfEnds, may_be_late
 from .tracing._trace import LocalTrace
 
 Attributes = Mapping[str, AttributeValue]
@@ -54,9 +54,7 @@ class HeldSpans:
     @classmethod
     def of(cls, tracer: Any, processor: Any) -> "HeldSpans | None":
         """Those of a tracer, where this package decides on its traces and the SDK does not count its spans."""
-        if not isinstance(processor, TailProcessor) or not isinstance(tracer, Tracer):
-            return None
-        return None if counts_spans(tracer) else cls(tracer, processor)
+        return cls(tracer, processor) if isinstance(processor, TailProcessor) and may_be_late(tracer) else None
 
     def bounded(self, attributes: Attributes) -> BoundedAttributes:
         """Attributes as the SDK has them once a span has ended."""

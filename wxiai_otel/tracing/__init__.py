@@ -1,6 +1,6 @@
 """Which traces are kept: slow, failed and chosen ones, whole, decided in this process when their local root ends."""
 
-from ._deferred import DeferredSpan, DeferredSpans, Start, ToldOfEnds, counts_spans
+from ._deferred import DeferredSpan, DeferredSpans, Start, ToldOfEnds, may_be_late
 from ._requests import answered, keep, settled
 from ._sampler import TailSampler, WhenExported, spans_received
 from ._tail import TailProcessor
@@ -16,8 +16,8 @@ __all__ = [
     "UnrecordedSpan",
     "WhenExported",
     "answered",
-    "counts_spans",
     "keep",
+    "may_be_late",
     "settled",
     "spans_received",
 ]

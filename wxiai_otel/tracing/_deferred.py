@@ -7,7 +7,7 @@ and the time of the start, so that what is exported, and what the application se
 
 from collections.abc import Callable, Mapping
 from time import time_ns
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import SpanProcessor, Tracer, _Span
@@ -47,9 +47,10 @@ class ToldOfEnds:
         return self._only
 
 
-def counts_spans(tracer: Tracer) -> bool:
-    """Whether the SDK counts the spans that this tracer makes."""
-    return not isinstance(tracer._tracer_metrics, NoOpTracerMetrics)  # noqa: SLF001 - there is no public way to ask
+def may_be_late(tracer: Any) -> TypeGuard[Tracer]:
+    """Whether a tracer is the SDK's, and the SDK does not count the spans that it makes."""
+    # There is no public way to ask.
+    return isinstance(tracer, Tracer) and isinstance(tracer._tracer_metrics, NoOpTracerMetrics)  # noqa: SLF001
 
 
 class Start(NamedTuple):
@@ -82,7 +83,7 @@ class DeferredSpans:
     @classmethod
     def of(cls, tracer: Any, tail: TailProcessor | None) -> "DeferredSpans | None":
         """Those of a tracer, where this package decides on its traces and the SDK does not count its spans."""
-        if tail is None or not isinstance(tracer, Tracer) or counts_spans(tracer):
+        if tail is None or not may_be_late(tracer):
             return None
         sampler = getattr(tracer.sampler, "sampler", None)  # WhenExported's
         return cls(tracer, tail, sampler) if isinstance(sampler, TailSampler) else None

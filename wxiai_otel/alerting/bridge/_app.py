@@ -3,7 +3,6 @@
 import asyncio
 import hmac
 import logging
-import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from ..._background import Periodic
 from .._config import ALIASES
 from .._errors import NotDelivered
 from .._sender import Sender
@@ -51,8 +51,9 @@ class Bridge:
         }
         for name, held in self._late.items():
             self._metrics.held(name, held)
-        self._ended = threading.Event()
-        threading.Thread(target=self._tell_late, args=(late / 10,), name="wxiai-otel-late", daemon=True).start()
+        self._ending = False
+        self._telling = Periodic("wxiai-otel-late", late / 10, self._tell_late)
+        self._telling.start()
         self.app = Starlette(
             routes=[
                 Route("/notify/{channel}", self._notify, methods=["POST"]),
@@ -65,14 +66,14 @@ class Bridge:
 
     def end(self) -> None:
         """Take no more: what waits is answered now, and Alertmanager tries it again elsewhere or later."""
-        self._ended.set()
+        self._ending = True
+        self._telling.stop()
         for sender in self._senders.values():
             sender.stop()
 
-    def _tell_late(self, seconds: float) -> None:
-        while not self._ended.wait(seconds):
-            for late in self._late.values():
-                late.tell()
+    def _tell_late(self) -> None:
+        for late in self._late.values():
+            late.tell()
 
     async def _notify(self, request: Request) -> Response:
         began = time.monotonic()
@@ -133,8 +134,8 @@ class Bridge:
 
     async def _health(self, _request: Request) -> Response:
         channels = {name: "on" if name in self._senders else "off" for name in ALL_CHANNELS}
-        ending = self._ended.is_set()
-        return JSONResponse({"status": "ending" if ending else "healthy", "channels": channels}, 503 if ending else 200)
+        status = "ending" if self._ending else "healthy"
+        return JSONResponse({"status": status, "channels": channels}, 503 if self._ending else 200)
 
     async def _show_metrics(self, request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
