@@ -109,6 +109,7 @@ async def answers(app):
 
 
 @pytest.mark.parametrize(("owner", "name"), PIECES, ids=lambda piece: getattr(piece, "__name__", piece))
+@pytest.mark.usefixtures("spans")
 async def test_a_fault_in_a_piece_changes_no_answer(app, owner, name, monkeypatch):
     expected = await answers(app)
     app.middleware_stack = None

@@ -17,7 +17,6 @@ from .business._inputs import refusals
 from .business._process import Business, begin, end
 from .business._tasks import Tasks
 from .detection import Clients, Detector
-from .http import EndedRequest
 from .instruments import Instruments, Observe
 from .settings import Settings
 from .users import Activity
@@ -77,15 +76,24 @@ class BusinessTelemetry:
         if self._activity is not None and user_id is not None:
             self._activity.saw(str(user_id))
 
-    def request(self, ended: EndedRequest) -> bool:
+    def request(
+        self,
+        scope: Scope,
+        method: str,
+        route: str | None,
+        status: int,
+        user_id: object,
+        login_failure_recorded: bool,  # noqa: FBT001 - as the protocol has it
+    ) -> bool:
         """See `http.Watch.request`."""
-        user_id = None if ended.user_id is None else str(ended.user_id)
-        self.user(user_id)
+        user = None if user_id is None else str(user_id)
+        if user is not None and self._activity is not None:
+            self._activity.saw(user)
         if self._detector is None:
             return False
-        address = self._clients.address(ended.scope)
-        self._detector.request(user_id, address, ended.route, ended.status)
-        if ended.login_failure_recorded or not self._detector.is_failed_login(ended.method, ended.route, ended.status):
+        address = self._clients.address(scope)
+        self._detector.request(user, address, route, status)
+        if login_failure_recorded or not self._detector.is_failed_login(method, route, status):
             return False
         count_login_failure(self._business, "rejected")
         self._detector.login_failed(address, None)

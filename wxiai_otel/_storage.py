@@ -161,9 +161,8 @@ class StoredRecorder:
             logger.warning("%s: %r is not recorded; allowed are numbers from 0", self._instrument.name, value)
             return
         kept = self._find(values) or self.series.of(values)
-        of_span = get_current_span(context).get_span_context()
-        sampled = of_span.trace_flags & TraceFlags.SAMPLED
-        sample = _Sample(value, time_ns(), of_span.span_id, of_span.trace_id) if sampled else None
+        # No span is in an empty context.
+        sample = _sample(value, context) if context or context is None else None
         with self._lock:
             kept.add(value, sample)
 
@@ -245,6 +244,13 @@ def storage_suffices() -> bool:
     https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
     """
     return all(os.environ.get(name, usual).lower() in (usual, "") for name, usual in _USUAL.items())
+
+
+def _sample(value: float, context: Context | None) -> _Sample | None:
+    """The measurement, where it is made within a sampled trace."""
+    of_span = get_current_span(context).get_span_context()
+    sampled = of_span.trace_flags & TraceFlags.SAMPLED
+    return _Sample(value, time_ns(), of_span.span_id, of_span.trace_id) if sampled else None
 
 
 def _exemplars(samples: Iterable[_Sample], since_ns: int) -> list[Exemplar]:

@@ -1,7 +1,7 @@
 """The HTTP path: our own ASGI layer around an application."""
 
 from . import contrib
-from ._http import EndedRequest, Http, InFlight, Watch
+from ._http import Http, InFlight, Watch
 from ._install import in_lifespan_startup, install
 from ._native import leave_to_us, restore
 from ._route import install_route_hooks, remove_route_hooks
@@ -9,7 +9,6 @@ from ._user import Users
 from .installation import Installation
 
 __all__ = [
-    "EndedRequest",
     "Http",
     "InFlight",
     "Installation",

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import deque
-from contextlib import suppress
 from contextvars import Token
 from time import perf_counter, time_ns
 
@@ -15,7 +14,7 @@ from .._guard import fault, guarded
 from .._labels import exception_type
 from .._request import current_request
 from ..tracing import answered, settled
-from ._http import EndedRequest, Http
+from ._http import Http
 from ._route import SCOPE_KEY, RouteTemplate
 from ._span import end_span, start_span
 from ._user import observe_user
@@ -117,8 +116,10 @@ class HttpExchange:
             self._http.requests.discard(self)
             self._forget()
             leave(token)
-            with suppress(ValueError):  # closed from another context, where ours is not current anyway
+            try:  # noqa: SIM105 - once a request: a context manager costs more
                 current_request.reset(request_token)
+            except ValueError:  # closed from another context, where ours is not current anyway
+                pass
 
     def role(self) -> str | None:
         """The label of the user's role, as far as the user is known by now."""
@@ -171,13 +172,13 @@ class HttpExchange:
     def handled_by(self, route: object, scope: Scope) -> None:
         """A route begins to handle the request: called by the routes themselves."""
         self._route.handled_by(route, scope)
-        self._inherit_context()
+        if self._inherits:
+            self._inherit_context()
 
     def _inherit_context(self) -> None:
         """Where the server span is another's, it is made inside of us, and is the current one from then on."""
-        if self._inherits:
-            self._inherits = False
-            self._context = get_current()
+        self._inherits = False
+        self._context = get_current()
 
     def _before(self, message: Message) -> None:
         try:
@@ -195,11 +196,12 @@ class HttpExchange:
     def _start_response(self, message: Message) -> None:
         # What was sent is known, whatever goes wrong in looking further.
         self._status = message["status"]
-        self._inherit_context()
+        if self._inherits:
+            self._inherit_context()
         self._has_trailers = message.get("trailers", False)
         for name, value in message.get("headers", ()):
             if name.lower() == b"content-type":
-                self._stream = value.split(b";", 1)[0].strip().lower() in self._http.stream_types
+                self._stream = self._http.is_stream(bytes(value))
                 break
         if not self._disconnected and perf_counter() - self._started > _PEEK_AFTER_SECONDS:
             self._peek()
@@ -238,7 +240,7 @@ class HttpExchange:
         if failed:
             context = self._settled(failed=True)
             self._http.errors.record(1, (type(self._exception).__name__, "http_middleware"), context)
-        if self._http.own_spans:
+        if self._http.own_spans and self._span.is_recording():
             end_span(
                 self._span,
                 self._method,
@@ -300,7 +302,7 @@ class HttpExchange:
             if http.watch is not None:
                 status = self._status or SERVER_ERROR
                 self.login_failure_seen = http.watch.request(
-                    EndedRequest(self._scope, self._method, route, status, user_id, self.login_failure_recorded)
+                    self._scope, self._method, route, status, user_id, self.login_failure_recorded
                 )
         except Exception:  # noqa: BLE001 - the response has been sent
             fault("http.record")

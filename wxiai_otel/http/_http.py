@@ -1,7 +1,8 @@
 """What the HTTP path of one application shares between its requests: instruments, tracer and options."""
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, Protocol
+from functools import lru_cache, partial
+from typing import Protocol
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context, get_current
@@ -72,28 +73,28 @@ class Watch(Protocol):
     def user(self, user_id: object) -> None:
         """A user was active."""
 
-    def request(self, ended: "EndedRequest") -> bool:
-        """A request has ended; whether it was counted as a failed login."""
+    def request(
+        self,
+        scope: Scope,
+        method: str,
+        route: str | None,
+        status: int,
+        user_id: object,
+        login_failure_recorded: bool,  # noqa: FBT001 - by position, once a request
+    ) -> bool:
+        """A request has ended.
 
+        Parameters:
+            scope: Its ASGI scope.
+            method: Its known method.
+            route: The template; ``None`` where no route has handled it.
+            status: The status that was sent.
+            user_id: The id of its user, if any.
+            login_failure_recorded: Whether the application has recorded it as a failed login itself.
 
-class EndedRequest(NamedTuple):
-    """A request that has ended.
-
-    Parameters:
-        scope: Its ASGI scope.
-        method: Its known method.
-        route: The template; ``None`` where no route has handled it.
-        status: The status that was sent.
-        user_id: The id of its user, if any.
-        login_failure_recorded: Whether the application has recorded it as a failed login itself.
-    """
-
-    scope: Scope
-    method: str
-    route: str | None
-    status: int
-    user_id: object
-    login_failure_recorded: bool
+        Returns:
+            Whether it was counted as a failed login.
+        """
 
 
 class Http:
@@ -123,7 +124,9 @@ class Http:
         self.capture_user_agent = settings.capture_user_agent
         self.captures = settings.capture_query or settings.capture_user_agent
         self.known_methods = frozenset(settings.known_methods)
-        self.stream_types = tuple(kind.lower().encode("latin-1") for kind in settings.stream_content_types)
+        stream_types = frozenset(kind.lower().encode("latin-1") for kind in settings.stream_content_types)
+        # Applications send the same few values with every response.
+        self.is_stream = lru_cache(maxsize=64)(partial(_is_one_of, stream_types))
         self.user = Users(settings).of
         own = (f"{settings.prefix}/health", f"{settings.prefix}/metrics")
         self._excluded = frozenset((*own, *(path for path in settings.excluded_paths if not path.endswith("*"))))
@@ -138,18 +141,23 @@ class Http:
 
     def parent(self, scope: Scope) -> Context:
         """The context that the request belongs to: the caller's, where its headers name one."""
-        if trace.get_current_span() is not trace.INVALID_SPAN:
-            return get_current()
+        current = get_current()
+        if current and trace.get_current_span(current) is not trace.INVALID_SPAN:
+            return current
         fields = _propagation_fields()
         for name, _ in scope["headers"]:
             if name.lower() in fields:
                 return propagate.extract(scope, getter=_GETTER)
-        return get_current()
+        return current
 
     def method(self, scope: Scope) -> str:
         """The request's method where it is a known one, else ``_OTHER``."""
         method: str = scope["method"]
         return method if method in self.known_methods else OTHER_METHOD
+
+
+def _is_one_of(types: frozenset[bytes], content_type: bytes) -> bool:
+    return content_type.split(b";", 1)[0].strip().lower() in types
 
 
 def _propagation_fields() -> frozenset[bytes]:

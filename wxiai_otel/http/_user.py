@@ -24,9 +24,9 @@ class Users:
     def of(self, scope: Scope) -> User:
         """The id of the request's user, and the role: one of the setting roles, else ``other``; or `NOBODY`."""
         user = self.find(scope)
-        if user is None:
-            return NOBODY
-        return user[0], user[1] if user[1] in self._roles else "other"
+        if user is None or user[1] in self._roles:
+            return user or NOBODY
+        return user[0], "other"
 
     def find(self, scope: Scope) -> User | None:
         """The id of the request's user, and the role as it is, where it is a word."""
@@ -34,8 +34,10 @@ class Users:
             user = self._find_user(scope)
             if user is None:
                 return None
-            role = getattr(user[1], "value", user[1])
-            return user[0], role if isinstance(role, str) else None
+            user_id, role = user
+            if type(role) is not str:
+                role = getattr(role, "value", role)
+            return user_id, role if isinstance(role, str) else None
         except Exception:  # noqa: BLE001 - the setting find_user is the application's code
             fault("http.user")
             return None
