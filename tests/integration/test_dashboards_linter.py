@@ -1,5 +1,7 @@
 """The rules of grafana/dashboard-linter over the committed dashboards, where they say something about these.
 
+The linter itself (its last version without Grafana's own modules) has nothing to say of them but what is left out here.
+
 Held elsewhere:
 
 - template-label-promql-rule, target-promql-rule: test_dashboards.py asks every query of a real Prometheus.
