@@ -140,7 +140,7 @@ def test_it_can_be_read_on_a_telephone(preview, page, uid):
         "[...document.querySelectorAll('[data-kind=timeseries] .body')].filter(one => one._fullLayout)"
         ".map(one => one._fullLayout._size.h)"
     )
-    assert not heights or min(heights) > 100
+    assert not heights or min(heights) > 150
     cut = "[...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth).length"
     assert page.ask(cut) == 0
 

@@ -13,6 +13,7 @@ from tests.asgi import get
 from tests.integration.test_traces import TEXTS
 from tests.otlp import http_receiver
 from tests.otlp_json import attributes
+from tests.otlp_logs import logs, record
 from tests.servers.collector import collector
 from tests.servers.pipeline import until
 from wxiai_otel import setup_telemetry
@@ -50,11 +51,8 @@ def nothing_yet(backend):
 
 def send(running, *records) -> None:
     """As another SDK does, which redacts nothing."""
-    scope = {"scope": {"name": "app"}, "logRecords": [{"timeUnixNano": str(time.time_ns()), **one} for one in records]}
-    body = {"resourceLogs": [{"resource": {"attributes": attributes({"service.name": "x"})}, "scopeLogs": [scope]}]}
-    asked = urllib.request.Request(
-        f"{running.endpoint}/v1/logs", json.dumps(body).encode(), {"content-type": "application/json"}
-    )
+    body = json.dumps(logs({"service.name": "x"}, *records)).encode()
+    asked = urllib.request.Request(f"{running.endpoint}/v1/logs", body, {"content-type": "application/json"})
     urllib.request.urlopen(asked, timeout=30).close()
 
 
@@ -78,10 +76,10 @@ async def test_what_the_application_logs_in_a_request_arrives_with_the_ids_of_it
     await get(app, "/x")
     assert telemetry.force_flush()
 
-    (record,), (context,) = arrived(backend, 1), seen
-    assert (int.from_bytes(record.trace_id), int.from_bytes(record.span_id)) == (context.trace_id, context.span_id)
-    assert record.body.string_value == "stock of tea is low, ****"
-    assert record.severity_text == "WARN"
+    (one,), (context,) = arrived(backend, 1), seen
+    assert (int.from_bytes(one.trace_id), int.from_bytes(one.span_id)) == (context.trace_id, context.span_id)
+    assert one.body.string_value == "stock of tea is low, ****"
+    assert one.severity_text == "WARN"
     resource = {item.key: item.value.string_value for item in backend.logs[0].resource_logs[0].resource.attributes}
     assert resource["service.name"] == "shop"
 
@@ -92,11 +90,7 @@ def test_no_secret_of_another_sdk_gets_through_wherever_it_stands(running, backe
     values = {**exception, "note": text, "list": ["a", text]} if text in TEXTS else exception
     structured = {"kvlistValue": {"values": attributes({"said": text} if text in TEXTS else {})}}
     named = {"eventName": f"event {text}"} if text in TEXTS else {}
-    send(
-        running,
-        {"body": {"stringValue": text}, "attributes": attributes(values), **named},
-        {"body": structured},
-    )
+    send(running, record(text, values, **named), record(structured))
 
     assert len(arrived(backend, 2)) == 2
     assert secret not in str(backend.logs)
@@ -105,41 +99,38 @@ def test_no_secret_of_another_sdk_gets_through_wherever_it_stands(running, backe
 
 def test_what_is_named_as_a_secret_is_masked_and_what_is_none_stays(running, backend):
     values = {"client_secret": "x7", "note": PLAIN, "tokens": 512}
-    send(running, {"body": {"stringValue": PLAIN}, "eventName": "sold", "attributes": attributes(values)})
+    send(running, record(PLAIN, values, eventName="sold"))
 
-    (record,) = arrived(backend, 1)
-    found = {item.key: getattr(item.value, item.value.WhichOneof("value")) for item in record.attributes}
+    (one,) = arrived(backend, 1)
+    found = {item.key: getattr(item.value, item.value.WhichOneof("value")) for item in one.attributes}
     assert found == {"client_secret": "****", "note": PLAIN, "tokens": 512}
-    assert (record.body.string_value, record.event_name) == (PLAIN, "sold")
+    assert (one.body.string_value, one.event_name) == (PLAIN, "sold")
 
 
 def test_a_huge_record_is_cut(running, backend):
     values = {"note": "x" * 100_000, **{f"key{number}": "x" for number in range(1000)}}
-    send(running, {"body": {"stringValue": "界" * 100_000}, "attributes": attributes(values)})
+    send(running, record("界" * 100_000, values))
 
-    (record,) = arrived(backend, 1)
-    assert 16_000 < len(record.body.string_value.encode()) <= 16_384
-    assert len(record.attributes) <= 128
-    assert record.ByteSize() < 40_000
+    (one,) = arrived(backend, 1)
+    assert 16_000 < len(one.body.string_value.encode()) <= 16_384
+    assert len(one.attributes) <= 128
+    assert one.ByteSize() < 40_000
 
 
 def test_records_outlive_a_backend_that_is_away_and_a_collector_that_ends(backend, tmp_path):
     kept = {"COLLECTOR_DATA": str(tmp_path), "COLLECTOR_LOGS_EXPORTER": "otlp_http"}
     with collector(*LAYERS, **kept, COLLECTOR_LOGS_ENDPOINT="http://127.0.0.1:9") as running:
-        send(running, {"body": {"stringValue": "kept"}})
+        send(running, record("kept"))
         time.sleep(1)
     with collector(*LAYERS, **kept, COLLECTOR_LOGS_ENDPOINT=backend.url):
-        (record,) = arrived(backend, 1)
-    assert record.body.string_value == "kept"
+        (one,) = arrived(backend, 1)
+    assert one.body.string_value == "kept"
 
 
 def test_the_stack_shows_them_in_the_collectors_output(pipeline, job):
     trace_id = "0af7651916cd43dd8448eb211c80319c"
-    record = {"timeUnixNano": str(time.time_ns()), "traceId": trace_id, "spanId": "b7ad6b7169203331"}
-    record |= {"severityText": "WARN", "body": {"stringValue": f"{job} password=hunter2"}}
-    resource = {"attributes": attributes({"service.name": job})}
-    body = {"resourceLogs": [{"resource": resource, "scopeLogs": [{"scope": {"name": "app"}, "logRecords": [record]}]}]}
-    assert pipeline.send("logs", body) == 200
+    said = record(f"{job} password=hunter2", traceId=trace_id, spanId="b7ad6b7169203331", severityText="WARN")
+    assert pipeline.send("logs", logs({"service.name": job}, said)) == 200
 
     output = pipeline.data / "logs" / "collector.log"
     assert until(lambda: f"Body: Str({job} ****)" in output.read_text(), True)
