@@ -30,7 +30,9 @@ function ticks(high, unit, decimals) {
   if (decimals === 0 && unit !== "percentunit") step = Math.max(1, Math.ceil(step));
   const values = [];
   for (let value = 0; value <= high * 1.001; value += step) values.push(value);
-  return { tickvals: values, ticktext: values.map((value) => parts(value, unit).join("").replace(/ (req|ops|c)\/(s|min)$/, "")) };
+  // As many digits as tell them apart.
+  const texts = [undefined, 3, 4, 5, 6].map((digits) => values.map((value) => parts(value, unit, value && digits).join("").replace(/ (req|ops|c)\/(s|min)$/, "")));
+  return { tickvals: values, ticktext: texts.find((text) => new Set(text).size === text.length) ?? texts[0] };
 }
 
 // A gap that is longer than spanNulls is drawn as one.
