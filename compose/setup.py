@@ -66,6 +66,7 @@ VALUES = {
     "JAEGER_RETENTION": (_GO_DURATION, "a duration, as 72h or 90m"),
     "COLLECTOR_METRIC_EXPIRATION": (_GO_DURATION, "a duration, as 30s or 3m"),
     "COLLECTOR_LOG_LEVEL": (re.compile("debug|info|warn|error"), "debug, info, warn or error"),
+    "COLLECTOR_LOGS_EXPORTER": (re.compile("debug|otlp_http"), "debug or otlp_http"),
     "LOAD_VISITORS": (re.compile("[1-9]|[1-5][0-9]|60"), "a number from 1 to 60"),
     "TAIL_SAMPLING": (re.compile("process|collector"), "process or collector"),
     "GRAFANA_ANONYMOUS": (re.compile("true|false"), "true or false"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from stack.running import default_data, url
 from stack.state import holder, read_state
 
+from . import PREVIEW_PORT
 from .preview.browser import BrowserError
 from .preview.pictures import take
 from .preview.prometheus import Prometheus, PrometheusError
@@ -22,7 +23,7 @@ def _arguments() -> argparse.Namespace:
         prog="scripts/dashboards",
         description="The dashboards with live data where there is no Grafana; pictures of them; their JSON from its source.",
     )
-    parser.add_argument("--port", type=_port, default=3001, help="(default: %(default)s; 0: any)")
+    parser.add_argument("--port", type=_port, default=PREVIEW_PORT, help="(default: %(default)s; 0: any)")
     parser.add_argument("--prometheus", help="its address (default: the one of scripts/stack, else localhost:9090)")
     parser.add_argument("--jaeger", help="its address, for the links of exemplars (default: likewise)")
     parser.add_argument("--png", type=Path, metavar="DIR", help="write a picture of each dashboard there, and end")

@@ -2,16 +2,19 @@
 
 import argparse
 import contextlib
+import shlex
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+from dashboards import PREVIEW_PORT
+
 from .binaries import find
 from .errors import StackError
 from .programs import OF_BINARY
 from .running import default_data, down, status, up
-from .services import SERVICES
+from .services import HOST, SERVICES
 
 
 def _arguments() -> argparse.Namespace:
@@ -40,7 +43,12 @@ def _run(arguments: argparse.Namespace) -> int:
     data = arguments.data.absolute()
     if arguments.command == "up":
         up(data, usual_ports=not arguments.free_ports)
-        return _print_status(data)
+        code = _print_status(data)
+        # Whoever has given a folder has to say it to the others too.
+        other = "" if data == default_data() else f"STACK_DATA={shlex.quote(str(data))} "
+        print(f"\nAn application under traffic: {other}scripts/demo --stack")
+        print(f"Dashboards with live data:    {other}scripts/dashboards, then http://{HOST}:{PREVIEW_PORT}")
+        return code
     if arguments.command == "status":
         return _print_status(data)
     if arguments.command == "logs":

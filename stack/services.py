@@ -43,7 +43,7 @@ class Service:
 
 
 def _layers() -> list[str]:
-    names = ["base", "contract", "traces", "self"]
+    names = ["base", "contract", "traces", "self", "logs"]
     # Either the Collector decides (the applications have tail_sampling="collector") or they do, never both.
     if os.environ.get("STACK_TAIL_SAMPLING") != "process":
         names.append("sampling")

@@ -14,6 +14,7 @@ from . import accounts, chat, tasks
 from . import credits as ledger
 from .config import from_environment
 from .database import Database
+from .logs import to_console
 from .users import admin
 
 
@@ -31,6 +32,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     await app.state.database.close()
 
 
+to_console()
 config = from_environment()
 app = FastAPI(title="wxiai", version="1.0.0", lifespan=lifespan)
 setup_telemetry(

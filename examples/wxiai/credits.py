@@ -1,5 +1,6 @@
 """Credits: bought, spent and given back. This part of the platform is older than its async engine, and sync."""
 
+import logging
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from wxiai_otel import monitor_credits_operation, record_payment_failure
 from .database import CreditEntry, User
 from .users import Admin, CurrentUser
 
+logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/credits", tags=["credits"])
 
 # The share of payments that the channel declines.
@@ -95,6 +97,7 @@ def purchase(bought: Purchase, user: CurrentUser, session: Sync) -> dict[str, in
     """Top up."""
     if random.random() < DECLINED:
         record_payment_failure(bought.channel, "declined")
+        logger.warning("%s has declined to pay %s credits", bought.channel, bought.amount)
         raise HTTPException(402, f"{bought.channel} has declined the payment")
     credit(session, user.id, bought.amount)
     session.flush()
@@ -114,6 +117,8 @@ def transfer(to: int, amount: Annotated[int, Field(gt=0)], user: CurrentUser, se
     """Give credits to another user."""
     if session.get(User, to) is None:
         raise HTTPException(404, "there is no such user")
+    logger.info("user %s gives %s credits to user %s", user.id, amount, to)
     left = consume(session, user.id, amount, "transfer")
     _add(session, to, amount, "transfer")
+    logger.info("user %s has %s credits left", user.id, left.credit)
     return {"balance": left.credit}

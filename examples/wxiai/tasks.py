@@ -1,6 +1,7 @@
 """AI image tasks: paid in advance, done by a provider that calls back, given back where it fails."""
 
 import json
+import logging
 import uuid
 from typing import Any
 
@@ -20,6 +21,7 @@ PRICES = {"midjourney": 12, "flux": 6, "dreamwork": 4, "jimeng": 3, "kling": 20}
 VIDEO = ("kling",)
 CACHE_SECONDS = 60
 
+logger = logging.getLogger(__name__)
 router = APIRouter(tags=["tasks"])
 
 
@@ -144,4 +146,5 @@ async def _end(database: Database, task_id: str, outcome: Outcome) -> None:
         changed = await session.execute(pending.values(status=ended, result=outcome.url))
     complete_ai_task(task.telemetry_token, ended, error_type=outcome.error, run_seconds=outcome.run_seconds)
     if changed.rowcount and not outcome.url:
+        logger.warning("task %s of %s has failed: %s", task_id, task.service, outcome.error)
         await run_in_threadpool(_give_back, database, task.user_id, task.service)

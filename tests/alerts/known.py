@@ -16,6 +16,7 @@ PIPELINE = {
     "otelcol_receiver_accepted_spans": _of("receiver", "transport"),
     "otelcol_receiver_refused_metric_points": _of("receiver", "transport"),
     "otelcol_receiver_refused_spans": _of("receiver", "transport"),
+    "otelcol_receiver_refused_log_records": _of("receiver", "transport"),
     "otelcol_exporter_sent_spans": _of("exporter", "server_address", "server_port"),
     "otelcol_exporter_queue_size": _of("exporter", "data_type"),
     "otelcol_exporter_queue_capacity": _of("exporter", "data_type"),
@@ -43,6 +44,8 @@ PIPELINE = {
 AFTER_LOSS = {
     "otelcol_exporter_send_failed_spans": _of("exporter", "server_address", "server_port"),
     "otelcol_exporter_enqueue_failed_spans": _of("exporter"),
+    "otelcol_exporter_send_failed_log_records": _of("exporter", "server_address", "server_port", "url_path"),
+    "otelcol_exporter_enqueue_failed_log_records": _of("exporter"),
 }
 # The notification bridge's own.
 BRIDGE = {"wxiai_bridge_notifications_total": _of("channel", "outcome")}

@@ -13,7 +13,7 @@ from stack.binaries import find
 from stack.services import SERVICES, prometheus_config
 
 ROOT = Path(__file__).parents[2]
-LAYERS = ("base", "contract", "traces", "self", "sampling")
+LAYERS = ("base", "contract", "traces", "self", "logs", "sampling")
 KNOBS = re.compile(r"\$\{env:([A-Z_]+)(:-[^}]*)?\}")
 
 
@@ -28,7 +28,7 @@ def validate(*layers, **environ):
 @pytest.mark.built
 @pytest.mark.parametrize(
     "layers",
-    [LAYERS[:2], (*LAYERS[:2], "self"), LAYERS[:3], LAYERS[:4], LAYERS],
+    [LAYERS[:2], (*LAYERS[:2], "self"), LAYERS[:3], LAYERS[:4], LAYERS[:5], (*LAYERS[:4], "sampling"), LAYERS],
     ids="+".join,
 )
 def test_the_collector_takes_each_combination_of_layers(layers):
@@ -41,6 +41,14 @@ def test_a_knob_changes_what_is_read():
     done = validate(*LAYERS, COLLECTOR_MEMORY_LIMIT_MIB="many")
     assert done.returncode != 0
     assert "limit_mib" in done.stderr
+
+
+@pytest.mark.built
+def test_log_records_go_where_the_knob_says_and_to_nothing_else():
+    assert validate(*LAYERS, COLLECTOR_LOGS_EXPORTER="otlp_http").returncode == 0
+    done = validate(*LAYERS, COLLECTOR_LOGS_EXPORTER="nowhere")
+    assert done.returncode != 0
+    assert 'references exporter "nowhere"' in done.stderr
 
 
 @pytest.mark.parametrize("file", [*(f"collector/{layer}.yaml" for layer in LAYERS), "jaeger.yaml"])

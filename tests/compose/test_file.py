@@ -84,7 +84,7 @@ def test_mounted_files_are_there():
 
 def test_the_collectors_layers_are_the_native_ones():
     text = "\n".join(SERVICES["collector"]["command"])
-    assert re.findall(r"otelcol/(\w+)\.yaml", text) == ["base", "contract", "traces", "self"]
+    assert re.findall(r"otelcol/(\w+)\.yaml", text) == ["base", "contract", "traces", "self", "logs"]
 
 
 def test_grafana_is_provisioned_as_its_documentation_says():

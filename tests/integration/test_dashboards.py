@@ -9,6 +9,7 @@ import pytest
 
 from dashboards.files import UIDS, load, panels, variables
 from dashboards.variables import Window, replaced
+from tests.alerts.files import RECORDING_RULES
 from tests.integration.promql import groupings, parsed, selectors
 from tests.servers.demo import ended, number, submitted
 from wxiai_otel.catalogue import CONTRACT, RULE_METRICS, Across
@@ -24,15 +25,25 @@ MOST_SERIES = {"stat": 1, "timeseries": 8, "piechart": 10, "bargauge": 12, "heat
 
 # Metrics of the pipeline, which are not in the catalogue; and those that are there only once something failed, or where
 # there are rules.
-OTHERS = ("otelcol_", "prometheus_", "alertmanager_", "process_", "scrape_", "up", "ALERTS")
+OTHERS = ("otelcol_", "prometheus_", "alertmanager_", "wxiai_bridge_", "process_", "scrape_", "up", "ALERTS")
 NOT_FROM_THE_START = {
     "otelcol_exporter_send_failed_metric_points",
     "otelcol_exporter_send_failed_spans",
     "otelcol_exporter_enqueue_failed_metric_points",
     "otelcol_exporter_enqueue_failed_spans",
+    "otelcol_receiver_accepted_log_records",
+    "otelcol_receiver_refused_log_records",
+    "otelcol_exporter_send_failed_log_records",
+    "otelcol_exporter_enqueue_failed_log_records",
     "prometheus_rule_evaluation_failures_total",
+    "wxiai_bridge_attempts_total",
+    "wxiai_bridge_folded_messages_total",
+    "wxiai_bridge_queue_length",
+    "wxiai_bridge_held_messages",
     "ALERTS",
 }
+# What rules record besides the contract's metrics, by the labels that their names begin with.
+RECORDED = {rule.name: set(rule.name.split(":")[0].split("_")) for rule in RECORDING_RULES if ":" in rule.name}
 # Aggregations that choose series and do not add them up.
 CHOOSING = {"topk", "count"}
 
@@ -86,7 +97,7 @@ def family(name: str) -> str:
 
 @pytest.mark.parametrize(("uid", "panel"), EVERY)
 def test_no_metric_or_label_is_unknown(pipeline, traffic, uid, panel):
-    rules = {metric.name: {*metric.labels, "job"} for metric in RULE_METRICS}
+    rules = {metric.name: {*metric.labels, "job"} for metric in RULE_METRICS} | RECORDED
     for target in panel["targets"]:
         tree = parsed(pipeline, asked(uid, target, traffic, Window(0, 900)))
         for selector in selectors(tree):
@@ -104,7 +115,7 @@ def test_no_metric_or_label_is_unknown(pipeline, traffic, uid, panel):
                 name = family(selector.name)
                 known.update(CONTRACT[name][1].labels if name in CONTRACT else rules.get(name, ()))
                 if name not in CONTRACT:
-                    known.update({"exporter", "alertname", "severity"})
+                    known.update({"exporter", "alertname", "severity", "channel", "outcome"})
             assert grouping.labels <= known
 
 

@@ -127,11 +127,34 @@ def test_exemplars_are_dots_that_lead_to_their_traces(preview, page):
     assert page.ask("opened") == f"http://jaeger.invalid/trace/{traces[0]}"
 
 
-def test_it_fits_on_a_telephone(preview, page):
-    show(page, preview, "wxiai-business", 390)
+@pytest.mark.parametrize("uid", UIDS)
+def test_it_can_be_read_on_a_telephone(preview, page, uid):
+    show(page, preview, uid, 390, "seconds=900")
     assert page.ask("document.documentElement.scrollWidth") <= 390
-    widths = page.ask("[...document.querySelectorAll('section')].map(one => one.clientWidth)")
-    assert min(widths) > 350
+    # Numbers stand in pairs, all else has the width.
+    widths = page.ask("[...document.querySelectorAll('section')].map(one => [one.dataset.kind, one.clientWidth])")
+    assert min(width for kind, width in widths if kind != "stat") > 350
+    assert min(width for kind, width in widths if kind == "stat") > 170
+    # No legend takes a course's place, and no column is beyond the edge.
+    heights = page.ask(
+        "[...document.querySelectorAll('[data-kind=timeseries] .body')].filter(one => one._fullLayout)"
+        ".map(one => one._fullLayout._size.h)"
+    )
+    assert not heights or min(heights) > 150
+    cut = "[...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth).length"
+    assert page.ask(cut) == 0
+
+
+def test_on_a_wall_all_is_larger(preview, page):
+    size = (
+        "['h3', '.bars .name', '.legendtext', '.stat b']"
+        ".map(one => document.querySelector(one).getBoundingClientRect().height)"
+    )
+    show(page, preview, "wxiai-business", 1600, "seconds=900")
+    desk = page.ask(size)
+    show(page, preview, "wxiai-business", 3840, "seconds=900")
+    assert page.ask("document.documentElement.scrollWidth") <= 3840
+    assert all(wall > 1.4 * usual for wall, usual in zip(page.ask(size), desk, strict=True))
 
 
 def test_pictures_of_all_dashboards(pipeline, traffic, tmp_path):

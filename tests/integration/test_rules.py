@@ -10,6 +10,7 @@ from stack.running import down, up
 from tests.alerts.files import RULES
 from tests.alerts.known import AFTER_LOSS, PIPELINE
 from tests.otlp_json import counter, number, request
+from tests.otlp_logs import logs, record
 from tests.otlp_spans import new_trace, span, traces
 from tests.servers.pipeline import Pipeline, until
 
@@ -21,10 +22,11 @@ BY_PROMETHEUS = {"up", "scrape_duration_seconds", "ALERTS"}
 
 @pytest.fixture(scope="module")
 def busy(pipeline):
-    """A pipeline through which metrics and spans have gone."""
+    """A pipeline through which metrics, spans and log records have gone."""
     sent = request({"service.name": "busy"}, ("x", [counter("orders", number(1))]))
     assert pipeline.send("metrics", sent) == 200
     assert pipeline.send("traces", traces({"service.name": "busy"}, span(new_trace(), failed=True))) == 200
+    assert pipeline.send("logs", logs({"service.name": "busy"}, record("x"))) == 200
     return pipeline
 
 
@@ -51,6 +53,9 @@ def test_every_rule_is_evaluated_without_an_error(pipeline):
 def test_what_the_collector_loses_is_alerted_on(tmp_path, monkeypatch):
     """These metrics are born at the first loss. The Collector gives up early, and has room for two requests."""
     monkeypatch.setenv("COLLECTOR_JAEGER_RETRY", "30s")
+    monkeypatch.setenv("COLLECTOR_LOGS_RETRY", "30s")
+    monkeypatch.setenv("COLLECTOR_LOGS_EXPORTER", "otlp_http")
+    monkeypatch.setenv("COLLECTOR_LOGS_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("COLLECTOR_QUEUE_SIZE", "2")
     monkeypatch.setenv("STACK_TAIL_SAMPLING", "process")
     up(tmp_path, usual_ports=False)
@@ -61,12 +66,13 @@ def test_what_the_collector_loses_is_alerted_on(tmp_path, monkeypatch):
 
         def lost():
             pipeline.send("traces", traces(resource, *(span(new_trace()) for _ in range(200))))
+            pipeline.send("logs", logs(resource, *(record("x") for _ in range(200))))
             return {name for name in AFTER_LOSS if pipeline.query(name)}
 
         assert until(lost, set(AFTER_LOSS), 120) == set(AFTER_LOSS)
         seen = {name: frozenset(pipeline.query(name)[0]["metric"]) - {"__name__"} for name in AFTER_LOSS}
         assert seen == AFTER_LOSS
         firing = 'ALERTS{alertname="CollectorDropping", alertstate="firing"}'
-        assert until(lambda: len(pipeline.query(firing)), 1) == 1
+        assert until(lambda: len(pipeline.query(firing)), 2) == 2
     finally:
         down(tmp_path)

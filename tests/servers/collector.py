@@ -1,4 +1,4 @@
-"""A Collector of the metrics layers alone, with knobs turned."""
+"""A Collector by itself, of the metrics layers or of others too, with knobs turned."""
 
 import os
 import tempfile
@@ -31,7 +31,7 @@ class Collector:
 
 
 @contextmanager
-def collector(**knobs: str) -> Iterator[Collector]:
+def collector(*layers: str, **knobs: str) -> Iterator[Collector]:
     port, grpc, shown, health = (free_port() for _ in range(4))
     environ = {
         "COLLECTOR_OTLP_HTTP": f"127.0.0.1:{port}",
@@ -40,12 +40,18 @@ def collector(**knobs: str) -> Iterator[Collector]:
         "COLLECTOR_HEALTH": f"127.0.0.1:{health}",
         **knobs,
     }
-    command = [find("otelcol"), *(f"--config={ROOT / 'collector' / f'{layer}.yaml'}" for layer in ("base", "contract"))]
+    files = [ROOT / "collector" / f"{layer}.yaml" for layer in ("base", "contract", *layers)]
+    command = [find("otelcol"), *(f"--config={file}" for file in files)]
     # Its own telemetry has a usual port, which another one may have.
     command.append("--config=yaml:service::telemetry::metrics::level: none")
     ready = f"http://127.0.0.1:{health}/"
     with (
         tempfile.TemporaryDirectory(prefix="collector-") as folder,
-        program(command, lambda: answers(ready), env={**os.environ, **environ}, log=Path(folder) / "log"),
+        program(
+            command,
+            lambda: answers(ready),
+            env={**os.environ, "COLLECTOR_DATA": folder, **environ},
+            log=Path(folder) / "log",
+        ),
     ):
         yield Collector(port, shown)

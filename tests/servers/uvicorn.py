@@ -8,6 +8,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from tests.scrape import Scrape, parse
 from tests.servers.program import listens, program
@@ -40,14 +41,18 @@ class Server:
 
 
 @contextmanager
-def uvicorn(target: str, *options: str, env: dict[str, str] | None = None) -> Iterator[Server]:
+def uvicorn(target: str, *options: str, env: dict[str, str] | None = None, log: Path | None = None) -> Iterator[Server]:
     """Serve an application on a free port until the block ends.
 
     Parameters:
         target: ``module:application``, from the project's root.
+        options: Of uvicorn.
+        env: More than our environment.
+        log: The file of its console; None: ours.
     """
     port = free_port()
-    with _serving(["uvicorn", target, "--port", str(port), "--log-level", "warning", *options], port, env) as server:
+    command = ["uvicorn", target, "--port", str(port), "--log-level", "warning", *options]
+    with _serving(command, port, env, log) as server:
         yield server
 
 
@@ -61,7 +66,7 @@ def gunicorn(target: str, *options: str, env: dict[str, str] | None = None) -> I
 
 
 @contextmanager
-def _serving(module: list[str], port: int, env: dict[str, str] | None) -> Iterator[Server]:
+def _serving(module: list[str], port: int, env: dict[str, str] | None, log: Path | None = None) -> Iterator[Server]:
     command = [sys.executable, "-m", *module]
-    with program(command, lambda: listens(port), env={**os.environ, **(env or {})}) as process:
+    with program(command, lambda: listens(port), env={**os.environ, **(env or {})}, log=log) as process:
         yield Server(process, port)

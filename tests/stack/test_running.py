@@ -101,16 +101,22 @@ def data(tmp_path):
 def test_up_status_logs_and_down_of_the_command(data):
     started = command(data, "up", "--free-ports")
     assert started.returncode == 0, started.stderr
-    lines = [re.split(r"\s+", line) for line in started.stdout.splitlines()]
+    table, after = started.stdout.split("\n\n")
+    lines = [re.split(r"\s+", line) for line in table.splitlines()]
     assert [(name, state) for name, _, state in lines] == [
         (name, "healthy") for name in ("jaeger", "collector", "mailpit", "bridge", "alertmanager", "prometheus")
     ]
     for _, url, _ in lines:
         match = re.fullmatch(r"http://(127\.0\.0\.1):(\d+)", url)
         socket.create_connection((match[1], int(match[2])), timeout=5).close()
+    # What one does next, with the folder that was given.
+    assert [line.partition(":")[2].strip() for line in after.splitlines()] == [
+        f"STACK_DATA={data} scripts/demo --stack",
+        f"STACK_DATA={data} scripts/dashboards, then http://127.0.0.1:3001",
+    ]
     running = processes(data)
 
-    assert command(data, "status").stdout == started.stdout
+    assert command(data, "status").stdout == f"{table}\n"
     assert command(data, "up").stdout == started.stdout
     assert "Everything is ready" in command(data, "logs", "collector").stdout
     assert "==> " in command(data, "logs").stdout

@@ -1,10 +1,10 @@
 // Panels drawn by Plotly: courses, pies, heatmaps.
 
-import { COLOURS, PALETTE, colour, escaped, local, parts, written } from "/static/units.js";
+import { COLOURS, PALETTE, SCALE, colour, escaped, local, parts, written } from "/static/units.js";
 
 const CONFIG = { displayModeBar: false, responsive: true, displaylogo: false };
 const GRID = "#24272e";
-const FONT = { color: "#9a9aad", size: 11, family: getComputedStyle(document.documentElement).fontFamily };
+const FONT = { color: "#9a9aad", size: 11 * SCALE, family: getComputedStyle(document.documentElement).fontFamily };
 
 // Grafana's overrides by a series' name.
 const fixed = (panel, name) =>
@@ -14,8 +14,10 @@ const tints = (panel, found) => found.map((series, index) => colour(fixed(panel,
 
 const axis = (window) => ({ type: "date", range: [local(window.from), local(window.to)], gridcolor: GRID, zeroline: false, tickformat: window.to - window.from > 2 * 86400 ? "%m-%d" : "%H:%M", nticks: 7, fixedrange: true });
 
+const margins = (sides) => Object.fromEntries(Object.entries(sides).map(([side, width]) => [side, width * SCALE]));
+
 const layout = (more) => ({
-  paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: FONT, margin: { l: 52, r: 14, t: 6, b: 22 }, hovermode: "x unified", hoverlabel: { bgcolor: "#22252b", bordercolor: GRID, font: { color: "#ccccdc" } }, ...more,
+  paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: FONT, margin: margins({ l: 52, r: 14, t: 6, b: 22 }), hovermode: "x unified", hoverlabel: { bgcolor: "#22252b", bordercolor: GRID, font: { ...FONT, size: 13 * SCALE, color: "#ccccdc" } }, ...more,
 });
 
 // As many ticks as fit, at round values, written in the panel's unit.
@@ -28,7 +30,9 @@ function ticks(high, unit, decimals) {
   if (decimals === 0 && unit !== "percentunit") step = Math.max(1, Math.ceil(step));
   const values = [];
   for (let value = 0; value <= high * 1.001; value += step) values.push(value);
-  return { tickvals: values, ticktext: values.map((value) => parts(value, unit).join("").replace(/ (req|ops|c)\/(s|min)$/, "")) };
+  // As many digits as tell them apart.
+  const texts = [undefined, 3, 4, 5, 6].map((digits) => values.map((value) => parts(value, unit, value && digits).join("").replace(/ (req|ops|c)\/(s|min)$/, "")));
+  return { tickvals: values, ticktext: texts.find((text) => new Set(text).size === text.length) ?? texts[0] };
 }
 
 // A gap that is longer than spanNulls is drawn as one.
@@ -45,7 +49,15 @@ function points(values, step, span) {
   return { x, y };
 }
 
+// On a telephone a legend of long names has many lines: the panel grows with them, so that its course does not shrink.
+function makeRoom(body, panel, found) {
+  const columns = Math.max(1, Math.floor((body.clientWidth - 66) / (50 + 7.5 * Math.max(...found.map(({ name }) => name.length)))));
+  const lines = body.clientWidth < 480 ? Math.ceil(found.length / columns) - 2 : 0;
+  body.style.minHeight = lines > 0 ? `${panel.gridPos.h * 38 - 40 + lines * 22}px` : "";
+}
+
 export function timeseries(body, panel, found, targets, window, alerts, jaeger) {
+  makeRoom(body, panel, found);
   const { unit, decimals, thresholds, max, custom } = panel.fieldConfig.defaults;
   const colours = tints(panel, found);
   const stacked = custom.stacking?.mode === "normal";
@@ -55,8 +67,8 @@ export function timeseries(body, panel, found, targets, window, alerts, jaeger) 
     const { x, y } = points(series.values, window.step, span);
     return {
       x, y, name: escaped(series.name), type: barred ? "bar" : "scatter", mode: y.length < 3 ? "lines+markers" : "lines", connectgaps: false,
-      line: { color: colours[index], width: custom.lineWidth }, marker: { color: colours[index], line: { width: 0 } },
-      ...(stacked && !barred ? { stackgroup: "A", fillcolor: `${colours[index]}55` } : barred ? {} : { fill: found.length < 4 ? "tozeroy" : "none", fillcolor: `${colours[index]}14` }),
+      line: { color: colours[index], width: custom.lineWidth * SCALE }, marker: { color: colours[index], line: { width: 0 } },
+      ...(stacked && !barred ? { stackgroup: "A", fillcolor: `${colours[index]}55` } : barred ? {} : { fill: found.length < 4 && !y.includes(null) ? "tozeroy" : "none", fillcolor: `${colours[index]}14` }),
       text: y.map((value) => written(value, unit, value && decimals)), textposition: "none", hovertemplate: "%{text}",
     };
   });
@@ -72,18 +84,18 @@ export function timeseries(body, panel, found, targets, window, alerts, jaeger) 
   if (dots.length) {
     traces.push({
       x: dots.map((one) => local(one.at)), y: dots.map((one) => one.value), mode: "markers", type: "scatter", name: "链路 traces", showlegend: false,
-      customdata: dots.map((one) => one.trace), marker: { symbol: "diamond", size: 5, color: COLOURS.blue, opacity: 0.75 }, hoverinfo: "none",
+      customdata: dots.map((one) => one.trace), marker: { symbol: "diamond", size: 5 * SCALE, color: COLOURS.blue, opacity: 0.75 }, hoverinfo: "none",
     });
   }
   Plotly.react(body, traces, layout({
     xaxis: axis(window), barmode: stacked ? "stack" : "group", bargap: 0.1,
     yaxis: { range: [0, high], gridcolor: GRID, zeroline: false, fixedrange: true, ...ticks(high, unit, decimals) },
-    showlegend: true, legend: { orientation: "h", x: 0, y: -0.14, yanchor: "top", font: { ...FONT, size: 12, color: "#ccccdc" }, itemwidth: 30 },
+    showlegend: true, legend: { orientation: "h", x: 0, y: -0.14, yanchor: "top", font: { ...FONT, size: 12 * SCALE, color: "#ccccdc" }, itemwidth: 30 },
     shapes: [
-      ...lines.filter((line) => line.value <= high).map((line) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: line.value, y1: line.value, line: { color: colour(line.color), width: 1, dash: "dash" } })),
+      ...lines.filter((line) => line.value <= high).map((line) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: line.value, y1: line.value, line: { color: colour(line.color), width: SCALE, dash: "dash" } })),
       ...alerts.map((alert) => ({ type: "rect", yref: "paper", x0: local(alert.from), x1: local(alert.to), y0: 0, y1: 1, fillcolor: COLOURS.red, opacity: 0.1, line: { width: 0 } })),
     ],
-    margin: { l: 52, r: 14, t: 6, b: 48 },
+    margin: margins({ l: 52, r: 14, t: 6, b: 48 }),
   }), CONFIG);
   if (!body.listening) {
     body.listening = true;
@@ -103,7 +115,7 @@ export function piechart(body, panel, found) {
   Plotly.react(chart, [{
     type: "pie", hole: 0.55, labels: found.map((series) => escaped(series.name)), values, marker: { colors: colours, line: { color: "#181b1f", width: 2 } },
     textinfo: "none", sort: false, direction: "clockwise", hovertemplate: "%{label}<br>%{percent}<extra></extra>",
-  }], layout({ margin: { l: 12, r: 12, t: 8, b: 8 }, showlegend: false, hovermode: "closest" }), CONFIG);
+  }], layout({ margin: margins({ l: 12, r: 12, t: 8, b: 8 }), showlegend: false, hovermode: "closest" }), CONFIG);
 }
 
 export function heatmap(body, panel, found, _targets, window) {
@@ -118,6 +130,6 @@ export function heatmap(body, panel, found, _targets, window) {
   const names = buckets.map((series, row) => (series.labels.le === "+Inf" ? `> ${row ? Number(buckets[row - 1].labels.le) : ""}` : `≤ ${Number(series.labels.le)}`));
   Plotly.react(body, [{
     type: "heatmap", x: times.map(local), y: names, z, colorscale: [[0, "#3a2410"], [0.25, "#8a4a12"], [0.6, "#ff9830"], [1, "#ffe1b3"]], xgap: 1, ygap: 1,
-    hovertemplate: "%{y}: %{z:.0f}<extra></extra>", colorbar: { thickness: 8, outlinewidth: 0, tickfont: FONT, len: 1 },
-  }], layout({ xaxis: axis(window), yaxis: { type: "category", fixedrange: true, gridcolor: GRID }, hovermode: "closest", margin: { l: 62, r: 10, t: 6, b: 22 } }), CONFIG);
+    hovertemplate: "%{y}: %{z:.0f}<extra></extra>", colorbar: { thickness: 8 * SCALE, outlinewidth: 0, tickfont: FONT, len: 1 },
+  }], layout({ xaxis: axis(window), yaxis: { type: "category", fixedrange: true, gridcolor: GRID }, hovermode: "closest", margin: margins({ l: 62, r: 10, t: 6, b: 22 }) }), CONFIG);
 }

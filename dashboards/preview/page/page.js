@@ -2,7 +2,7 @@
 
 import { heatmap, piechart, timeseries } from "/static/charts.js";
 import { bargauge, stat, table } from "/static/small.js";
-import { escaped, legend } from "/static/units.js";
+import { SCALE, escaped, legend } from "/static/units.js";
 
 const KINDS = { stat, timeseries, piechart, table, heatmap, bargauge };
 const SPANS = [["15 分钟", 900], ["1 小时", 3600], ["6 小时", 21600], ["24 小时", 86400], ["7 天", 604800], ["30 天", 2592000]];
@@ -57,25 +57,32 @@ const resolved = (url) => (url.startsWith("/d/") ? `${url.split("?")[0]}${locati
 for (const panel of dashboard.panels) {
   const { x, y, w, h } = panel.gridPos;
   const place = `grid-column:${x + 1} / span ${w}; grid-row:${y + 1} / span ${h};`;
-  const height = h * 38 - 8;
+  const height = (h * 38 - 8) * SCALE;
   if (panel.type === "row") {
     main.insertAdjacentHTML("beforeend", `<h2 style="${place}">${escaped(panel.title)}</h2>`);
     continue;
   }
   const links = (panel.links ?? []).map((link) => `<a href="${escaped(resolved(link.url))}" ${link.targetBlank ? 'target="_blank" rel="noopener"' : ""}>${escaped(link.title)}</a>`).join("");
-  main.insertAdjacentHTML("beforeend", `<section id="panel-${panel.id}" style="${place}min-height:${height}px" data-title="${escaped(panel.title)}">
+  main.insertAdjacentHTML("beforeend", `<section id="panel-${panel.id}" data-kind="${panel.type}" style="${place}min-height:${height}px" data-title="${escaped(panel.title)}">
     <header><h3>${escaped(panel.title)}</h3><span class="mark" title="${escaped(panel.description)}">i</span><span class="links">${links}</span></header><div class="body"></div></section>`);
 }
 
+// Where numbers stand in pairs, the last one of an odd number has a line of its own.
+for (const [index, section] of [...main.children].entries()) {
+  const before = [...main.children].slice(0, index).reverse().findIndex((one) => one.dataset.kind !== "stat");
+  const pairs = (before < 0 ? index : before) % 2 === 0;
+  section.classList.toggle("alone", section.dataset.kind === "stat" && pairs && main.children[index + 1]?.dataset.kind !== "stat");
+}
+
+// When any alert fired: shades over each other would hide what they are behind.
 function alerts(found, step) {
-  return found.flatMap(({ series }) => series.flatMap(({ values }) => {
-    const spans = [];
-    for (const [at] of values) {
-      if (spans.length && at - spans.at(-1).to <= step * 1.5) spans.at(-1).to = at;
-      else spans.push({ from: at, to: at });
-    }
-    return spans;
-  }));
+  const times = found.flatMap(({ series }) => series.flatMap(({ values }) => values.map(([at]) => at))).sort((one, other) => one - other);
+  const spans = [];
+  for (const at of times) {
+    if (spans.length && at - spans.at(-1).to <= step * 1.5) spans.at(-1).to = at;
+    else spans.push({ from: at, to: at });
+  }
+  return spans;
 }
 
 async function draw(panel, firing) {

@@ -1,6 +1,6 @@
 // Panels that need no charting library: numbers, bars, tables.
 
-import { colour, escaped, levelColour, parts, written } from "/static/units.js";
+import { SCALE, colour, escaped, levelColour, parts, written } from "/static/units.js";
 
 const last = (series) => series.values.map(([, value]) => value).filter((value) => value != null).at(-1);
 
@@ -10,7 +10,7 @@ export function stat(body, panel, found) {
     const value = last(series);
     const tint = levelColour(value, thresholds);
     const [number, rest] = parts(value, unit, decimals);
-    const size = Math.max(24, Math.min(body.clientHeight * 0.38, (body.clientWidth / (number.length + rest.length / 2)) * 1.1, 64));
+    const size = Math.max(24, Math.min(body.clientHeight * 0.38, (body.clientWidth / (number.length + rest.length / 2)) * 1.1, 64 * SCALE));
     const curve = panel.options.graphMode === "none" ? "" : spark(series.values, tint);
     return `<div class="stat${curve ? " curved" : ""}"><b style="font-size:${size}px;color:${tint}">${escaped(number)}<small>${escaped(rest)}</small></b>${curve}</div>`;
   }).join("");
@@ -55,7 +55,7 @@ export function table(body, panel, found, targets) {
   const rows = [...merged.values()].sort((one, other) => (other[sorted] ?? -1) - (one[sorted] ?? -1));
   const cell = (row, column) => {
     const look = looks.get(names[column]);
-    if (!look) return `<td>${escaped(row[column] ?? "")}</td>`;
+    if (!look) return `<td>${escaped(row[column] ?? "").replaceAll("/", "/<wbr>")}</td>`;
     const tint = look["custom.cellOptions"] ? levelColour(row[column], look.thresholds) : colour("text");
     return `<td class="number" style="color:${tint}">${escaped(written(row[column], look.unit, look.decimals))}</td>`;
   };

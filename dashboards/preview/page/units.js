@@ -1,5 +1,8 @@
 // Values, colours and names as Grafana writes them.
 
+// How much larger than usual the page is written: page.css says when.
+export const SCALE = parseFloat(getComputedStyle(document.documentElement).fontSize) / 13;
+
 export const COLOURS = {
   green: "#73BF69", yellow: "#FADE2A", orange: "#FF9830", red: "#F2495C", blue: "#5794F2", purple: "#B877D9", text: "#CCCCDC",
 };
