@@ -8,16 +8,37 @@ from pathlib import Path
 
 from ._version import VERSION
 from .alerting import AlertConfigError
+from .settings import SettingError
+from .zero_code import CommandNotFound, run
 
 _PORTS = range(1, 65_536)
+_COMMAND_NOT_FOUND = 127  # as a shell says it
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="wxiai-otel", description="What goes with wxiai_otel beside the application.")
     parser.add_argument("--version", action="version", version=VERSION)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_run(commands.add_parser("run", help="run a command whose FastAPI application is set up, without any code"))
     _add_bridge(commands.add_parser("bridge", help="take Alertmanager's webhook, and tell chats and mail"))
     return parser
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "wxiai-otel run [--] COMMAND [ARGUMENT ...]"
+    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="as uvicorn app:app --workers 4")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
+    if not words:
+        return _failed("run: which command?")
+    try:
+        run(words, os.environ)
+    except CommandNotFound as error:
+        _failed(error)
+    return _COMMAND_NOT_FOUND
 
 
 def _add_bridge(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run: Callable[[argparse.Namespace], int] = parsed.run
     try:
         return run(parsed)
-    except AlertConfigError as error:
+    except (AlertConfigError, SettingError) as error:
         return _failed(error)
     except KeyboardInterrupt:
         return 130
