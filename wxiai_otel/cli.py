@@ -1,6 +1,7 @@
 """The command ``wxiai-otel``."""
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=VERSION)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_run(commands.add_parser("run", help="run a command whose FastAPI application is set up, without any code"))
+    _add_doctor(commands.add_parser("doctor", help="what is instrumented here, what is not and why, and what arrives"))
     _add_bridge(commands.add_parser("bridge", help="take Alertmanager's webhook, and tell chats and mail"))
     return parser
 
@@ -39,6 +41,32 @@ def _run(arguments: argparse.Namespace) -> int:
     except CommandNotFound as error:
         _failed(error)
     return _COMMAND_NOT_FOUND
+
+
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--app", metavar="MODULE:APP", help="the application: imported, and set up in memory")
+    parser.add_argument("--url", help="of the running application: its endpoints are looked at")
+    parser.add_argument("--prometheus", metavar="URL", help="send a probe, and look for its metric there")
+    parser.add_argument("--jaeger", metavar="URL", help="send a probe, and look for its trace there")
+    parser.add_argument(
+        "--timeout", type=float, default=60.0, help="seconds to look for the probe (default: %(default)s)"
+    )
+    parser.add_argument("--all", action="store_true", help="show also the settings that have their defaults")
+    parser.add_argument("--json", action="store_true", help="all that was found, for programs")
+    parser.set_defaults(run=_doctor)
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from .doctor import Options, examine, show
+
+    options = Options(arguments.app, arguments.url, arguments.prometheus, arguments.jaeger, arguments.timeout)
+    report = examine(options)
+    if arguments.json:
+        json.dump(report.as_data(), sys.stdout, ensure_ascii=False, indent=2)
+        sys.stdout.write("\n")
+    else:
+        show(report, sys.stdout, all_settings=arguments.all)
+    return 0 if report.healthy else 1
 
 
 def _add_bridge(parser: argparse.ArgumentParser) -> None:
