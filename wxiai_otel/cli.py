@@ -16,13 +16,37 @@ _PORTS = range(1, 65_536)
 _COMMAND_NOT_FOUND = 127  # as a shell says it
 
 
+_EXAMPLES = """\
+examples:
+  wxiai-otel run -- uvicorn app:app --workers 4
+  wxiai-otel doctor --app app:app
+  wxiai-otel doctor --prometheus http://localhost:9090 --jaeger http://localhost:16686
+  wxiai-otel bridge --config bridge.toml
+  wxiai-otel completion bash > ~/.local/share/bash-completion/completions/wxiai-otel
+"""
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="wxiai-otel", description="What goes with wxiai_otel beside the application.")
+    parser = argparse.ArgumentParser(
+        prog="wxiai-otel",
+        description="What goes with wxiai_otel beside the application.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=VERSION)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_run(commands.add_parser("run", help="run a command whose FastAPI application is set up, without any code"))
-    _add_doctor(commands.add_parser("doctor", help="what is instrumented here, what is not and why, and what arrives"))
-    _add_bridge(commands.add_parser("bridge", help="take Alertmanager's webhook, and tell chats and mail"))
+    for name, add, told in _COMMANDS:
+        # The examples that are of one command are shown by its own --help too.
+        examples = [line for line in _EXAMPLES.splitlines() if line.startswith(f"  wxiai-otel {name} ")]
+        add(
+            commands.add_parser(
+                name,
+                help=told,
+                description=f"{told[0].upper()}{told[1:]}.",
+                epilog="\n".join(["examples:", *examples]),
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )
+        )
     return parser
 
 
@@ -101,6 +125,28 @@ def _missing(error: ModuleNotFoundError, extra: str) -> int:
 def _failed(message: object) -> int:
     print(f"wxiai-otel: {message}", file=sys.stderr)  # noqa: T201 - it is a command
     return 1
+
+
+def _add_completion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=["bash", "zsh", "tcsh"])
+    parser.set_defaults(run=_completion)
+
+
+def _completion(arguments: argparse.Namespace) -> int:
+    try:
+        import shtab
+    except ModuleNotFoundError as error:
+        return _missing(error, "cli")
+    print(shtab.complete(_parser(), arguments.shell))  # noqa: T201 - it is a command
+    return 0
+
+
+_COMMANDS: tuple[tuple[str, Callable[[argparse.ArgumentParser], None], str], ...] = (
+    ("run", _add_run, "run a command whose FastAPI application is set up, without any code"),
+    ("doctor", _add_doctor, "say what is instrumented here, what is not and why, and what arrives"),
+    ("bridge", _add_bridge, "take Alertmanager's webhook, and tell chats and mail"),
+    ("completion", _add_completion, "write what completes these commands in a shell"),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
