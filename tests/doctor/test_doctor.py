@@ -40,6 +40,7 @@ class Seen:
 def doctor(tmp_path, monkeypatch, capsys):
     """Runs the command in this process, in a folder and an environment of its own."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # of the servers that a test starts
     monkeypatch.setattr(sys, "path", list(sys.path))
 
     def run(*options: str, **environ: str) -> Seen:

@@ -3,6 +3,8 @@
 import importlib
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -29,42 +31,48 @@ class Clock:
     """Stands still until it is moved. Sleeping moves nothing: whatever takes time says so by `tick`."""
 
     def __init__(self) -> None:
-        self._began_ns = time.time_ns()
         self._passed_ns = 0
-        self._replaced: list[tuple[ModuleType, str, Any]] = []
+
+    @property
+    def passed_ns(self) -> int:
+        """Nanoseconds that have passed."""
+        return self._passed_ns
 
     def tick(self, seconds: float) -> None:
         """Let time pass."""
         self._passed_ns += round(seconds * _NANOSECONDS)
 
-    def freeze(self) -> None:
-        """Be the clock of all that is measured."""
-        names = {
-            "perf_counter": lambda: self._passed_ns / _NANOSECONDS,
-            "time": lambda: (self._began_ns + self._passed_ns) / _NANOSECONDS,
-            "time_ns": lambda: self._began_ns + self._passed_ns,
-            # Ages are told by it, but limits as well, and these must be reached.
-            "monotonic": lambda: time.monotonic() + self._passed_ns / _NANOSECONDS,
-        }
-        whole = SimpleNamespace(**names, sleep=time.sleep)
-        for name in _MEASURING:
-            module = _imported(name)
-            for attribute, value in list(vars(module).items()) if module is not None else ():
-                if value is time:
-                    self._replace(module, attribute, whole)
-                elif attribute in names and value is getattr(time, attribute):
-                    self._replace(module, attribute, names[attribute])
 
-    def release(self) -> None:
-        """Let time go on."""
-        for module, attribute, value in self._replaced:
+@contextmanager
+def frozen() -> Iterator[Clock]:
+    """A clock that is the one of all that is measured within the block."""
+    clock = Clock()
+    began_ns = time.time_ns()
+    names: dict[str, Callable[[], float]] = {
+        "perf_counter": lambda: clock.passed_ns / _NANOSECONDS,
+        "time": lambda: (began_ns + clock.passed_ns) / _NANOSECONDS,
+        "time_ns": lambda: began_ns + clock.passed_ns,
+        # Ages are told by it, but limits as well, and these must be reached.
+        "monotonic": lambda: time.monotonic() + clock.passed_ns / _NANOSECONDS,
+    }
+    whole = SimpleNamespace(**names, sleep=time.sleep)
+    replaced = [found for name in _MEASURING for found in _functions_of_time(name)]
+    for module, attribute, value in replaced:
+        setattr(module, attribute, whole if value is time else names[value.__name__])
+    try:
+        yield clock
+    finally:
+        for module, attribute, value in replaced:
             setattr(module, attribute, value)
-        self._replaced.clear()
 
-    def _replace(self, module: ModuleType | None, attribute: str, value: object) -> None:
-        assert module is not None  # noqa: S101 - it is that of the loop
-        self._replaced.append((module, attribute, getattr(module, attribute)))
-        setattr(module, attribute, value)
+
+def _functions_of_time(name: str) -> list[tuple[ModuleType, str, Any]]:
+    """Where a module has `time` or functions of it: (module, attribute, value)."""
+    module = _imported(name)
+    known = (time, time.time, time.perf_counter, time.time_ns, time.monotonic)
+    if module is None:
+        return []
+    return [(module, name, value) for name, value in vars(module).items() if any(value is each for each in known)]
 
 
 def _imported(name: str) -> ModuleType | None:

@@ -1,7 +1,9 @@
 """The fixture's value: what an application's telemetry says since the test has begun."""
 
+from contextlib import ExitStack
+
 from .. import _runtime, _under_test
-from ._clock import Clock
+from ._clock import Clock, frozen
 from ._spans import Collector, Span, the_only
 from ._values import Histogram, Reading, UnknownTelemetry, Value
 
@@ -12,9 +14,14 @@ collector = Collector()
 
 
 class TelemetryUnderTest:
-    """What is counted and traced since the test has begun, by the names and labels that Prometheus shows."""
+    """What is counted and traced since the test has begun, by the names and labels that Prometheus shows.
 
-    def __init__(self) -> None:
+    Parameters:
+        at_end: Is closed when the test ends.
+    """
+
+    def __init__(self, at_end: ExitStack) -> None:
+        self._at_end = at_end
         self._clock: Clock | None = None
         self._began_in = _runtime._runtime  # noqa: SLF001 - the fixture is this package's
         if self._began_in is not None and not _under_test.is_attached(self._began_in.providers.tracer_provider):
@@ -67,14 +74,8 @@ class TelemetryUnderTest:
     def freeze_clock(self) -> Clock:
         """Have durations measured by a clock that stands still until the test moves it, until the test ends."""
         if self._clock is None:
-            self._clock = Clock()
-            self._clock.freeze()
+            self._clock = self._at_end.enter_context(frozen())
         return self._clock
-
-    def end(self) -> None:
-        """Let time go on."""
-        if self._clock is not None:
-            self._clock.release()
 
     def _read(self) -> Reading:
         runtime = _runtime._runtime  # noqa: SLF001 - as above

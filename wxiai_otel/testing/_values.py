@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Self
 
 from prometheus_client import Metric as PrometheusMetric
 from prometheus_client.samples import Sample
@@ -21,14 +22,18 @@ class UnknownTelemetry(LookupError):
 
 
 class Value(float):
-    """A number, which shows in a failed assertion what it is made of."""
+    """A number, which shows in a failed assertion what it is made of.
+
+    Parameters:
+        number: The number.
+        series: The series that there are.
+    """
 
     _series: str
 
-    @classmethod
-    def of(cls, number: float, series: str) -> "Value":
-        """A number and the series that it is the sum of."""
-        made = cls(number)
+    def __new__(cls, number: float, series: str) -> Self:
+        """See the class."""
+        made = super().__new__(cls, number)
         made._series = series
         return made
 
@@ -82,7 +87,7 @@ class Reading:
         self._check(name, "counter", labels)
         found = self._find(name, labels)
         shown = [sample for sample in self._samples.get(name, []) if sample.value]
-        return Value.of(sum(sample.value for sample in found), _shown(name, shown))
+        return Value(sum(sample.value for sample in found), _shown(name, shown))
 
     def gauge(self, name: str, labels: Labels) -> float | None:
         """The value of the one series of a gauge that has these labels; ``None`` without one."""

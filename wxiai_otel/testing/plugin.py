@@ -1,6 +1,7 @@
 """The pytest plugin: the fixture ``telemetry``, and telemetry in memory for whatever is set up under pytest."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -33,14 +34,14 @@ def telemetry() -> Iterator[TelemetryUnderTest]:
     """What is counted and traced since the test has begun."""
     was_on = _under_test.is_on()
     _under_test.switch(collector)
-    seen = None
+    began = False
     try:
-        seen = TelemetryUnderTest()
-        yield seen
+        with ExitStack() as at_end:
+            seen = TelemetryUnderTest(at_end)
+            began = True
+            yield seen
     finally:
-        if seen is not None:
-            seen.end()
         if not was_on:
             _under_test.switch(None)
-            if seen is not None and _runtime._runtime is not None:  # noqa: SLF001 - the plugin is this package's
+            if began and _runtime._runtime is not None:  # noqa: SLF001 - the plugin is this package's
                 _runtime._runtime.shutdown()  # noqa: SLF001 - a later test is to have its own, which works as ever
