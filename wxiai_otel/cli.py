@@ -21,6 +21,7 @@ examples:
   wxiai-otel run -- uvicorn app:app --workers 4
   wxiai-otel doctor --app app:app
   wxiai-otel doctor --prometheus http://localhost:9090 --jaeger http://localhost:16686
+  wxiai-otel init monitoring --channel dingtalk
   wxiai-otel bridge --config bridge.toml
   wxiai-otel completion bash > ~/.local/share/bash-completion/completions/wxiai-otel
 """
@@ -93,6 +94,34 @@ def _doctor(arguments: argparse.Namespace) -> int:
     return 0 if report.healthy else 1
 
 
+def _add_init(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="DIR", help="where to")
+    parser.add_argument(
+        "--channel",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="of the notification bridge, to be on: dingtalk, wechat, feishu and others; may be given again",
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite files that are there and are others")
+    parser.set_defaults(run=_init)
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    from ._lay_out import LayOutError, lay_out, secrets_of
+
+    try:
+        written = lay_out(arguments.folder, arguments.channel, force=arguments.force)
+        needed = secrets_of(arguments.channel)
+    except LayOutError as error:
+        return _failed(error)
+    lines = [f"{len(written)} files written to {arguments.folder}"]
+    lines += [f"write the secret into {arguments.folder / 'secrets' / name}" for name in needed]
+    lines += [f"then: docker compose --project-directory {arguments.folder} up --build --wait"]
+    print("\n".join(lines))  # noqa: T201 - it is a command
+    return 0
+
+
 def _add_bridge(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, help="TOML or JSON; WXIAI_BRIDGE_… variables go before it")
     parser.add_argument("--host", default="127.0.0.1", help="where to listen (default: %(default)s)")
@@ -144,6 +173,7 @@ def _completion(arguments: argparse.Namespace) -> int:
 _COMMANDS: tuple[tuple[str, Callable[[argparse.ArgumentParser], None], str], ...] = (
     ("run", _add_run, "run a command whose FastAPI application is set up, without any code"),
     ("doctor", _add_doctor, "say what is instrumented here, what is not and why, and what arrives"),
+    ("init", _add_init, "write the pipeline's files: Collector, Prometheus, alerts, dashboards, docker-compose.yml"),
     ("bridge", _add_bridge, "take Alertmanager's webhook, and tell chats and mail"),
     ("completion", _add_completion, "write what completes these commands in a shell"),
 )
