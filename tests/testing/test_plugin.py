@@ -29,6 +29,7 @@ TESTS = """
     import pytest
     from starlette.testclient import TestClient
     from shop import THREADS, app
+    from wxiai_otel.testing._telemetry import collector
 
     @pytest.mark.parametrize("requests", range(1, 5))
     def test_a_test_sees_what_it_has_done(telemetry, requests):
@@ -47,6 +48,10 @@ TESTS = """
 
     def test_nothing_runs_in_the_background():
         assert THREADS == []
+
+    def test_nothing_is_kept_for_a_test_that_does_not_ask():
+        TestClient(app).get("/items/1")
+        assert collector.spans == []
 """
 
 
@@ -68,13 +73,13 @@ def run(shop, *options):
 
 
 def test_tests_of_one_application_do_not_see_each_other(shop):
-    run(shop).assert_outcomes(passed=6)
+    run(shop).assert_outcomes(passed=7)
 
 
 def test_nor_do_those_of_several_processes(shop):
     if importlib.util.find_spec("xdist") is None:
         pytest.skip("pytest-xdist is not installed")
-    run(shop, "-n", "3").assert_outcomes(passed=6)
+    run(shop, "-n", "3").assert_outcomes(passed=7)
 
 
 def test_a_failed_assertion_says_what_was_counted(shop):
@@ -99,7 +104,7 @@ def test_where_telemetry_is_to_be_live_it_is_an_error_to_ask_for_another(shop, m
     monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT")
     shop.makeini("[pytest]\nwxiai_otel_live = true")
 
-    result = run(shop, "-k", "not of_the_others and not test_a_test")
+    result = run(shop, "-k", "in_the_background")
 
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*wxiai-otel-*"])

@@ -1,6 +1,7 @@
 """Spans as a test reads them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from opentelemetry.context import Context
@@ -13,17 +14,36 @@ _NANOSECONDS = 1e9
 
 
 class Collector(SpanProcessor):
-    """Keeps the spans that have ended. It goes on after its provider's end, because a next one joins that provider."""
+    """Keeps the spans that end while somebody looks: a long run of tests that do not is not to fill the memory.
+
+    It goes on after its provider's end, because a next one joins that provider.
+
+    Attributes:
+        spans: Those that are kept.
+    """
 
     def __init__(self) -> None:
         self.spans: list[ReadableSpan] = []
+        self._keeps = False
+
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Within the block, keep the spans that end."""
+        self.spans = []
+        self._keeps = True
+        try:
+            yield
+        finally:
+            self._keeps = False
+            self.spans = []
 
     def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
         """Wait for its end."""
 
     def on_end(self, span: ReadableSpan) -> None:
         """See `SpanProcessor.on_end`."""
-        self.spans.append(span)
+        if self._keeps:
+            self.spans.append(span)
 
 
 class Span:

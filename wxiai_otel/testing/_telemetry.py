@@ -32,7 +32,7 @@ class TelemetryUnderTest:
         self._before: Reading | None = None
         if self._began_in is not None:
             self._before = self._read()
-        collector.spans.clear()
+        at_end.enter_context(collector.keeping())
 
     def counter(self, name: str, **labels: object) -> Value:
         """How much a counter has counted, in all series that have these labels.
