@@ -16,8 +16,12 @@ RUN python -m venv --without-pip /opt/venv && python -m venv --without-pip /opt/
 COPY requirements/image.txt requirements/build.txt requirements/
 RUN python -m pip --python /opt/venv/bin/python install --only-binary :all: --require-hashes --no-deps -r requirements/image.txt
 RUN python -m pip --python /opt/build/bin/python install --only-binary :all: --require-hashes --no-deps -r requirements/build.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE docker-compose.yml jaeger.yaml prometheus.yml ./
+COPY secrets/README.md secrets/
 COPY alerts alerts
+COPY collector collector
+COPY compose compose
+COPY dashboards dashboards
 COPY wxiai_otel wxiai_otel
 RUN /opt/build/bin/python -c "import hatchling.build; hatchling.build.build_wheel('/tmp')" \
     && python -m pip --python /opt/venv/bin/python install --no-deps --no-index /tmp/*.whl \

@@ -13,6 +13,8 @@ from opentelemetry.util._once import Once
 
 from wxiai_otel import _guard, _runtime
 
+pytest_plugins = ["pytester", "wxiai_otel.testing.plugin"]
+
 
 def forget_global_providers() -> None:
     """OpenTelemetry's globals can be set only once in a process; tests need them anew."""

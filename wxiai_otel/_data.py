@@ -11,5 +11,19 @@ def data_folder(name: str) -> Path:
     Parameters:
         name: As it is called in the source tree.
     """
-    installed = _PACKAGE / "_data" / name
-    return installed if installed.is_dir() else _PACKAGE.parent / name
+    return _data_root() / name
+
+
+def data_files(pattern: str) -> dict[str, Path]:
+    """Files of the project by their place in it.
+
+    Parameters:
+        pattern: A glob from the top of the source tree.
+    """
+    root = _data_root()
+    return {file.relative_to(root).as_posix(): file for file in sorted(root.glob(pattern)) if file.is_file()}
+
+
+def _data_root() -> Path:
+    installed = _PACKAGE / "_data"
+    return installed if installed.is_dir() else _PACKAGE.parent

@@ -23,6 +23,19 @@ class _Target:
     grpc: bool
 
 
+def endpoints(settings: Settings) -> dict[str, str]:
+    """Where each signal goes by OTLP, by its name; what goes nowhere is left out."""
+    exporters = {
+        "traces": settings.traces_exporter,
+        "metrics": settings.metrics_exporter,
+        "logs": settings.logs_exporter,
+    }
+    found = {
+        signal: _target(signal, exporter, settings) for signal, exporter in exporters.items() if exporter == "otlp"
+    }
+    return {signal: target.endpoint for signal, target in found.items() if target is not None}
+
+
 def span_exporter(settings: Settings) -> SpanExporter | None:
     """Where spans go; ``None``: nowhere."""
     if settings.traces_exporter == "console":

@@ -15,6 +15,7 @@ from ._guard import fault, guarded
 from ._health import health_checks
 from ._questions import NothingToAsk
 from ._storage import Storage, storage_suffices
+from ._under_test import attach, in_memory
 from ._version import SCOPE_NAME, VERSION
 from .http import InFlight, install_route_hooks, remove_route_hooks
 from .instruments import Instruments
@@ -50,6 +51,7 @@ class Runtime:
         storage = Storage()
         self.reader = EmbeddedReader(storage)
         self.providers: Providers = build_providers(settings, resource, [self.reader], storage)
+        attach(self.providers.tracer_provider)
         self.tracer: Tracer = self.providers.tracer_provider.get_tracer(SCOPE_NAME, VERSION)
         self.instruments = Instruments(
             self.providers.meter_provider.get_meter(SCOPE_NAME, VERSION),
@@ -177,7 +179,7 @@ def acquire(settings: Settings, title: str, version: str) -> Runtime:
     global _runtime
     with _lock:
         if _runtime is None:
-            _runtime = Runtime(settings, title, version)
+            _runtime = Runtime(in_memory(settings), title, version)
         _runtime.applications += 1
         return _runtime
 

@@ -1,6 +1,7 @@
 """The command ``wxiai-otel``."""
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -8,16 +9,117 @@ from pathlib import Path
 
 from ._version import VERSION
 from .alerting import AlertConfigError
+from .settings import SettingError
+from .zero_code import CommandNotFound, run
 
 _PORTS = range(1, 65_536)
+_COMMAND_NOT_FOUND = 127  # as a shell says it
+
+
+_EXAMPLES = """\
+examples:
+  wxiai-otel run -- uvicorn app:app --workers 4
+  wxiai-otel doctor --app app:app
+  wxiai-otel doctor --prometheus http://localhost:9090 --jaeger http://localhost:16686
+  wxiai-otel init monitoring --channel dingtalk
+  wxiai-otel bridge --config bridge.toml
+  wxiai-otel completion bash > ~/.local/share/bash-completion/completions/wxiai-otel
+"""
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="wxiai-otel", description="What goes with wxiai_otel beside the application.")
+    parser = argparse.ArgumentParser(
+        prog="wxiai-otel",
+        description="What goes with wxiai_otel beside the application.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=VERSION)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_bridge(commands.add_parser("bridge", help="take Alertmanager's webhook, and tell chats and mail"))
+    for name, add, told in _COMMANDS:
+        # The examples that are of one command are shown by its own --help too.
+        examples = [line for line in _EXAMPLES.splitlines() if line.startswith(f"  wxiai-otel {name} ")]
+        add(
+            commands.add_parser(
+                name,
+                help=told,
+                description=f"{told[0].upper()}{told[1:]}.",
+                epilog="\n".join(["examples:", *examples]),
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )
+        )
     return parser
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "wxiai-otel run [--] COMMAND [ARGUMENT ...]"
+    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="as uvicorn app:app --workers 4")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
+    if not words:
+        return _failed("run: which command?")
+    try:
+        run(words, os.environ)
+    except CommandNotFound as error:
+        _failed(error)
+    return _COMMAND_NOT_FOUND
+
+
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--app", metavar="MODULE:APP", help="the application: imported, and set up in memory")
+    parser.add_argument("--url", help="of the running application: its endpoints are looked at")
+    parser.add_argument("--prometheus", metavar="URL", help="send a probe, and look for its metric there")
+    parser.add_argument("--jaeger", metavar="URL", help="send a probe, and look for its trace there")
+    parser.add_argument(
+        "--timeout", type=float, default=60.0, help="seconds to look for the probe (default: %(default)s)"
+    )
+    parser.add_argument("--all", action="store_true", help="show also the settings that have their defaults")
+    parser.add_argument("--json", action="store_true", help="all that was found, for programs")
+    parser.set_defaults(run=_doctor)
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from .doctor import Options, examine, show
+
+    options = Options(arguments.app, arguments.url, arguments.prometheus, arguments.jaeger, arguments.timeout)
+    report = examine(options)
+    if arguments.json:
+        json.dump(report.as_data(), sys.stdout, ensure_ascii=False, indent=2)
+        sys.stdout.write("\n")
+    else:
+        show(report, sys.stdout, all_settings=arguments.all)
+    return 0 if report.healthy else 1
+
+
+def _add_init(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="DIR", help="where to")
+    parser.add_argument(
+        "--channel",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="of the notification bridge, to be on: dingtalk, wechat, feishu and others; may be given again",
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite files that are there and are others")
+    parser.set_defaults(run=_init)
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    from ._lay_out import LayOutError, lay_out, secrets_of
+
+    try:
+        written = lay_out(arguments.folder, arguments.channel, force=arguments.force)
+        needed = secrets_of(arguments.channel)
+    except LayOutError as error:
+        return _failed(error)
+    lines = [f"{len(written)} files written to {arguments.folder}"]
+    lines += [f"write the secret into {arguments.folder / 'secrets' / name}" for name in needed]
+    lines += [f"then: docker compose --project-directory {arguments.folder} up --build --wait"]
+    print("\n".join(lines))  # noqa: T201 - it is a command
+    return 0
 
 
 def _add_bridge(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +156,29 @@ def _failed(message: object) -> int:
     return 1
 
 
+def _add_completion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=["bash", "zsh", "tcsh"])
+    parser.set_defaults(run=_completion)
+
+
+def _completion(arguments: argparse.Namespace) -> int:
+    try:
+        import shtab
+    except ModuleNotFoundError as error:
+        return _missing(error, "cli")
+    print(shtab.complete(_parser(), arguments.shell))  # noqa: T201 - it is a command
+    return 0
+
+
+_COMMANDS: tuple[tuple[str, Callable[[argparse.ArgumentParser], None], str], ...] = (
+    ("run", _add_run, "run a command whose FastAPI application is set up, without any code"),
+    ("doctor", _add_doctor, "say what is instrumented here, what is not and why, and what arrives"),
+    ("init", _add_init, "write the pipeline's files: Collector, Prometheus, alerts, dashboards, docker-compose.yml"),
+    ("bridge", _add_bridge, "take Alertmanager's webhook, and tell chats and mail"),
+    ("completion", _add_completion, "write what completes these commands in a shell"),
+)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
@@ -67,7 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run: Callable[[argparse.Namespace], int] = parsed.run
     try:
         return run(parsed)
-    except AlertConfigError as error:
+    except (AlertConfigError, SettingError) as error:
         return _failed(error)
     except KeyboardInterrupt:
         return 130

@@ -174,6 +174,11 @@ def setup_telemetry(app: FastAPI | None = None, **settings: object) -> Telemetry
         return telemetry
 
 
+def telemetry_of(app: FastAPI) -> Telemetry | None:
+    """The telemetry that an application has; ``None`` before its set-up."""
+    return _telemetry.get(app)
+
+
 @cache
 def _nobodys() -> FastAPI:
     """The application of a process that serves none: it is set up as any other, and no request comes."""

@@ -6,6 +6,6 @@ An argument goes before the environment, the environment before the default. A v
 
 from ._business import Settings
 from ._declare import FindUser, User
-from ._load import SettingError, load_settings
+from ._load import SettingError, load_settings, variable_of
 
-__all__ = ["FindUser", "SettingError", "Settings", "User", "load_settings"]
+__all__ = ["FindUser", "SettingError", "Settings", "User", "load_settings", "variable_of"]

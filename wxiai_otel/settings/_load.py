@@ -38,12 +38,21 @@ def load_settings(arguments: Mapping[str, object], environ: Mapping[str, str] | 
         if arguments.get(item.name) is not None:
             values[item.name] = _parse(item, f"argument {item.name}", parse, arguments[item.name])
             continue
-        for variable in item.metadata["env"]:
-            # An empty variable is an unset one: OpenTelemetry's rule for every environment variable.
-            if raw := environ.get(variable, "").strip():
-                values[item.name] = _parse(item, variable, _ENV_PARSERS.get(variable, parse), raw)
-                break
+        if variable := variable_of(item, environ):
+            raw = environ[variable].strip()
+            values[item.name] = _parse(item, variable, _ENV_PARSERS.get(variable, parse), raw)
     return Settings(**values)
+
+
+def variable_of(item: "Field[Any]", environ: Mapping[str, str]) -> str | None:
+    """The variable that gives a setting; ``None``: no one does.
+
+    Parameters:
+        item: The setting's field.
+        environ: The environment.
+    """
+    # An empty variable is an unset one: OpenTelemetry's rule for every environment variable.
+    return next((name for name in item.metadata["env"] if environ.get(name, "").strip()), None)
 
 
 def _parse(item: "Field[Any]", source: str, parse: Parser, value: object) -> object:

@@ -1,0 +1,324 @@
+"""`wxiai-otel doctor`: what it sees, what it says is wrong, and its exit status."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.otlp import http_receiver
+from tests.servers.redis import redis_server
+from tests.servers.uvicorn import free_port, uvicorn
+from wxiai_otel import _under_test
+from wxiai_otel.cli import main
+
+ROOT = Path(__file__).parents[2]
+DOCTOR = [sys.executable, "-m", "wxiai_otel.cli", "doctor"]
+
+
+class Seen:
+    """What the doctor has said."""
+
+    def __init__(self, said: dict, status: int) -> None:
+        self.said = said
+        self.status = status
+        self.settings = {one["name"]: (one["value"], one["source"]) for one in said["settings"]}
+
+    def of(self, name: str, section: str | None = None) -> tuple[str, str]:
+        """(state, message) of the only thing of that name that was looked at."""
+        (found,) = [one for one in self.said["findings"] if one["name"] == name and section in (None, one["section"])]
+        return found["state"], found["message"]
+
+    def has(self, name: str) -> bool:
+        return any(one["name"] == name for one in self.said["findings"])
+
+
+@pytest.fixture
+def doctor(tmp_path, monkeypatch, capsys):
+    """Runs the command in this process, in a folder and an environment of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # of the servers that a test starts
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def run(*options: str, **environ: str) -> Seen:
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        status = main(["doctor", "--json", *options])
+        return Seen(json.loads(capsys.readouterr().out), status)
+
+    yield run
+    _under_test.switch(None)
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """Runs it in another process, where other packages are installed."""
+
+    def run(**environ: str) -> Seen:
+        env = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", **environ}
+        command = [*DOCTOR, "--json"]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+        return Seen(json.loads(done.stdout), done.returncode)
+
+    return run
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Writes a module with an application."""
+
+    def write(*lines: str) -> str:
+        text = "\n".join(["from fastapi import FastAPI", "import wxiai_otel", "app = FastAPI(title='shop')", *lines])
+        (tmp_path / "shop.py").write_text(text)
+        return "shop:app"
+
+    yield write
+    sys.modules.pop("shop", None)
+
+
+def package(folder: Path, name: str, version: str, *metadata: str, code: str | None = None) -> None:
+    """Something that looks as installed."""
+    info = folder / f"{name}-{version}.dist-info"
+    info.mkdir()
+    lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *metadata]
+    (info / "METADATA").write_text("\n".join(lines))
+    if code is not None:
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text(code)
+
+
+class TestThisEnvironment:
+    def test_where_nothing_is_wrong_it_says_what_is_instrumented(self, doctor):
+        seen = doctor()
+
+        assert seen.status == 0
+        assert seen.said["healthy"] is True
+        for piece in ("http", "sql", "redis", "business", "log_correlation"):
+            assert seen.of(piece, "instrumentation") == ("ok", "instrumented")
+        assert seen.of("otlp")[0] == "note"
+
+    def test_what_is_switched_off_says_so(self, doctor):
+        assert doctor(WXIAI_OTEL_SQL="false").of("sql", "instrumentation") == (
+            "note",
+            "switched off by the setting sql",
+        )
+
+    def test_so_does_telemetry_that_is_disabled(self, doctor):
+        seen = doctor(OTEL_SDK_DISABLED="true")
+
+        assert seen.of("all")[0] == "warning"
+        assert seen.status == 0
+
+    def test_a_library_that_cannot_be_instrumented_is_a_failure_with_its_reason(self, elsewhere, tmp_path):
+        package(tmp_path, "sqlalchemy", "1.4.0", code="__version__ = '1.4.0'")
+
+        seen = elsewhere()
+
+        assert seen.of("sql") == ("failed", "cannot be instrumented with sqlalchemy 1.4.0")
+        assert "ImportError" in seen.of("instrument.sql")[1]
+        assert seen.status == 1
+
+    def test_a_version_that_is_not_supported_is_one_too(self, elsewhere, tmp_path):
+        package(
+            tmp_path,
+            "wxiai_otel",
+            "0.1.0",
+            "Requires-Dist: fastapi>=999",
+            "Requires-Dist: no-such-package>=2",
+            "Requires-Dist: uvicorn>=999; extra == 'bridge'",
+            "Requires-Dist: no-such-extra; extra == 'sql'",
+        )
+
+        seen = elsewhere()
+
+        assert seen.of("fastapi")[0] == "failed"
+        assert "needed is >=999" in seen.of("uvicorn")[1]
+        assert seen.of("no-such-package") == ("failed", "is not installed; needed is >=2")
+        assert not seen.has("no-such-extra")
+
+    def test_other_telemetry_is_told_of(self, elsewhere, tmp_path):
+        package(tmp_path, "starlette_exporter", "0.23.0")
+
+        assert elsewhere().of("starlette-exporter")[1].startswith("0.23.0: counts requests too")
+
+
+class TestSettings:
+    def test_each_has_its_value_and_its_source(self, doctor):
+        seen = doctor(OTEL_SERVICE_NAME="shop", WXIAI_OTEL_METRICS_TOKEN="hunter2")
+
+        assert seen.settings["service_name"] == ("shop", "OTEL_SERVICE_NAME")
+        assert seen.settings["prefix"] == ("/monitoring", "default")
+        assert seen.settings["metrics_token"] == ("set", "WXIAI_OTEL_METRICS_TOKEN")
+        assert "hunter2" not in json.dumps(seen.said)
+
+    def test_arguments_of_the_applications_call_are_one(self, doctor, module):
+        seen = doctor("--app", module("wxiai_otel.setup_telemetry(app, prefix='/internal')"))
+
+        assert seen.settings["prefix"] == ("/internal", "argument")
+
+    def test_a_value_that_is_not_allowed_is_a_failure_and_the_rest_is_looked_at(self, doctor):
+        seen = doctor(WXIAI_OTEL_MAX_SERIES="0", OTEL_METRIC_EXPORT_INTERVAL="never", OTEL_SERVICE_NAME="shop")
+
+        assert seen.of("WXIAI_OTEL_MAX_SERIES") == (
+            "failed",
+            "setting max_series: WXIAI_OTEL_MAX_SERIES is '0'; allowed is a whole number of at least 1",
+        )
+        assert seen.of("OTEL_METRIC_EXPORT_INTERVAL")[0] == "failed"
+        assert seen.settings["service_name"][0] == "shop"
+        assert seen.status == 1
+
+    def test_a_variable_that_is_no_setting_is_a_warning_with_the_likeliest(self, doctor):
+        state, message = doctor(WXIAI_OTEL_PREFFIX="/x").of("WXIAI_OTEL_PREFFIX")
+
+        assert (state, message) == ("warning", "there is no such setting; is it WXIAI_OTEL_PREFIX?")
+
+
+class TestTheApplication:
+    def test_one_that_sets_itself_up(self, doctor, module):
+        assert doctor("--app", module("wxiai_otel.setup_telemetry(app)")).of("setup_telemetry")[0] == "ok"
+
+    def test_one_that_does_not_is_told_how(self, doctor, module):
+        state, message = doctor("--app", module()).of("setup_telemetry")
+
+        assert state == "note"
+        assert "wxiai-otel run" in message
+
+    def test_one_that_has_started_already(self, doctor, module):
+        seen = doctor("--app", module("app.middleware_stack = app.build_middleware_stack()"))
+
+        assert seen.of("setup_telemetry")[0] == "failed"
+        assert "has started already" in seen.of("setup_telemetry")[1]
+        assert seen.status == 1
+
+    def test_a_provider_that_another_library_has_set_before(self, doctor, module):
+        target = module(
+            "from opentelemetry import trace",
+            "from opentelemetry.sdk.trace import TracerProvider",
+            "trace.set_tracer_provider(TracerProvider())",
+            "wxiai_otel.setup_telemetry(app)",
+        )
+
+        state, message = doctor("--app", target).of("tracer provider")
+
+        assert state == "warning"
+        assert "it is joined" in message
+
+    def test_ours_is_none_of_anothers(self, doctor, module):
+        assert not doctor("--app", module("wxiai_otel.setup_telemetry(app)")).has("tracer provider")
+
+    def test_one_within_another_and_one_that_a_function_makes(self, doctor, module):
+        module(
+            "class Wrapper:",
+            "    app = app",
+            "wrapped = Wrapper()",
+            "def create():",
+            "    return FastAPI(title='made')",
+        )
+
+        assert doctor("--app", "shop:wrapped").of("shop")[0] == "ok"
+        assert doctor("--app", "shop:create").of("made")[0] == "ok"
+
+    @pytest.mark.parametrize(
+        ("target", "message"),
+        [("no_such_module:app", "ModuleNotFoundError"), ("shop:nothing", "AttributeError"), ("shop:text", "but str")],
+    )
+    def test_one_that_cannot_be_had(self, doctor, module, target, message):
+        module("text = 'x'")
+
+        seen = doctor("--app", target)
+
+        assert message in seen.of(target)[1]
+        assert seen.status == 1
+
+    def test_nothing_leaves_it_while_it_is_looked_at(self, doctor, module):
+        with http_receiver() as received:
+            doctor("--app", module("wxiai_otel.setup_telemetry(app)"), OTEL_EXPORTER_OTLP_ENDPOINT=received.url)
+
+            assert (received.metrics, received.traces) == ([], [])
+
+
+class TestEndpoints:
+    def test_a_receiver_that_takes_connections_and_one_that_does_not(self, doctor):
+        with http_receiver() as received:
+            reached = doctor(OTEL_EXPORTER_OTLP_ENDPOINT=received.url)
+        refused = doctor(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}")
+
+        assert reached.of("otlp traces")[0] == reached.of("otlp metrics")[0] == "ok"
+        assert refused.of("otlp traces")[0] == "failed"
+        assert "Connection refused" in refused.of("otlp traces")[1]
+        assert refused.status == 1
+
+    def test_the_redis_that_workers_share(self, doctor):
+        with redis_server() as server:
+            assert doctor(WXIAI_OTEL_STATE_REDIS=server.url).of("state_redis") == ("ok", "answers")
+
+    def test_a_running_application_and_its_clock(self, doctor):
+        with uvicorn("tests.integration.served:app") as server:
+            seen = doctor("--url", server.url)
+
+        assert seen.of(f"{server.url}/monitoring/metrics")[0] == "ok"
+        assert seen.of(f"{server.url}/monitoring/health")[0] == "ok"
+        assert seen.of(f"clock of 127.0.0.1:{server.port}")[0] == "ok"
+        assert seen.status == 0
+
+    def test_one_that_is_not_set_up(self, doctor):
+        with uvicorn("tests.integration.served:app", env={"SETUP": "none"}) as server:
+            seen = doctor("--url", server.url)
+
+        assert seen.of(f"{server.url}/monitoring/metrics") == ("failed", "404: is no endpoint")
+
+    def test_without_a_receiver_no_probe_is_sent(self, doctor):
+        seen = doctor("--prometheus", f"http://127.0.0.1:{free_port()}")
+
+        assert seen.of("probe")[0] == "failed"
+        assert "set OTEL_EXPORTER_OTLP_ENDPOINT" in seen.of("probe")[1]
+
+    def test_a_probe_that_does_not_arrive_is_a_failure_that_says_where_to_look(self, doctor):
+        with http_receiver() as received, uvicorn("tests.doctor.empty:app") as nothing:
+            seen = doctor(
+                "--prometheus",
+                nothing.url,
+                "--jaeger",
+                nothing.url,
+                "--timeout",
+                "2",
+                OTEL_EXPORTER_OTLP_ENDPOINT=received.url,
+            )
+            assert [span.name for span in received.spans] == ["wxiai-otel doctor"]
+            assert [point.as_int for point in received.points("wxiai_otel.faults")] == [0]
+
+        assert seen.of("probe metric") == seen.of("probe trace") == ("ok", "was taken by the OTLP receiver")
+        assert "Prometheus' targets" in seen.of("prometheus")[1]
+        assert "Collector's log" in seen.of("jaeger")[1]
+        assert seen.status == 1
+
+
+class TestForPeople:
+    def run(self, **options):
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "WXIAI_OTEL_PREFFIX": "x"}
+        return subprocess.run(DOCTOR, env=env, timeout=60, check=False, **options)
+
+    def test_in_a_pipe_it_is_plain(self):
+        done = self.run(capture_output=True, text=True)
+
+        assert done.stderr == ""
+        assert "\x1b" not in done.stdout
+        assert done.stdout.endswith("verdict: healthy (1 warning)\n")
+        assert "  warning  WXIAI_OTEL_PREFFIX" in done.stdout
+
+    def test_on_a_terminal_it_is_coloured(self):
+        ours, theirs = pty.openpty()
+        self.run(stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        shown = b""
+        try:
+            while read := os.read(ours, 65536):
+                shown += read
+        except OSError:  # that is how a terminal says its end
+            pass
+        os.close(ours)
+
+        assert b"\x1b[33mwarning\x1b[0m" in shown

@@ -1,0 +1,53 @@
+"""The command `wxiai-otel` itself: its help, and what completes it."""
+
+import importlib.util
+import shlex
+
+import pytest
+
+from wxiai_otel.cli import _COMMANDS, main
+
+
+def shown(capsys, *arguments: str) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+def examples(text: str) -> list[list[str]]:
+    lines = text.partition("examples:\n")[2].splitlines()
+    return [shlex.split(line.partition(" > ")[0])[1:] for line in lines if line.strip()]
+
+
+def test_help_has_every_command_and_examples_of_it(capsys):
+    text = shown(capsys, "--help")
+
+    assert {words[0] for words in examples(text)} == {name for name, _, _ in _COMMANDS}
+
+
+@pytest.mark.parametrize("command", [name for name, _, _ in _COMMANDS])
+def test_help_of_a_command_has_its_own(capsys, command):
+    assert {words[0] for words in examples(shown(capsys, command, "--help"))} == {command}
+
+
+def test_what_follows_run_is_not_read(capsys, monkeypatch):
+    seen = []
+    monkeypatch.setattr("wxiai_otel.cli.run", lambda words, environ: seen.append(words))
+
+    main(["run", "uvicorn", "app:app", "--help"])
+    main(["run", "--", "uvicorn", "--version", "--", "x"])
+
+    assert seen == [["uvicorn", "app:app", "--help"], ["uvicorn", "--version", "--", "x"]]
+
+
+def test_a_shell_can_complete_the_commands(capsys):
+    status = main(["completion", "bash"])
+
+    written = capsys.readouterr()
+    if importlib.util.find_spec("shtab") is None:
+        assert status == 1
+        assert written.err == "wxiai-otel: shtab is not installed: pip install 'wxiai-otel[cli]'\n"
+    else:
+        assert status == 0
+        assert "--prometheus" in written.out

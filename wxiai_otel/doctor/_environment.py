@@ -1,0 +1,79 @@
+"""Versions, and what else in this environment makes telemetry."""
+
+import platform
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, requires, version
+
+from packaging.requirements import Requirement
+
+from ._report import Report, State
+
+SECTION = "environment"
+_NAME = "wxiai-otel"
+_SHOWN = (
+    "fastapi",
+    "starlette",
+    "opentelemetry-sdk",
+    "opentelemetry-exporter-otlp",
+    "prometheus-client",
+    "sqlalchemy",
+    "redis",
+    "uvicorn",
+    "gunicorn",
+)
+# What others do beside this package.
+_OWN_SPANS = "makes the spans where the application has switched it on: ours are left out then"
+_OWN_TRACES = "makes traces of its own; --app shows whether its provider comes before ours"
+_OWN_COUNTS = "counts requests too, at an endpoint of its own"
+_OTHERS = {
+    "opentelemetry-distro": _OWN_TRACES,
+    "opentelemetry-instrumentation-sqlalchemy": _OWN_SPANS,
+    "opentelemetry-instrumentation-redis": _OWN_SPANS,
+    "logfire": _OWN_TRACES,
+    "sentry-sdk": _OWN_TRACES,
+    "ddtrace": _OWN_TRACES,
+    "newrelic": _OWN_TRACES,
+    "prometheus-fastapi-instrumentator": _OWN_COUNTS,
+    "starlette-exporter": _OWN_COUNTS,
+}
+
+
+def installed(name: str) -> str | None:
+    """The version of a package that is installed; ``None``: it is not."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def look_at_versions(report: Report) -> None:
+    """What is installed, and whether it is what this package needs."""
+    report.add(SECTION, "python", State.OK, f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    report.add(SECTION, _NAME, State.OK, installed(_NAME) or "run from its source tree")
+    unmet = _unmet(requires(_NAME) or []) if installed(_NAME) else {}
+    for name in dict.fromkeys((*_SHOWN, *unmet)):
+        if name in unmet:
+            report.add(SECTION, name, State.FAILED, unmet[name])
+        elif found := installed(name):
+            report.add(SECTION, name, State.OK, found)
+
+
+def look_at_others(report: Report) -> None:
+    """Other telemetry that is installed."""
+    for name, meaning in _OTHERS.items():
+        if found := installed(name):
+            report.add(SECTION, name, State.NOTE, f"{found}: {meaning}")
+
+
+def _unmet(requirements: Iterable[str]) -> dict[str, str]:
+    """Requirements that what is installed does not meet; of extras only what is installed."""
+    found: dict[str, str] = {}
+    for text in requirements:
+        requirement = Requirement(text)
+        optional = requirement.marker is not None and not requirement.marker.evaluate({"extra": ""})
+        has = installed(requirement.name)
+        if has is None and not optional:
+            found[requirement.name] = f"is not installed; needed is {requirement.specifier}"
+        elif has is not None and not requirement.specifier.contains(has, prereleases=True):
+            found[requirement.name] = f"{has} is not supported; needed is {requirement.specifier}"
+    return found

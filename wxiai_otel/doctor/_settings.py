@@ -1,0 +1,62 @@
+"""The settings in force, each with where it comes from, and what in the environment is none."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from difflib import get_close_matches
+from typing import Any
+
+from ..settings import SettingError, Settings, load_settings, variable_of
+from ._report import Effective, Report, State
+
+SECTION = "settings"
+_OURS = "WXIAI_OTEL_"
+
+
+def allowed(report: Report, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment without the variables of settings whose values are not allowed; each is a failure."""
+    left = dict(environ)
+    for item in fields(Settings):
+        while variable := variable_of(item, left):
+            try:
+                load_settings({}, {variable: left[variable]})
+            except SettingError as error:
+                report.add(SECTION, variable, State.FAILED, str(error))
+                del left[variable]
+            else:
+                break
+    return left
+
+
+def look_for_unknown(report: Report, environ: Mapping[str, str]) -> None:
+    """Variables that look like settings, and are not."""
+    known = {name for item in fields(Settings) for name in item.metadata["env"]}
+    for name in sorted(environ):
+        if name.startswith(_OURS) and name not in known:
+            like = get_close_matches(name, known, n=1)
+            report.add(SECTION, name, State.WARNING, f"there is no such setting{f'; is it {like[0]}?' if like else ''}")
+
+
+def effective(settings: Settings, environ: Mapping[str, str]) -> list[Effective]:
+    """Each setting, its value and its source.
+
+    Parameters:
+        settings: In force.
+        environ: Where they may come from.
+    """
+    of_environment = load_settings({}, environ)
+    found = []
+    for item in fields(Settings):
+        value = getattr(settings, item.name)
+        source = variable_of(item, environ) or "default"
+        if value != getattr(of_environment, item.name):
+            source = "argument"
+        found.append(Effective(item.name, _shown(value, secret=item.metadata["secret"]), source))
+    return found
+
+
+def _shown(value: Any, *, secret: bool) -> Any:
+    if secret:
+        return "set" if value else "not set"
+    if isinstance(value, tuple):
+        return [str(each) for each in value]
+    return value if isinstance(value, str | int | float | None) else repr(value)

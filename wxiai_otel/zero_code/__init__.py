@@ -1,0 +1,5 @@
+"""Telemetry without a line of code: ``wxiai-otel run`` starts a command, which finds `path.sitecustomize` first."""
+
+from ._command import CommandNotFound, run
+
+__all__ = ["CommandNotFound", "run"]

@@ -1,0 +1,1 @@
+"""The folder that ``wxiai-otel run`` puts on PYTHONPATH."""
