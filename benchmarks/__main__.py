@@ -20,7 +20,7 @@ from . import load
 from .applications import APPLICATIONS
 from .bars import Verdict, verdicts
 from .competitors import COMPETITORS
-from .imports import import_ratio
+from .imports import import_ratios
 from .processes import Worker, surroundings, worker
 from .scrape import scrape_ratio
 
@@ -42,7 +42,7 @@ def main() -> int:
     further = {}
     if options.further:
         further = {
-            "import": [import_ratio() for _ in range(options.rounds)],
+            "import": import_ratios(options.rounds),
             "scrape": [scrape_ratio() for _ in range(options.rounds)],
         }
     cpu = {name: {who: got["cpu_us"] for who, got in of.items()} for name, of in found.items()}

@@ -6,10 +6,9 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from opentelemetry import metrics, trace
-from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.environment_variables import (
     OTEL_BSP_MAX_QUEUE_SIZE,
     OTEL_TRACES_SAMPLER,
@@ -30,16 +29,18 @@ from ._background import side_by_side
 from ._exporters import log_exporter, metric_exporter, span_exporter
 from ._guard import guarded
 from ._storage import Storage
-from .logs import build_logger_provider
 from .settings import Settings
 from .tracing import TailProcessor, TailSampler, WhenExported, spans_received
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk._logs import LoggerProvider
 
 logger = logging.getLogger("wxiai_otel")
 
 # https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#batch-span-processor
 _USUAL_QUEUE_SIZE = 2048
 
-Provider = TracerProvider | MeterProvider | LoggerProvider
+Provider: TypeAlias = "TracerProvider | MeterProvider | LoggerProvider"
 
 
 def build_resource(settings: Settings, title: str, version: str) -> Resource:
@@ -82,7 +83,7 @@ class Providers:
 
     tracer_provider: trace.TracerProvider
     meter_provider: MeterProvider
-    logger_provider: LoggerProvider | None
+    logger_provider: "LoggerProvider | None"
     owned: list[Provider]
     timeout: float
     tail: TailProcessor | None
@@ -160,6 +161,8 @@ def build_providers(
         metrics.set_meter_provider(meter_provider)
     logger_provider = None
     if (log_records := guarded("exporter.logs")(log_exporter)(settings)) is not None:
+        from .logs._export import build_logger_provider
+
         logger_provider = build_logger_provider(log_records, resource)
         owned.extend([logger_provider] if logger_provider else [])
     return Providers(
