@@ -116,7 +116,7 @@ def platform(folder: Path, pipeline: Pipeline, sink: Robots, job: str = JOB) -> 
         f"http://127.0.0.1:{provider_port}",
         f"http://127.0.0.1:{port}",
     )
-    _make_rich(Config(make_url(database), redis_url, provider))
+    _make_rich(Config(make_url(database), redis_url, provider, callback_url=None, task_secret=None))
     environ = {
         FOLDER: str(folder / "switches"),
         "WXIAI_DATABASE_URL": database,
