@@ -28,7 +28,7 @@ def both(name: str) -> set[str]:
 
 AVAILABILITY, LATENCY, TASKS = both("AvailabilityBurnRate"), both("LatencyBurnRate"), both("AITaskSuccessBurnRate")
 OF_ANY_SERVICE = {"HealthCheckFailing", *AVAILABILITY}
-OF_A_POOL = {"DatabaseConnectionPoolForecast", "HighErrorRate", "SlowResponseTime", *AVAILABILITY, *LATENCY}
+OF_REQUESTS = {"HighErrorRate", "SlowResponseTime", *AVAILABILITY, *LATENCY}
 
 SILENCES = {
     "HighErrorRateFast": {"HighErrorRate", *AVAILABILITY},
@@ -39,12 +39,14 @@ SILENCES = {
     "AIProviderDown": {"AIServiceHighFailureRate", *TASKS, *OF_ANY_SERVICE},
     "AIServiceHighFailureRate": {*TASKS, *OF_ANY_SERVICE},
     "AITaskSuccessBurnRate critical": {"AITaskSuccessBurnRate warning", *OF_ANY_SERVICE},
-    "DatabaseConnectionPoolExhaustedFast": {"DatabaseConnectionPoolExhausted", *OF_A_POOL},
-    "DatabaseConnectionPoolExhausted": OF_A_POOL,
+    "DatabaseConnectionPoolExhaustedFast": {
+        *("DatabaseConnectionPoolExhausted", "DatabaseConnectionPoolForecast", *OF_REQUESTS)
+    },
+    "DatabaseConnectionPoolExhausted": {"DatabaseConnectionPoolForecast"},
     "RedisHighMemoryUsage": {"RedisMemoryForecast"},
     "NotificationsFailing": {"BridgeNotificationsFailing"},
     "ApplicationDown": {
-        *("HighErrorRate", "SlowResponseTime", *AVAILABILITY, *LATENCY, "MetricsAbsent", "LowCacheHitRate"),
+        *(*OF_REQUESTS, "MetricsAbsent", "LowCacheHitRate"),
         *("DatabaseConnectionPoolExhausted", "DatabaseConnectionPoolForecast"),
         *("RedisHighMemoryUsage", "RedisMemoryForecast", "UnusualUserActivity"),
     },
@@ -86,12 +88,9 @@ NEAR_MISSES = {
         ("AITaskSuccessBurnRate critical", "HealthCheckFailing", {"check": "database"}),
         ("AITaskSuccessBurnRate warning", "HealthCheckFailing", {}),
     ],
-    "the pool without connections before its requests": [
-        ("DatabaseConnectionPoolExhaustedFast", "HighErrorRate", {"job": "web"})
-    ],
-    "the exhausted pool before its requests": [
-        ("DatabaseConnectionPoolExhausted", "SlowResponseTime", {"job": "web"}),
-        ("DatabaseConnectionPoolForecast", "SlowResponseTime", {}),
+    "the pool before its requests": [
+        ("DatabaseConnectionPoolExhaustedFast", "HighErrorRate", {"job": "web"}),
+        ("DatabaseConnectionPoolExhausted", "HighErrorRate", {}),
     ],
     "the application is down": [
         ("ApplicationDown", "HighErrorRate", {"job": "web"}),
@@ -107,8 +106,6 @@ SIDE_BY_SIDE = [
     ("AIServiceHighFailureRateFast", "AIProviderDown", "HealthCheckFailing"),
     ("AIServiceHighFailureRateFast", "AIServiceHighFailureRate", "HealthCheckFailing"),
     ("AIServiceHighFailureRate", "AITaskSuccessBurnRate critical", "AvailabilityBurnRate critical"),
-    ("DatabaseConnectionPoolExhaustedFast", "DatabaseConnectionPoolExhausted", "HighErrorRate"),
-    ("DatabaseConnectionPoolExhausted", "DatabaseConnectionPoolExhaustedFast", "SlowResponseTime"),
 ]
 
 
