@@ -6,7 +6,7 @@ import json
 import re
 from email.policy import default
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -162,6 +162,9 @@ def kinds(text):
 
 @cases(10)
 @given(ALERTS, ALERTS)
+@example(Alert("x", "x", "x", description="\t0"), Alert("x", "x", "[a](http://evil.example)"))
+@example(Alert("x", "x", "x", description_en="__0__"), Alert("<b>", "x", "![a](http://evil.example)"))
+@example(Alert("x", "x", "x\n\n# y"), Alert("x", "x", "a **b**"))
 def test_nothing_in_an_alert_is_a_link_image_tag_or_heading_of_its_own(one, other):
     begin()
     plain = Alert("x", "x", "x", "x", "x", "x", labels=one.labels, details={"x": "x"})

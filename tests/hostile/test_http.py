@@ -165,3 +165,15 @@ def test_the_exposition_of_hostile_values_parses_strictly():
     # Each character may have become an escape of ten.
     assert all(len(value) <= 1_280 for found in labels for value in found.values())
     assert not any(set("\x00\x1b\r") & set(value) for found in labels for value in found.values())
+
+
+async def test_an_id_of_any_length_is_remembered_in_a_bounded_one_and_is_one_user():
+    app = application(lambda: ("x" * 100_000, "user"), lambda: b"text/plain")
+    telemetry = setup_telemetry(app, state_redis="memory")
+    for _ in range(2):
+        await request(app, "GET", "/items/1")
+
+    business = telemetry._runtime.watch
+    assert max(len(name) for name in business._activity._recent) <= 128
+    assert [len(key[0]) for key in business._detector._clients._newer] == [64]
+    assert scrape(telemetry).value("active_users_current") == 1

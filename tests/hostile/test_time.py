@@ -90,5 +90,5 @@ def seconds(reader, text):
 def test_time_grows_with_the_length(name, unit):
     reader = READERS[name]
     small, large = (seconds(reader, unit * (size // len(unit))) for size in (SMALL, LARGE))
-    # A square would be 64 times; below some milliseconds it does not matter.
-    assert large < max(24 * small, 0.008), f"{small * 1e3:.2f} ms, {large * 1e3:.2f} ms"
+    # A square would be 64 times, and was 60 ms and more; below that a loaded machine is all that is measured.
+    assert large < max(24 * small, 0.025), f"{small * 1e3:.2f} ms, {large * 1e3:.2f} ms"

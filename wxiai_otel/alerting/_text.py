@@ -8,9 +8,9 @@ from typing import Any
 
 CUT = "…"
 
-# [text](address), **bold**, <tag>; and what makes a line more than text.
-_TELLING = re.compile(r"\](?=\()|\*(?=\*)|<(?=[A-Za-z/!?@])")
-_STARTS = re.compile(r"(?m)^(?=[^\S\n]*(?:[#>=+*|`~-]|\[[^\]\n]*\]:))")
+# [text](address), **bold**, __bold__, <tag>; and what makes a line more than text.
+_TELLING = re.compile(r"\](?=\()|\*(?=\*)|(?<![^\W_])_(?=_)|<(?=[A-Za-z/!?@])")
+_STARTS = re.compile(r"(?m)^(?= {4}| {0,3}\t|[^\S\n]*(?:[#>=+*|`~-]|\[[^\]\n]*\]:))")
 
 _MAX_ITEMS = 30
 _MAX_DEPTH = 3
