@@ -130,7 +130,7 @@ AROUND = st.lists(
     st.sampled_from(
         [
             *("SELECT ", "FROM t ", "ARRAY[", "]", "[a b]", "(", ")", ", ", " = ", "a", "\n", "::text", "\\", ".", ";"),
-            *("-- it's\n", "/* it's */", "/* a /* b */", "$1", ":n", "?", "@", "IN (", "1.5e10", "-", "{", "}", "%s"),
+            *("-- it's\n", "/* it's */", "/* a /* b */", "$1", ":n", "?", "@", "IN (", "1.5e10", "- ", "{", "}", "%s"),
         ]
     ),
     max_size=6,
@@ -160,6 +160,7 @@ def test_no_literal_of_a_statement_is_shown(parts):
 )
 @example([("SELECT 1 -- don't\n, ", "'it''s\n{}'")])
 @example([("SELECT `don't`, ", "'{}'")])
+@example([("SELECT 5-", "-'\n{}'")])
 def test_no_literal_of_a_statement_of_mysql_is_shown(parts):
     begin()
     text = "".join(f"{around} {literal.format(SECRET)}" for around, literal in parts)

@@ -28,7 +28,7 @@ OPERATIONS = frozenset(
 def _tokens_of(comments: str, strings: str) -> re.Pattern[str]:
     return re.compile(
         rf"""
-      (?P<skip>\s+ | --[^\n]* {comments} | /\*.*?(?:\*/|\Z))
+      (?P<skip>\s+ | (?:{comments})[^\n]* | /\*.*?(?:\*/|\Z))
     | (?P<placeholder>[$:]\d+)
     | (?P<literal>
           [Ee]'(?:[^'\\]|''|\\.)*(?:'|\\?\Z)
@@ -45,10 +45,10 @@ def _tokens_of(comments: str, strings: str) -> re.Pattern[str]:
     )
 
 
-_TOKEN = _tokens_of("", r"[NnBbXxUu]?&?'(?:[^']|'')*(?:'|\Z)")
-# MySQL: comments from # on, escapes in all strings, and strings in double quotes.
+_TOKEN = _tokens_of("--", r"[NnBbXxUu]?&?'(?:[^']|'')*(?:'|\Z)")
+# MySQL: comments from # on, and from -- with a blank; escapes in all strings, and strings in double quotes.
 _MYSQL_TOKEN = _tokens_of(
-    r"| \#[^\n]*", r"""[NnBbXxUu]?'(?:[^'\\]|''|\\.)*(?:'|\\?\Z) | "(?:[^"\\]|""|\\.)*(?:"|\\?\Z)"""
+    r"--(?=\s|\Z) | \#", r"""[NnBbXxUu]?'(?:[^'\\]|''|\\.)*(?:'|\\?\Z) | "(?:[^"\\]|""|\\.)*(?:"|\\?\Z)"""
 )
 
 _AFTER_FROM = frozenset({"WHERE", "GROUP", "ORDER", "HAVING", "LIMIT", "UNION", "SET"})
