@@ -7,8 +7,8 @@ from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics.export import MetricsData
 from prometheus_client import CollectorRegistry
 from prometheus_client import Metric as PrometheusMetric
-from prometheus_client.exposition import choose_encoder
 
+from .._accept import encoder
 from .._storage import Storage
 from ._collector import ContractCollector
 from ._folder import shared_folder
@@ -72,7 +72,7 @@ class EmbeddedReader(PrometheusMetricReader):
         Returns:
             The exposition and its content type.
         """
-        encode, content_type = choose_encoder(accept or "")
+        encode, content_type = encoder(accept or "")
         found = self.families()
         if not content_type.startswith(_OPENMETRICS):
             for family in found:
