@@ -164,6 +164,7 @@ def kinds(text):
 @given(ALERTS, ALERTS)
 @example(Alert("x", "x", "x", description="\t0"), Alert("x", "x", "[a](http://evil.example)"))
 @example(Alert("x", "x", "x", description_en="__0__"), Alert("<b>", "x", "![a](http://evil.example)"))
+@example(Alert("x", "x", "x", details={"# y": ""}), Alert("x", "x", "x"))
 @example(Alert("x", "x", "x\n\n# y"), Alert("x", "x", "a **b**"))
 def test_nothing_in_an_alert_is_a_link_image_tag_or_heading_of_its_own(one, other):
     begin()

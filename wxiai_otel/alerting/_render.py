@@ -85,7 +85,7 @@ def _alert(alert: Alert) -> str:
         lines.append(f"> {english}")
     if place := _place(alert):
         lines.append(place)
-    lines += [f"- {_word(key)}: {_value(value)}" for key, value in alert.details.items()]
+    lines += [f"- {inert_lines(one_line(key, _MAX_NAME))}: {_value(value)}" for key, value in alert.details.items()]
     return "\n\n".join(lines)
 
 
