@@ -87,7 +87,12 @@ async def _get(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path:
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     if b" 200 " not in head.split(b"\r\n", 1)[0]:
         raise RuntimeError(f"{path} was answered {head!r}")
-    await reader.readexactly(int(head.split(b"content-length: ", 1)[1].split(b"\r\n", 1)[0]))
+    if b"transfer-encoding: chunked" not in head:
+        await reader.readexactly(int(head.split(b"content-length: ", 1)[1].split(b"\r\n", 1)[0]))
+        return
+    while size := int(await reader.readuntil(b"\r\n"), 16):
+        await reader.readexactly(size + 2)
+    await reader.readexactly(2)
 
 
 @contextmanager

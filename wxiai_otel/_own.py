@@ -4,14 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from opentelemetry.instrumentation.utils import suppress_instrumentation
-
 _own: ContextVar[bool] = ContextVar("wxiai_otel_own_traffic", default=False)
 
 
 @contextmanager
 def own_traffic() -> Iterator[None]:
     """Within this context nothing is counted by this package nor traced by any OpenTelemetry instrumentation."""
+    # With wrapt it is a part of what importing the package would take.
+    from opentelemetry.instrumentation.utils import suppress_instrumentation
+
     token = _own.set(True)
     try:
         with suppress_instrumentation():

@@ -1,7 +1,6 @@
 """The outermost ASGI layer of an application: it sees the status that is sent, whatever answers inside."""
 
 import anyio.to_thread
-from opentelemetry.instrumentation.utils import suppress_instrumentation
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .._guard import fault
@@ -42,6 +41,9 @@ class TelemetryMiddleware:
         if exchange is not None:
             await exchange.run(self.app)
         elif excluded:
+            # Here, so that importing the package does without wrapt.
+            from opentelemetry.instrumentation.utils import suppress_instrumentation
+
             with suppress_instrumentation():
                 await self.app(scope, receive, send)
         else:
