@@ -111,6 +111,10 @@ with TestClient(app) as client:
     assert client.get("/monitoring/health?live").status_code == 200
     assert "disk" in client.get("/monitoring/health").text
 """,
+    "docs/coexistence.md": """
+from starlette.testclient import TestClient
+assert 'orders_total{kind="book"} 1.0' in TestClient(app).get("/monitoring/metrics").text.splitlines()
+""",
     "docs/migration.md": """
 assert await draw("a cat") == "picture of a cat"
 assert metric("ai_tasks_total", service="flux", status="success") == 1
