@@ -20,11 +20,14 @@ from . import load
 from .applications import APPLICATIONS
 from .bars import Verdict, verdicts
 from .competitors import COMPETITORS
-from .imports import import_ratio
+from .imports import import_ratios
 from .processes import Worker, surroundings, worker
 from .scrape import scrape_ratio
 
 Found = dict[str, dict[str, dict[str, list[float]]]]
+
+# Under uvicorn a round takes seconds.
+_SERVED_ROUNDS = 5
 
 console = Console(width=130)
 
@@ -42,7 +45,7 @@ def main() -> int:
     further = {}
     if options.further:
         further = {
-            "import": [import_ratio() for _ in range(options.rounds)],
+            "import": import_ratios(options.rounds),
             "scrape": [scrape_ratio() for _ in range(options.rounds)],
         }
     cpu = {name: {who: got["cpu_us"] for who, got in of.items()} for name, of in found.items()}
@@ -72,7 +75,7 @@ def _measure(
                 for measure, value in workers[name].ask("round", requests=asked.requests).items():
                     found[name][measure].append(value)
         if application in options.served:
-            for _ in range(options.rounds):
+            for _ in range(_SERVED_ROUNDS):
                 for name in names:
                     rate, _ = load.requests_per_second(workers[name].port, asked.path, options.seconds)
                     found[name]["requests_per_s"].append(rate)
@@ -142,7 +145,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description="What telemetry costs, ours and others'.")
     parser.add_argument("--quick", action="store_true", help="three rounds, without uvicorn and memory")
     parser.add_argument("--check", action="store_true", help="exit with 1 where a bar is missed (ratios only)")
-    parser.add_argument("--rounds", type=int, help="interleaved rounds (7; with --quick 3)")
+    parser.add_argument("--rounds", type=int, help="interleaved rounds (15; with --quick 3)")
     parser.add_argument("--applications", nargs="+", choices=APPLICATIONS, default=list(APPLICATIONS))
     parser.add_argument("--competitors", nargs="+", choices=COMPETITORS, default=[])
     parser.add_argument("--memory-requests", type=int, default=100_000, help="after which memory is looked at again")
@@ -151,10 +154,10 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args()
     options.named = options.competitors
     options.competitors = options.competitors or list(COMPETITORS)
-    options.rounds = options.rounds or (3 if options.quick else 7)
+    options.rounds = options.rounds or (3 if options.quick else 15)
     options.served = () if options.quick else ("routes-1", "data")
     options.memory = () if options.quick else ("routes-1",)
-    options.further = not options.named
+    options.further = options.check or not options.named
     return options
 
 

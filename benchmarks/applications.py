@@ -110,6 +110,6 @@ APPLICATIONS = {
         for count in (1, 50, 200, 600)
     },
     "data": Application(_with_data, "/data", requests=400, flush_every=100),
-    "sse": Application(_with_stream, "/stream", requests=10, flush_every=1, units=EVENTS),
+    "sse": Application(_with_stream, "/stream", requests=50, flush_every=1, units=EVENTS),
     "example": Application(_example, "/gallery/flux/latest"),
 }

@@ -7,6 +7,9 @@ from .programs import ROOT
 
 ALERTS = ROOT / "alerts"
 _SECRETS = "/etc/alertmanager/secrets/"
+# A Prometheus built as a Go module has its API and no pages.
+_QUERY = "{{ .GeneratorURL }}"
+_API_QUERY = r'{{ reReplaceAll "/graph\\?g0\\.expr=([^&]*).*" "/api/v1/query?query=$1" .GeneratorURL }}'
 
 
 def lay_out_alertmanager(data: Path, bridge: str, smtp: str) -> Path:
@@ -22,6 +25,7 @@ def lay_out_alertmanager(data: Path, bridge: str, smtp: str) -> Path:
         ("http://bridge:9095/", f"http://{bridge}/"),
         ("smtp_smarthost: mailpit:1025", f"smtp_smarthost: {smtp}"),
         (_SECRETS, f"{data / 'secrets'}/"),
+        (_QUERY, _API_QUERY),
     ):
         text = text.replace(literal, here)
     return _written(data / "alertmanager.yml", text)

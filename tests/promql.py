@@ -80,16 +80,28 @@ class Names:
                 elif not _matches_something(matcher, _values(name, label)):
                     yield f"no {label} of {name} is {matcher['type']} {matcher['value']}"
 
+    def labels(self, tree: Tree) -> frozenset[str]:
+        """The labels of what an expression finds."""
+        return self._labels(tree) - {"__name__"}
+
     def _labels(self, tree: Tree) -> frozenset[str]:
         """The labels that an expression's series may have."""
         kind = tree["type"]
         if kind in {"vectorSelector", "matrixSelector"}:
             return frozenset({"__name__"}).union(*(self._known.get(name, frozenset()) for name in _names(tree)))
+        if kind == "binaryExpr" and tree["op"] in {"and", "unless"}:
+            return self._labels(tree["lhs"])
         below = frozenset().union(*map(self._labels, children(tree)))
         if kind == "aggregation" and tree["op"] not in {"topk", "bottomk", "limitk", "limit_ratio"}:
             return below - set(tree["grouping"]) if tree["without"] else frozenset(tree["grouping"])
-        if kind == "call" and tree["func"]["name"] == "label_replace":
-            return below | {tree["args"][1]["val"]}
+        match tree["func"]["name"] if kind == "call" else "":
+            case "label_replace":
+                return below | {tree["args"][1]["val"]}
+            case "histogram_quantile":
+                return below - {"le"}
+            case "absent" | "absent_over_time":
+                # Those that a selector asks to be equal to something: none, where it only names a metric.
+                return frozenset()
         return below
 
 

@@ -1,7 +1,8 @@
 """Observability for a FastAPI application in one call: ``setup_telemetry(app)``."""
 
+from typing import TYPE_CHECKING, Any
+
 from ._version import VERSION as __version__  # noqa: N811 - the name that Python packages use
-from .alerting import AlertConfigError, AlertManager, Delivery, init_alert_manager, send_business_alert
 from .business import (
     AITask,
     TaskTokenError,
@@ -21,6 +22,9 @@ from .business import (
 from .logs import LogFormatter
 from .settings import SettingError, Settings
 from .telemetry import SetupError, Telemetry, setup_telemetry
+
+if TYPE_CHECKING:
+    from .alerting import AlertConfigError, AlertManager, Delivery, init_alert_manager, send_business_alert
 
 __all__ = [
     "AITask",
@@ -50,3 +54,12 @@ __all__ = [
     "setup_telemetry",
     "start_ai_task",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Alerts of the application's own, with mail and HTTP, are imported where they are used (PEP 562)."""
+    if name in __all__:
+        from . import alerting
+
+        return getattr(alerting, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from hashlib import sha256
 from itertools import product
 from typing import Any
 
@@ -23,6 +24,8 @@ from .users import Activity
 
 # Settings that are questions, by the name of the instrument that shows the answer.
 _ASKED = ("avg_user_credits", "daily_active_users", "monthly_active_users")
+
+_MAX_USER_ID = 128
 
 
 class BusinessTelemetry:
@@ -74,7 +77,7 @@ class BusinessTelemetry:
     def user(self, user_id: object) -> None:
         """See `http.Watch.user`."""
         if self._activity is not None and user_id is not None:
-            self._activity.saw(str(user_id))
+            self._activity.saw(_name_of(user_id))
 
     def request(
         self,
@@ -86,7 +89,7 @@ class BusinessTelemetry:
         login_failure_recorded: bool,  # noqa: FBT001 - as the protocol has it
     ) -> bool:
         """See `http.Watch.request`."""
-        user = None if user_id is None else str(user_id)
+        user = None if user_id is None else _name_of(user_id)
         if user is not None and self._activity is not None:
             self._activity.saw(user)
         if self._detector is None:
@@ -132,6 +135,12 @@ class BusinessTelemetry:
     @guarded("detection.report")
     def _report(self, event_type: str, severity: str, details: dict[str, str | float | bool]) -> None:
         count_security_event(self._business, event_type, severity, details)
+
+
+def _name_of(user_id: object) -> str:
+    """The text of a user's id, in bounded length: it is remembered for a while."""
+    text = str(user_id)
+    return text if len(text) <= _MAX_USER_ID else sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _begin_at_zero(instruments: Instruments, settings: Settings) -> None:

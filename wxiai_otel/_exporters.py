@@ -2,12 +2,15 @@
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from opentelemetry.sdk._logs.export import ConsoleLogRecordExporter, LogRecordExporter
 from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, MetricExporter
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter
 
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk._logs.export import LogRecordExporter
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +69,11 @@ def metric_exporter(settings: Settings) -> MetricExporter | None:
     return OTLPMetricExporter(endpoint=target.endpoint)
 
 
-def log_exporter(settings: Settings) -> LogRecordExporter | None:
+def log_exporter(settings: Settings) -> "LogRecordExporter | None":
     """Where log records go besides the application's handlers; ``None``: nowhere."""
     if settings.logs_exporter == "console":
+        from opentelemetry.sdk._logs.export import ConsoleLogRecordExporter
+
         return ConsoleLogRecordExporter()
     if (target := _target("logs", settings.logs_exporter, settings)) is None:
         return None

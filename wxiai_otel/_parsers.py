@@ -81,7 +81,7 @@ def _number(value: object) -> float | None:
         return None
     try:
         return float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
@@ -150,7 +150,10 @@ def mapping(value: object) -> object:
 
 def redis_client(value: object) -> object:
     if isinstance(value, str):
-        allowed = urlsplit(value).scheme in {"redis", "rediss", "unix"}
+        try:
+            allowed = urlsplit(value).scheme in {"redis", "rediss", "unix"}
+        except ValueError:
+            allowed = False
     else:
         allowed = hasattr(value, "connection_pool") or hasattr(value, "nodes_manager")
     if allowed:

@@ -5,7 +5,7 @@ import logging
 import platform
 import threading
 import time
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from opentelemetry.trace import Tracer
 
@@ -19,11 +19,13 @@ from ._under_test import attach, in_memory
 from ._version import SCOPE_NAME, VERSION
 from .http import InFlight, install_route_hooks, remove_route_hooks
 from .instruments import Instruments
-from .logs import LogCorrelation, LogExport
-from .prometheus import EmbeddedReader
+from .logs import LogCorrelation
 from .providers import Providers, build_providers, build_resource, sdk_tracer_provider
 from .settings import Settings
 from .tracing import DeferredSpans
+
+if TYPE_CHECKING:
+    from .logs._export import LogExport
 
 logger = logging.getLogger("wxiai_otel")
 
@@ -47,6 +49,9 @@ class Runtime:
     def __init__(self, settings: Settings, title: str, version: str) -> None:
         self.settings = settings
         self.applications = 0
+        # What only a set-up needs is no part of importing the package.
+        from .prometheus import EmbeddedReader
+
         resource = build_resource(settings, title, version)
         storage = Storage()
         self.reader = EmbeddedReader(storage, with_application=settings.prometheus_client)
@@ -77,8 +82,7 @@ class Runtime:
             self.instruments.observe("http.server.active_requests", self.requests.observe)
             self.instruments.observe("websocket.connections", self.websockets.observe)
         self._logs = LogCorrelation(service) if settings.log_correlation else None
-        records = self.providers.logger_provider
-        self._log_export = LogExport(records, settings.log_attributes) if records is not None else None
+        self._log_export = _log_export(self.providers, settings)
         self.sql = self._instrument("sqlalchemy", "sql") if settings.sql else None
         state = guarded("redis.state")(_shared_state)(settings)
         self.redis = self._instrument("redis", "redis", state.see if state else None) if settings.redis else None
@@ -159,6 +163,14 @@ class Runtime:
             self._log_export.stop()
         remove_route_hooks()
         self.providers.shutdown(max(0.0, deadline - time.monotonic()))
+
+
+def _log_export(providers: Providers, settings: Settings) -> "LogExport | None":
+    if providers.logger_provider is None:
+        return None
+    from .logs._export import LogExport
+
+    return LogExport(providers.logger_provider, settings.log_attributes)
 
 
 def _shared_state(settings: Settings) -> Any:

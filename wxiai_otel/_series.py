@@ -1,7 +1,8 @@
 """The series of one instrument, by the values of its attributes, in bounded number.
 
 Nothing in the SDK bounds the attribute sets of an instrument, so it is done here: beyond the bound, measurements go to
-one overflow series whose labels are all ``other``, and are counted.
+one overflow series whose labels are all ``other``, and are counted. So are those of which one
+value is ``other`` because the attribute has as many as it may, or because it is too long.
 """
 
 import threading
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from ._labels import printable
+from ._redaction import redacted
 from .catalogue import Instrument
 
 Value = str | int | bool | None
@@ -35,6 +37,8 @@ class _Vocabulary:
         # Two more for the words that are none.
         if len(self._words) >= self._limit + 2 or len(str(word)) > MAX_VALUE_LENGTH:
             return OVERFLOW
+        if isinstance(word, str):
+            word = redacted(word)
         self._words.add(word)
         return word
 
@@ -79,17 +83,22 @@ class Series(Generic[T]):
         with self._lock:
             return [*self._found.values()] if self._overflow is None else [*self._found.values(), self._overflow]
 
+    def _known(self, values: Values) -> Values:
+        return tuple(
+            value if position not in self._vocabularies else self._vocabularies[position].known(value)
+            for position, value in enumerate(values)
+        )
+
     def _create(self, values: Values) -> T:
         with self._lock:
-            if self._vocabularies:
-                values = tuple(
-                    value if position not in self._vocabularies else self._vocabularies[position].known(value)
-                    for position, value in enumerate(values)
-                )
+            known = self._known(values) if self._vocabularies else values
+            cut = any(value == OVERFLOW != was for value, was in zip(known, values, strict=True))
+            self.refused += cut
+            values = known
             if values in self._found:
                 return self._found[values]
             if len(self._found) >= self._most:
-                self.refused += 1
+                self.refused += not cut
                 if self._overflow is None:
                     self._overflow = self._make(dict.fromkeys(self._keys, OVERFLOW))
                 return self._overflow

@@ -6,12 +6,13 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from opentelemetry import metrics, trace
-from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.environment_variables import (
+    OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT,
     OTEL_BSP_MAX_QUEUE_SIZE,
+    OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT,
     OTEL_TRACES_SAMPLER,
 )
 from opentelemetry.sdk.metrics import MeterProvider
@@ -22,7 +23,12 @@ from opentelemetry.sdk.metrics.export import (
     PeriodicExportingMetricReader,
 )
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, SynchronousMultiSpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import (
+    ConcurrentMultiSpanProcessor,
+    SpanLimits,
+    SynchronousMultiSpanProcessor,
+    TracerProvider,
+)
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
 
@@ -30,16 +36,22 @@ from ._background import side_by_side
 from ._exporters import log_exporter, metric_exporter, span_exporter
 from ._guard import guarded
 from ._storage import Storage
-from .logs import build_logger_provider
 from .settings import Settings
-from .tracing import TailProcessor, TailSampler, WhenExported, spans_received
+from .tracing import Outgoing, TailProcessor, TailSampler, WhenExported, spans_received
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk._logs import LoggerProvider
 
 logger = logging.getLogger("wxiai_otel")
 
 # https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#batch-span-processor
 _USUAL_QUEUE_SIZE = 2048
 
-Provider = TracerProvider | MeterProvider | LoggerProvider
+# Characters of an attribute, and of an event's, where a traceback may stand: as in collector/traces.yaml.
+_MAX_ATTRIBUTE = 4_096
+_MAX_EVENT_ATTRIBUTE = 16_384
+
+Provider: TypeAlias = "TracerProvider | MeterProvider | LoggerProvider"
 
 
 def build_resource(settings: Settings, title: str, version: str) -> Resource:
@@ -82,7 +94,7 @@ class Providers:
 
     tracer_provider: trace.TracerProvider
     meter_provider: MeterProvider
-    logger_provider: LoggerProvider | None
+    logger_provider: "LoggerProvider | None"
     owned: list[Provider]
     timeout: float
     tail: TailProcessor | None
@@ -160,6 +172,8 @@ def build_providers(
         metrics.set_meter_provider(meter_provider)
     logger_provider = None
     if (log_records := guarded("exporter.logs")(log_exporter)(settings)) is not None:
+        from .logs._export import build_logger_provider
+
         logger_provider = build_logger_provider(log_records, resource)
         owned.extend([logger_provider] if logger_provider else [])
     return Providers(
@@ -196,7 +210,7 @@ def build_tracer_provider(settings: Settings, resource: Resource) -> tuple[Trace
     """
     tail = None
     if os.environ.get(OTEL_TRACES_SAMPLER):
-        provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        provider = TracerProvider(resource=resource, shutdown_on_exit=False, span_limits=_limits())
     else:
         trust = settings.trust_parent_sampling
         if settings.tail_sampling == "process":
@@ -207,11 +221,25 @@ def build_tracer_provider(settings: Settings, resource: Resource) -> tuple[Trace
         always = ParentBased(ALWAYS_ON) if trust else ALWAYS_ON
         sampler = TailSampler(tail, settings.trace_share, trust_parent=trust) if tail else always
         provider = TracerProvider(
-            WhenExported(sampler, processors), resource, shutdown_on_exit=False, active_span_processor=processors
+            WhenExported(sampler, processors),
+            resource,
+            shutdown_on_exit=False,
+            active_span_processor=processors,
+            span_limits=_limits(),
         )
     if exporter := guarded("exporter.traces")(span_exporter)(settings):
-        provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=_queue_size(settings)))
+        provider.add_span_processor(BatchSpanProcessor(Outgoing(exporter), max_queue_size=_queue_size(settings)))
     return provider, tail
+
+
+def _limits() -> SpanLimits:
+    """How long attributes may be, as the Collector's redaction has it, unless the environment says so."""
+    limits = SpanLimits()
+    if not os.environ.get(OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT):
+        limits.max_attribute_length = _MAX_EVENT_ATTRIBUTE
+        if not os.environ.get(OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT):
+            limits.max_span_attribute_length = _MAX_ATTRIBUTE
+    return limits
 
 
 def _queue_size(settings: Settings) -> int | None:

@@ -8,7 +8,7 @@ import httpx
 
 from . import traffic
 from .names import DEAD_SWITCH, ERRORS, HOLD_PATH, POOL, REFUSING_SWITCH
-from .platform import JOB, WORKERS, Platform, empty_redis, fill_redis, wait
+from .platform import WORKERS, Platform, empty_redis, fill_redis, wait
 
 CRITICAL_SECONDS = 60.0
 _FIRST_FAILURE_SECONDS = 60.0
@@ -73,7 +73,7 @@ class CollectorKilled(Fault):
 
     def end(self, at: Platform) -> None:
         at.collector.start()
-        wait("the Collector", lambda: at.value(f'count(system_info{{job="{JOB}"}})') >= WORKERS, 60)
+        wait("the Collector", lambda: at.workers() >= WORKERS, 60)
 
 
 class ApplicationKilled(Fault):
@@ -83,7 +83,7 @@ class ApplicationKilled(Fault):
 
     def end(self, at: Platform) -> None:
         at.application.start()
-        wait("the application", lambda: at.value(f'count(system_info{{job="{JOB}"}})') >= WORKERS, 60)
+        wait("the application", lambda: at.workers() >= WORKERS, 60)
 
 
 @dataclass(frozen=True, slots=True)

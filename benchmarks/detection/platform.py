@@ -37,6 +37,7 @@ _RICH = 10**7
 class Platform:
     """All that a fault needs to begin and to end."""
 
+    job: str
     url: str
     redis_url: str
     switches: Switches
@@ -49,6 +50,10 @@ class Platform:
         """The one number that Prometheus finds; 0 where it finds none."""
         found = self.pipeline.query(query)
         return float(found[0]["value"][1]) if found else 0.0
+
+    def workers(self) -> float:
+        """How many of the application's workers Prometheus knows."""
+        return self.value(f'count(system_info{{job="{self.job}"}})')
 
     def is_firing(self, alert: str) -> bool:
         return bool(self.pipeline.query(f'ALERTS{{alertname="{alert}", alertstate="firing"}}'))
@@ -116,7 +121,7 @@ def platform(folder: Path, pipeline: Pipeline, sink: Robots, job: str = JOB) -> 
         f"http://127.0.0.1:{provider_port}",
         f"http://127.0.0.1:{port}",
     )
-    _make_rich(Config(make_url(database), redis_url, provider))
+    _make_rich(Config(make_url(database), redis_url, provider, callback_url=None, task_secret=None))
     environ = {
         FOLDER: str(folder / "switches"),
         "WXIAI_DATABASE_URL": database,
@@ -139,6 +144,7 @@ def platform(folder: Path, pipeline: Pipeline, sink: Robots, job: str = JOB) -> 
         again = collector_again(pipeline)
         started.callback(again.end)
         made = Platform(
+            job,
             url,
             redis_url,
             Switches(folder / "switches"),
@@ -147,7 +153,7 @@ def platform(folder: Path, pipeline: Pipeline, sink: Robots, job: str = JOB) -> 
             application,
             again,
         )
-        wait("two workers", lambda: made.value(f'count(system_info{{job="{job}"}})') == WORKERS, 60)
+        wait("two workers", lambda: made.workers() == WORKERS, 60)
         wait("requests", lambda: made.value(f'sum(rate(http_requests_total{{job="{job}"}}[30s]))') > 0, 60)
         yield made
 

@@ -243,6 +243,52 @@ def test_another_fault_is_another_page(sink, tmp_path, source, target):
         assert until(lambda: "target" in arrived(sink))
 
 
+POOL_FAST = alert("DatabaseConnectionPoolExhaustedFast", **POOL, **FAST)
+DOWN = alert("ApplicationDown", job="api", symptom="application_down", **FAST)
+
+
+def over(one):
+    return {**one, "endsAt": alert("", ended=True)["endsAt"]}
+
+
+def statuses(sink, role):
+    """Firing and resolved, as somebody was told of it."""
+    alerts = [one for body in sink.of("webhook")[::5] for one in body["alerts"]]
+    return [one["status"] for one in alerts if one["labels"]["role"] == role]
+
+
+@pytest.mark.parametrize("cause", [POOL_FAST, DOWN], ids=["pool", "application"])
+def test_the_end_of_what_was_told_before_its_cause_is_told_and_its_next_beginning(sink, tmp_path, cause):
+    target = alert("HighErrorRateFast", **HTTP, **FAST)
+    with telling(sink, tmp_path) as running:
+        post(running, "target", target)
+        assert until(lambda: statuses(sink, "target")) == ["firing"]
+        post(running, "cause", cause)
+        assert until(lambda: statuses(sink, "cause")) == ["firing"]
+        post(running, "target", over(target))
+        assert until(lambda: len(statuses(sink, "target")) == 2)
+        post(running, "target", target)
+        assert until(lambda: len(statuses(sink, "target")) == 3)
+        assert statuses(sink, "target") == ["firing", "resolved", "firing"]
+
+
+def test_the_end_of_what_is_silenced_then_is_not_told(sink, tmp_path):
+    """As docs/notifications.md says of Alertmanager; else that is to be changed."""
+    target = alert("SlowResponseTime", "warning", symptom="http_latency", job="api")
+    with telling(sink, tmp_path) as running:
+        post(running, "target", target)
+        assert until(lambda: statuses(sink, "target")) == ["firing"]
+        post(running, "cause", DOWN)
+        assert until(lambda: statuses(sink, "cause")) == ["firing"]
+        post(running, "target", over(target))
+        time.sleep(1.5)
+        post(running, "cause", over(DOWN))
+        assert until(lambda: len(statuses(sink, "cause")) == 2)
+        post(running, "target", target)
+        time.sleep(1.5)
+        assert statuses(sink, "target") == ["firing"]
+
+
 def test_alerts_of_one_fault_are_one_message(sink, tmp_path):
     with telling(sink, tmp_path) as running:
         running.post(*(alert(f"A{n}", symptom="s", job="api", role="x", instance=str(n)) for n in range(60)))

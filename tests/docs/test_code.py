@@ -100,7 +100,7 @@ def test_files_that_are_named_or_linked_are_there(page, text):
     folders = "alerts|benchmarks|collector|compose|dashboards|docs|examples|requirements|scripts|stack|tests|wxiai_otel"
     named = {ROOT / name for name in re.findall(rf"`((?:{folders})/[\w./-]+)`", text)}
     without_blocks = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
-    linked = {PAGES[page].parent / target for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", without_blocks)}
+    linked = {PAGES[page].parent / target for target in re.findall(r"\]\(([^)\s#:]+)(?:#[^)\s]*)?\)", without_blocks)}
     assert sorted(str(path) for path in named | linked if not path.exists()) == []
 
 

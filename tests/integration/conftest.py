@@ -5,15 +5,25 @@ from collections.abc import Iterator
 
 import pytest
 
+from benchmarks.detection.platform import write_bridge
 from tests.servers.demo import demo
 from tests.servers.pipeline import Pipeline
+from tests.servers.robots import Robots, robots
 
 
 @pytest.fixture(scope="session")
-def pipeline(tmp_path_factory) -> Iterator[Pipeline]:
+def sink() -> Iterator[Robots]:
+    """What the stack's bridge tells."""
+    with robots() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory, sink) -> Iterator[Pipeline]:
     from stack.running import down, up
 
     data = tmp_path_factory.mktemp("stack")
+    write_bridge(data / "bridge.toml", sink)
     with pytest.MonkeyPatch.context() as environ:
         environ.setenv("COLLECTOR_SAMPLING_WAIT", "1s")
         up(data, usual_ports=False)

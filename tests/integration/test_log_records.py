@@ -10,10 +10,10 @@ from fastapi import FastAPI
 from opentelemetry import trace
 
 from tests.asgi import get
-from tests.integration.test_traces import TEXTS
 from tests.otlp import http_receiver
 from tests.otlp_json import attributes
 from tests.otlp_logs import logs, record
+from tests.secret_texts import TEXTS
 from tests.servers.collector import collector
 from tests.servers.pipeline import until
 from wxiai_otel import setup_telemetry

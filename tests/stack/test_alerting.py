@@ -19,6 +19,7 @@ def test_alertmanager(tmp_path):
     assert "http://127.0.0.1:1234/notify/dingtalk" in text
     assert "smtp_smarthost: 127.0.0.1:2525" in text
     assert f"credentials_file: {tmp_path}/secrets/bridge_token" in text
+    assert "/api/v1/query?query=$1" in text
     in_force = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     assert not re.search(r"bridge:9095|mailpit:|/etc/alertmanager", in_force)
     done = subprocess.run([find("amtool"), "check-config", config], capture_output=True, text=True, check=False)

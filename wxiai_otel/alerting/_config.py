@@ -54,13 +54,13 @@ class Section:
         if path and self._values.get(key) is None:
             try:
                 self._values[key] = Path(path).read_text().strip()
-            except (OSError, UnicodeDecodeError):
+            except (OSError, ValueError):  # no text, or no path
                 raise AlertConfigError(f"{self._name}.{file}: allowed is a file that can be read") from None
         return Secret(str(self.get(key, parse, default, *others)))
 
     def bearer(self) -> dict[str, Secret]:
         """The header that shows the key ``token``; none without one."""
-        token = self.secret("token", text, "").reveal()
+        token = self.secret("token", _header, "").reveal()
         return {"Authorization": Secret(f"Bearer {token}")} if token else {}
 
     def finish(self) -> None:
@@ -108,7 +108,7 @@ def _listed(listed: object) -> list[str]:
 
 def _robot(make: Callable[[Secret, Secret], Channel]) -> Callable[[Section], Channel]:
     def parse(section: Section) -> Channel:
-        return make(section.secret("webhook_url", webhook_url, None, "url"), section.secret("secret", text, ""))
+        return make(section.secret("webhook_url", webhook_url, None, "url"), section.secret("secret", _encodable, ""))
 
     return parse
 
@@ -203,6 +203,23 @@ def _headers(value: object) -> dict[str, str]:
         if not (name + content).isascii():
             raise allowed
     return dict(value)
+
+
+def _header(value: object) -> str:
+    """What can be sent as the value of a header."""
+    found = text(value)
+    if not found.isascii() or not found.isprintable():
+        raise NotAllowed("one line of ASCII")
+    return found
+
+
+def _encodable(value: object) -> str:
+    found = text(value)
+    try:
+        found.encode()
+    except UnicodeEncodeError:
+        raise NotAllowed("a text that UTF-8 can have") from None
+    return found
 
 
 def _allowed(parse: Parser) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from .._guard import fault
 from .._parsers import boolean, positive_float
+from .._redaction import redacted, redacted_attribute
 from ._alertmanager import Alertmanager
 from ._config import Section, enabled, webhook_url
 from ._errors import AlertConfigError, NotDelivered
@@ -84,8 +85,8 @@ class AlertManager:
             alert = Alert(
                 one_line(alert_name, _MAX_NAME) or "unnamed",
                 one_line(severity, _MAX_NAME) or "info",
-                cut(as_text(message), _MAX_MESSAGE),
-                details=json_safe(details if isinstance(details, Mapping) else {"details": details} if details else {}),
+                redacted(cut(as_text(message), _MAX_MESSAGE), queries=False),
+                details=_told(details if isinstance(details, Mapping) else {"details": details} if details else {}),
             )
             return await self._send(Message((alert,)))
         except Exception:  # noqa: BLE001 - an alert never hurts what it tells of
@@ -107,6 +108,11 @@ class AlertManager:
         """Send nothing more."""
         for sender in (*self._senders, *([self._alertmanager] if self._alertmanager else [])):
             sender.stop()
+
+
+def _told(details: Mapping[Any, Any]) -> dict[str, Any]:
+    safe: dict[str, Any] = redacted_attribute("", json_safe(details), queries=False)
+    return safe
 
 
 async def _side_by_side(senders: list[Sender], message: Message, within: float) -> dict[str, Delivery]:

@@ -45,7 +45,7 @@ class Answer:
         """The object that it has said, or None where it has said something else."""
         try:
             said = json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         return said if isinstance(said, dict) else None
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ._message import SOURCE, Alert, Message
-from ._text import clean, cut, one_line, size, to_json
+from ._text import clean, cut, inert, inert_lines, one_line, size, to_json
 
 _MAX_NAME = 200
 _MAX_TEXT = 3_000
@@ -15,7 +15,7 @@ _SHOWN_LABELS = ("service", "instance", "pool", "check", "job", "team")
 def title(message: Message) -> str:
     """One line that says what it is about; with 告警 in it, which robots may ask for as their keyword."""
     state = "告警恢复" if message.resolved else "告警"
-    return f"WXIAI{state}: {one_line(message.first.name, _MAX_NAME)}"
+    return f"WXIAI{state}: {_word(message.first.name)}"
 
 
 def markdown(message: Message, limit: int) -> str:
@@ -65,38 +65,45 @@ def _digest_head(number: int) -> str:
 def _line(message: Message) -> str:
     first, others = message.first, len(message.alerts) + message.omitted - 1
     more = f" (+{others})" if others else ""
-    state = "已恢复" if message.resolved else first.severity.upper()
-    name, place = one_line(first.name, _MAX_NAME), _place(first)
-    return one_line(f"{first.emoji} **{name}**{more} [{state}] {first.summary} {place}", _MAX_LINE)
+    state = "已恢复" if message.resolved else _word(first.severity).upper()
+    said = inert(one_line(first.summary, _MAX_LINE))
+    return one_line(f"{first.emoji} **{_word(first.name)}**{more} [{state}] {said} {_place(first)}", _MAX_LINE)
 
 
 def _alert(alert: Alert) -> str:
     lines = [
-        f"## {alert.emoji} {one_line(alert.name, _MAX_NAME)}",
-        f"**告警等级**: {one_line(alert.severity, _MAX_NAME).upper()}"
-        + ("（已恢复 RESOLVED）" if alert.resolved else ""),
-        f"**告警信息**: {cut(clean(alert.summary), _MAX_TEXT)}",
+        f"## {alert.emoji} {_word(alert.name)}",
+        f"**告警等级**: {_word(alert.severity).upper()}" + ("（已恢复 RESOLVED）" if alert.resolved else ""),
+        f"**告警信息**: {_text(alert.summary)}",
         f"**{'恢复时间' if alert.resolved else '发生时间'}**: {alert.at.isoformat(sep=' ', timespec='seconds')}",
         f"**系统来源**: {SOURCE}",
     ]
     if alert.description:
-        lines.append(cut(clean(alert.description), _MAX_TEXT))
-    english = " — ".join(cut(clean(text), _MAX_TEXT) for text in (alert.summary_en, alert.description_en) if text)
+        lines.append(_text(alert.description))
+    english = " — ".join(_text(text) for text in (alert.summary_en, alert.description_en) if text)
     if english:
         lines.append(f"> {english}")
     if place := _place(alert):
         lines.append(place)
-    lines += [f"- {key}: {_value(value)}" for key, value in alert.details.items()]
+    lines += [f"- {inert_lines(one_line(key, _MAX_NAME))}: {_value(value)}" for key, value in alert.details.items()]
     return "\n\n".join(lines)
 
 
 def _value(value: object) -> str:
     text = value if isinstance(value, str) else to_json(value).decode()
-    return one_line(text, _MAX_TEXT)
+    return inert(one_line(text, _MAX_TEXT))
+
+
+def _text(text: str) -> str:
+    return inert_lines(cut(clean(text), _MAX_TEXT))
+
+
+def _word(text: str) -> str:
+    return inert(one_line(text, _MAX_NAME))
 
 
 def _place(alert: Alert) -> str:
-    shown = [f"{name}={one_line(alert.labels[name], _MAX_NAME)}" for name in _SHOWN_LABELS if alert.labels.get(name)]
+    shown = [f"{name}={_word(alert.labels[name])}" for name in _SHOWN_LABELS if alert.labels.get(name)]
     return ", ".join(shown)
 
 

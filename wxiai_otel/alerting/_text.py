@@ -2,10 +2,15 @@
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 CUT = "…"
+
+# [text](address), **bold**, __bold__, <tag>; and what makes a line more than text.
+_TELLING = re.compile(r"\](?=\()|\*(?=\*)|(?<![^\W_])_(?=_)|<(?=[A-Za-z/!?@])")
+_STARTS = re.compile(r"(?m)^(?= {4}| {0,3}\t|[^\S\n]*(?:[#>=+*|`~-]|\[[^\]\n]*\]:))")
 
 _MAX_ITEMS = 30
 _MAX_DEPTH = 3
@@ -24,6 +29,19 @@ def clean(text: str) -> str:
 def one_line(value: object, limit: int) -> str:
     """Any value as one line of at most ``limit`` bytes."""
     return cut(" ".join(clean(as_text(value)).split()), limit)
+
+
+def inert(text: str) -> str:
+    """A line that anybody may have written, as Markdown shows it: no link, image, tag or bold of theirs.
+
+    The robots' dialects know no escapes in common, so that what would begin one is set apart by a blank.
+    """
+    return _TELLING.sub(lambda found: f"{found[0]} ", text)
+
+
+def inert_lines(text: str) -> str:
+    """The same for lines of their own, none of which is a heading, list, quotation, table or definition of theirs."""
+    return _STARTS.sub("\u00a0", inert(text))
 
 
 def as_text(value: object) -> str:

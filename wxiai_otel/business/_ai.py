@@ -14,7 +14,7 @@ from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, set_sp
 
 from .._guard import fault, guarded
 from ..instruments import Instruments
-from ..tracing import keep
+from ..tracing import keep, record_exception
 from ._calls import observed
 from ._inputs import class_name, number_of, resolved, word
 from ._process import Business, current
@@ -96,7 +96,7 @@ class _RunningTask:
         self._end(class_name(error), FAILED if has_failed else CANCELLED)
         try:
             if has_failed:
-                self._span.record_exception(error)
+                record_exception(self._span, error)
         finally:
             self._span.end()
 

@@ -7,8 +7,9 @@ from typing import Any
 from opentelemetry import trace
 
 from .._guard import fault, guarded
+from .._labels import whole
 from .._request import current_request
-from ._inputs import class_name, refuse, whole, word
+from ._inputs import class_name, refuse, word
 from ._process import OTHER, Business, current
 
 logger = logging.getLogger("wxiai_otel.events")

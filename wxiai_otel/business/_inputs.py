@@ -11,6 +11,7 @@ from numbers import Real
 from typing import Any
 
 from .._guard import guarded
+from .._labels import whole
 from ..instruments import Values
 from ._process import Business
 
@@ -62,11 +63,6 @@ def number_of(value: object) -> float | None:
 def word(value: object) -> str | None:
     """A value for a label: of an enumeration its member's value; ``None`` for nothing, or an empty text."""
     return None if value is None else whole(str(getattr(value, "value", value))) or None
-
-
-def whole(text: str) -> str:
-    """A text without lone surrogates, which JSON may hold and OTLP cannot."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def class_name(error: object) -> str:

@@ -15,7 +15,7 @@ SELF: tuple[Instrument, ...] = (
         "wxiai_otel.series.refused",
         Kind.OBSERVABLE_COUNTER,
         "{measurement}",
-        "Measurements counted under the overflow series because the instrument had reached max_series.",
+        "Measurements counted under other because the instrument had reached max_series, or the label its own limit.",
         "wxiai_otel_series_refused_total",
         (Attribute("instrument", "instrument"),),
     ),

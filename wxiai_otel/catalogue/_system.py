@@ -31,7 +31,7 @@ SYSTEM: tuple[Instrument, ...] = (
             _ROUTE,
             _STATUS,
             _ROLE,
-            Attribute("url.scheme"),
+            Attribute("url.scheme", limit=10),
             Attribute("error.type"),
             Attribute(STREAM_MARK),
         ),

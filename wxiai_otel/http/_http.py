@@ -17,6 +17,10 @@ from ._user import Users
 
 OTHER_METHOD = "_OTHER"
 
+# https://www.w3.org/TR/baggage/#limits
+_MAX_HEADER = 8_192
+_BLANKS = 32 * " "
+
 
 class _ScopeGetter(Getter[Scope]):
     """Reads the headers of an ASGI scope; a header sent several times is one list, as RFC 9110 has it."""
@@ -24,10 +28,19 @@ class _ScopeGetter(Getter[Scope]):
     def get(self, carrier: Scope, key: str) -> list[str] | None:
         name = key.lower().encode("latin-1")
         values = [value.decode("latin-1") for header, value in carrier["headers"] if header.lower() == name]
-        return values or None
+        return values if values and not _is_hostile(values) else None
 
     def keys(self, carrier: Scope) -> list[str]:
         return [header.decode("latin-1") for header, _ in carrier["headers"]]
+
+
+def _is_hostile(values: list[str]) -> bool:
+    """What nobody's tracing sends.
+
+    Upstream's parsers take the square of a run of blanks, on the event loop, and log what is too long for them.
+    """
+    padded = (_BLANKS in value.replace("\t", " ") for value in values)
+    return sum(map(len, values)) > _MAX_HEADER or any(padded)
 
 
 _GETTER = _ScopeGetter()

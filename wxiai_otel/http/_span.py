@@ -11,8 +11,12 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from starlette.types import Scope
 
-from ..tracing import DeferredSpan, Start, UnrecordedSpan
+from .._labels import message_of
+from ..tracing import DeferredSpan, Start, UnrecordedSpan, record_exception
 from ._http import OTHER_METHOD, Http
+
+# As long as the SDK has attributes (see `wxiai_otel.providers`), which logs each that it cuts.
+_MAX_TEXT = 4_096
 
 _SIDES = (("server", "server.address", "server.port"), ("client", "client.address", "client.port"))
 
@@ -77,21 +81,21 @@ def end_span(
             attributes["http.response.status_code"] = status
         if error_type is not None:
             attributes["error.type"] = error_type
-            description = f"{type(exception).__name__}: {exception}" if exception is not None else None
-            span.set_status(Status(StatusCode.ERROR, description))
+            description = None if exception is None else f"{type(exception).__name__}: {message_of(exception)}"
+            span.set_status(Status(StatusCode.ERROR, description and description[:_MAX_TEXT]))
         if attributes:
             span.set_attributes(attributes)
         if exception is not None:
-            span.record_exception(exception)
+            record_exception(span, exception)
     span.end(end_time)
 
 
 def _start_attributes(http: Http, scope: Scope, method: str | None) -> dict[str, Any]:
-    attributes: dict[str, Any] = {"url.scheme": scope.get("scheme", "http"), "url.path": scope["path"]}
+    attributes: dict[str, Any] = {"url.scheme": scope.get("scheme", "http"), "url.path": scope["path"][:_MAX_TEXT]}
     if method is not None:
         attributes["http.request.method"] = method
         if method == OTHER_METHOD:
-            attributes["http.request.method_original"] = scope["method"]
+            attributes["http.request.method_original"] = scope["method"][:_MAX_TEXT]
     if version := scope.get("http_version"):
         attributes["network.protocol.version"] = version
     for side, address_key, port_key in _SIDES:
@@ -108,9 +112,9 @@ def _captured(http: Http, scope: Scope) -> dict[str, str]:
     """What leaves the process only where a setting asks for it: the query string and the User-Agent header."""
     captured: dict[str, str] = {}
     if http.capture_query and (query := scope.get("query_string")):
-        captured["url.query"] = query.decode("latin-1")
+        captured["url.query"] = query[:_MAX_TEXT].decode("latin-1")
     if http.capture_user_agent:
         agents = [value.decode("latin-1") for name, value in scope["headers"] if name == b"user-agent"]
         if agents:
-            captured["user_agent.original"] = agents[0]
+            captured["user_agent.original"] = agents[0][:_MAX_TEXT]
     return captured

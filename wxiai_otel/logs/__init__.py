@@ -1,7 +1,6 @@
 """Records of `logging`: the ids of their traces, a formatter that shows these, and the way out by OTLP."""
 
 from ._correlation import LogCorrelation
-from ._export import LogExport, build_logger_provider
 from ._formatter import LogFormatter
 
-__all__ = ["LogCorrelation", "LogExport", "LogFormatter", "build_logger_provider"]
+__all__ = ["LogCorrelation", "LogFormatter"]

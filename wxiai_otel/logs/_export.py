@@ -17,7 +17,7 @@ from opentelemetry.sdk.resources import Resource
 
 from .._guard import fault
 from .._labels import exception_type, printable
-from ._redaction import redacted
+from .._redaction import redacted, redacted_attribute
 
 logger = logging.getLogger("wxiai_otel")
 
@@ -57,8 +57,7 @@ class Redacting(LogRecordExporter):
             record = item.log_record
             record.body = redacted(str(record.body))
             record.attributes = {
-                name: redacted(value) if isinstance(value, str) else value
-                for name, value in (record.attributes or {}).items()
+                name: redacted_attribute(name, value) for name, value in (record.attributes or {}).items()
             }
         return self._exporter.export(batch)
 

@@ -1,15 +1,17 @@
 """``<prefix>/stats``: the figures of the platform at a glance, for admins."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 from fastapi import Depends, FastAPI, HTTPException, Request
-from prometheus_client import Metric
-from prometheus_client.samples import Sample
 from starlette.types import ASGIApp
 
-Families = Iterable[Metric]
+if TYPE_CHECKING:
+    from prometheus_client import Metric
+    from prometheus_client.samples import Sample
+
+Families = Iterable["Metric"]
 FindUser = Callable[[Any], tuple[object, str | None] | None]
 
 

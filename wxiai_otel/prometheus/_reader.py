@@ -8,8 +8,8 @@ from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics.export import MetricsData
 from prometheus_client import CollectorRegistry
 from prometheus_client import Metric as PrometheusMetric
-from prometheus_client.exposition import choose_encoder
 
+from .._accept import encoder
 from .._guard import fault, guarded
 from .._storage import Storage
 from ._application import application_families
@@ -77,7 +77,7 @@ class EmbeddedReader(PrometheusMetricReader):
         Returns:
             The exposition and its content type.
         """
-        encode, content_type = choose_encoder(accept or "")
+        encode, content_type = encoder(accept or "")
         found = self.families()
         if not content_type.startswith(_OPENMETRICS):
             for family in found:

@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 GET, SET, DELETE, OTHER = "get", "set", "delete", "other"
 HIT, MISS, SUCCESS, ERROR = "hit", "miss", "success", "error"
 
+# Redis has none that is longer; an application may be given anything.
+MAX_NAME = 64
+
 _OPERATIONS = {
     **dict.fromkeys(("GET", "MGET", "HGET", "HMGET", "HGETALL", "GETEX", "GETDEL"), GET),
     **dict.fromkeys(("SET", "SETEX", "PSETEX", "SETNX", "MSET", "HSET"), SET),
@@ -47,7 +50,7 @@ class Command(NamedTuple):
     def full_name(self) -> str:
         """The name with its subcommand, where there is one."""
         if self.name in _CONTAINERS and self.arguments:
-            return f"{self.name} {_text(self.arguments[0]).upper()}"
+            return f"{self.name} {_text(self.arguments[0])[:MAX_NAME].upper()}"
         return self.name
 
     def results(self, response: Any) -> Iterator[tuple[str, int]]:
@@ -93,7 +96,7 @@ def queued(pipeline: Any) -> tuple[list[Command], list[Any]]:
 @lru_cache(maxsize=512)
 def _words(first: str) -> tuple[str, tuple[str, ...]]:
     name, *words = first.split() or [""]
-    return name.upper(), tuple(words)
+    return name[:MAX_NAME].upper(), tuple(words)
 
 
 def _text(argument: object) -> str:

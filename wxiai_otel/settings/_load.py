@@ -8,6 +8,8 @@ from typing import Any
 from .._parsers import NotAllowed, Parser, milliseconds
 from ._business import Settings
 
+_MAX_SHOWN = 200
+
 
 class SettingError(ValueError):
     """A setting has a value that is not allowed, or there is no such setting."""
@@ -59,5 +61,14 @@ def _parse(item: "Field[Any]", source: str, parse: Parser, value: object) -> obj
     try:
         return parse(value)
     except NotAllowed as allowed:
-        shown = "a secret" if item.metadata["secret"] else repr(value)
+        shown = "a secret" if item.metadata["secret"] else _shown(value)
         raise SettingError(f"setting {item.name}: {source} is {shown}; allowed is {allowed}") from None
+
+
+def _shown(value: object) -> str:
+    """A value as an error can have it."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - Python writes no whole number of thousands of digits; others' repr may do anything
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"

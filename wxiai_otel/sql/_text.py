@@ -24,27 +24,32 @@ OPERATIONS = frozenset(
     UNLOCK LISTEN NOTIFY UNLISTEN ATTACH DETACH DISCARD CHECKPOINT KILL FLUSH""".split()
 )
 
-_TOKEN = re.compile(
-    r"""
-      (?P<skip>\s+ | --[^\n]* | /\*.*?(?:\*/|\Z))
+
+def _tokens_of(comments: str, strings: str) -> re.Pattern[str]:
+    return re.compile(
+        rf"""
+      (?P<skip>\s+ | (?:{comments})[^\n]* | /\*.*?(?:\*/|\Z))
     | (?P<placeholder>[$:]\d+)
     | (?P<literal>
-          [Ee]'(?:[^'\\]|''|\\.)*(?:'|\Z)
-        | [NnBbXxUu]?&?'(?:[^']|'')*(?:'|\Z)
+          [Ee]'(?:[^'\\]|''|\\.)*(?:'|\\?\Z)
+        | {strings}
         | \$(?P<tag>[A-Za-z_\d]*)\$.*?(?:\$(?P=tag)\$|\Z)
         | 0[xX][\da-fA-F]+
         | \d+(?:\.\d+)?(?:[eE][+-]?\d+)?
       )
-    | (?P<quoted>"(?:[^"]|"")*(?:"|\Z) | `[^`]*(?:`|\Z) | \[[^\[\]\d'][^\[\]]*\])
+    | (?P<quoted>"(?:[^"]|"")*(?:"|\Z) | `[^`]*(?:`|\Z) | \[[^\W\d][\w\ $]*\])
     | (?P<word>[^\W\d][\w$]*)
     | (?P<sign>.)
     """,
-    re.VERBOSE | re.DOTALL,
+        re.VERBOSE | re.DOTALL,
+    )
+
+
+_TOKEN = _tokens_of("--", r"[NnBbXxUu]?&?'(?:[^']|'')*(?:'|\Z)")
+# MySQL: comments from # on, and from -- with a blank; escapes in all strings, and strings in double quotes.
+_MYSQL_TOKEN = _tokens_of(
+    r"--(?=\s|\Z) | \#", r"""[NnBbXxUu]?'(?:[^'\\]|''|\\.)*(?:'|\\?\Z) | "(?:[^"\\]|""|\\.)*(?:"|\\?\Z)"""
 )
-
-_ESCAPED_STRING = re.compile(r"(?:'(?:[^'\\]|''|\\.)*(?:'|\Z))|\"(?:[^\"\\]|\"\"|\\.)*(?:\"|\Z)", re.DOTALL)
-
-_HASH_COMMENT = re.compile(r"\#[^\n]*")
 
 _AFTER_FROM = frozenset({"WHERE", "GROUP", "ORDER", "HAVING", "LIMIT", "UNION", "SET"})
 _SOURCE_FILLERS = frozenset({"ONLY", "LATERAL"})
@@ -116,15 +121,15 @@ def without_literals(text: str, *, backslashes: bool = False) -> str:
         backslashes: Whether the dialect escapes quotes by backslashes and has strings in double quotes (MySQL).
     """
     read_text = text[:MAX_READ]
-    if backslashes:
-        read_text = _HASH_COMMENT.sub(" ", _ESCAPED_STRING.sub("?", read_text))
     shown: list[str] = []
-    for match in _TOKEN.finditer(read_text):
+    for match in (_MYSQL_TOKEN if backslashes else _TOKEN).finditer(read_text):
         kind = match.lastgroup
         if match["literal"] is not None:
             shown.append("?")
         elif kind == "skip" and not match.group().isspace():
             shown.append(" ")  # a comment may hold anything
+            if match.group().find("/*", 1) > 0 and match.group().startswith("/*"):
+                break  # PostgreSQL's nest: what follows may belong to it
         else:
             shown.append(match.group())
     result = "".join(shown).strip()

@@ -1,6 +1,8 @@
 """Which traces are kept: slow, failed and chosen ones, whole, decided in this process when their local root ends."""
 
 from ._deferred import DeferredSpan, DeferredSpans, Start, ToldOfEnds, may_be_late
+from ._exceptions import record_exception
+from ._outgoing import Outgoing
 from ._requests import answered, keep, settled
 from ._sampler import TailSampler, WhenExported, spans_received
 from ._tail import TailProcessor
@@ -9,6 +11,7 @@ from ._unrecorded import UnrecordedSpan
 __all__ = [
     "DeferredSpan",
     "DeferredSpans",
+    "Outgoing",
     "Start",
     "TailProcessor",
     "TailSampler",
@@ -18,6 +21,7 @@ __all__ = [
     "answered",
     "keep",
     "may_be_late",
+    "record_exception",
     "settled",
     "spans_received",
 ]

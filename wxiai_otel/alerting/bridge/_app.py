@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -15,10 +14,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from ..._accept import encoder
 from ..._background import Periodic
 from .._config import ALIASES
 from .._errors import NotDelivered
 from .._sender import Sender
+from .._text import one_line
 from ._config import ALL_CHANNELS, HEARTBEAT, BridgeConfig
 from ._late import LATE_SECONDS, Late
 from ._metrics import BridgeMetrics
@@ -26,6 +27,9 @@ from ._payload import PayloadError, parse
 from ._runbooks import routes
 
 logger = logging.getLogger("wxiai_otel.bridge")
+
+_MAX_DIGITS = 18  # of a length; Python reads no number of thousands of them
+_MAX_NAME = 200
 
 
 class Bridge:
@@ -39,7 +43,7 @@ class Bridge:
 
     def __init__(self, config: BridgeConfig, runbooks: Path, late: float = LATE_SECONDS) -> None:
         self._config = config
-        self._token = f"Bearer {config.token.reveal()}".encode() if config.token else b""
+        self._token = f"Bearer {config.token.reveal()}".encode("utf-8", "surrogatepass") if config.token else b""
         self._metrics = BridgeMetrics(ALL_CHANNELS, config.channels)
         self._senders = {
             name: Sender(channel, self._metrics.attempts(name)) for name, channel in config.channels.items()
@@ -100,7 +104,7 @@ class Bridge:
         if sender is None:
             # alertmanager.yml names all channels; one that nobody has configured is not one that fails.
             return "off", JSONResponse({"status": "off"})
-        name, late = message.first.name, self._late.get(channel)
+        name, late = one_line(message.first.name, _MAX_NAME), self._late.get(channel)
         try:
             await asyncio.wrap_future(sender.submit(message, self._config.timeout))
         except NotDelivered as failed:
@@ -123,7 +127,7 @@ class Bridge:
         limit = self._config.max_body
         too_large = HTTPException(413, f"allowed are {limit} bytes: set max_alerts in alertmanager.yml")
         declared = request.headers.get("content-length", "0")
-        if declared.isdecimal() and int(declared) > limit:
+        if declared.isdecimal() and (len(declared) > _MAX_DIGITS or int(declared) > limit):
             raise too_large
         body = bytearray()
         async for chunk in request.stream():
@@ -138,7 +142,7 @@ class Bridge:
         return JSONResponse({"status": status, "channels": channels}, 503 if self._ending else 200)
 
     async def _show_metrics(self, request: Request) -> Response:
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        encode, content_type = encoder(request.headers.get("accept", ""))
         return Response(encode(self._metrics.registry), media_type=content_type)
 
 

@@ -88,7 +88,7 @@ def _read(file: Path) -> dict[str, Any]:
         raise AlertConfigError(f"{file}: allowed is a file that can be read, in UTF-8") from None
     try:
         read = json.loads(raw) if file.suffix == ".json" else tomllib.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         # Of the error only the place: its line may hold a secret.
         place = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
         kind = "JSON" if file.suffix == ".json" else "TOML"

@@ -14,7 +14,8 @@ from functools import partial
 from .._message import Message
 from .._sender import Sender
 
-# Alertmanager's attempts are at the most 90 s apart, and each may wait for the bridge.
+# Alertmanager's backoff is 60 s at the most, give or take half of it, and each attempt may wait 25 s for the bridge. It
+# begins anew, at once, with each group_interval: its attempts are nearer to each other where that is short.
 LATE_SECONDS = 150.0
 _MAX_HELD = 1_000
 _MAX_AT_ONCE = 50

@@ -6,12 +6,14 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from ..._redaction import redacted, redacted_attribute
 from .._message import Alert, Message
 from .._text import json_safe
 
 _LINKS = (("runbook_url", "处置手册 Runbook"), ("dashboard_url", "仪表盘 Dashboard"))
 _SILENCE = "静默 Silence"
 _MAX_URL = 2_000
+_SAID = ("summary", "summary_en", "description", "description_en")
 
 
 class PayloadError(ValueError):
@@ -54,23 +56,24 @@ def _alert(read: object, where: str) -> Alert:
     if not isinstance(read, dict):
         raise PayloadError(f"{where}: allowed is an object")
     status = read.get("status")
-    if status not in {"firing", "resolved"}:
+    if status not in ("firing", "resolved"):
         raise PayloadError(f"{where}.status: allowed is firing or resolved")
     labels, annotations = _texts(read, where, "labels"), _texts(read, where, "annotations")
     name = labels.get("alertname")
     if not name:
         raise PayloadError(f"{where}.labels.alertname is missing: allowed is the alert's name")
     resolved = status == "resolved"
+    said = {key: redacted(annotations.get(key, ""), queries=False) for key in _SAID}
     return Alert(
         name,
         labels.get("severity", "info"),
-        annotations.get("summary", "") or name,
-        annotations.get("summary_en", ""),
-        annotations.get("description", ""),
-        annotations.get("description_en", ""),
+        said["summary"] or name,
+        said["summary_en"],
+        said["description"],
+        said["description_en"],
         resolved,
         _when(read, where, "endsAt" if resolved else "startsAt"),
-        labels,
+        redacted_attribute("", labels, queries=False),
         _details(annotations.get("details")),
         tuple((title, link) for key, title in _LINKS if (link := _link(annotations.get(key)))),
     )
@@ -87,11 +90,12 @@ def _when(read: Mapping[str, Any], where: str, key: str) -> datetime:
     found = read.get(key)
     try:
         when = datetime.fromisoformat(found) if isinstance(found, str) else None
-    except ValueError:
+        when = when.astimezone() if when is not None and when.tzinfo is not None else None
+    except (ValueError, OverflowError):  # the first and last days of the calendar, in another time zone
         when = None
-    if when is None or when.tzinfo is None:
+    if when is None:
         raise PayloadError(f"{where}.{key}: allowed is a time of RFC 3339")
-    return when.astimezone()
+    return when
 
 
 def _details(text: str | None) -> dict[str, Any]:
@@ -100,7 +104,8 @@ def _details(text: str | None) -> dict[str, Any]:
         found = json.loads(text) if text else {}
     except (ValueError, RecursionError):
         found = {"details": text}
-    return json_safe(found if isinstance(found, dict) else {"details": found})
+    safe = json_safe(found if isinstance(found, dict) else {"details": found})
+    return {name: redacted_attribute(name, value, queries=False) for name, value in safe.items()}
 
 
 def _link(address: object) -> str:
@@ -113,7 +118,7 @@ def _link(address: object) -> str:
         return ""
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         return ""
-    return quote(address, safe="%/:?#[]@!$&'*+,;=~-._")
+    return quote(address, safe="%/:?#[]@!$&'*+,;=~-._", errors="replace")
 
 
 def _silence(external: object, labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -121,6 +126,6 @@ def _silence(external: object, labels: Mapping[str, str]) -> tuple[tuple[str, st
     if not labels or not isinstance(external, str):
         return ()
     matchers = ",".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in sorted(labels.items()))
-    filtered = quote("{" + matchers + "}", safe="")
+    filtered = quote("{" + matchers + "}", safe="", errors="replace")
     address = _link(f"{external.rstrip('/')}/#/silences/new?filter={filtered}")
     return ((_SILENCE, address),) if address else ()

@@ -56,7 +56,7 @@ class Robot(ABC):
         said = answer.json()
         # Their codes come with HTTP 400 too, and an HTTP 200 without one is of somebody else, such as a proxy.
         code = said.get(self.code) if said else None
-        if said is None or not isinstance(code, int):
+        if said is None or type(code) is not int:
             if answer.status != _OK:
                 raise answer.refused()
             raise NotDelivered("the answer is not the robot's", passes=True)

@@ -1,26 +1,30 @@
-"""What must not leave the process within the text of a log record.
+"""What must not leave the process within a log record, a label, a notification, or on a link between spans.
 
 Spans have no literal, argument or query string to begin with. A text has what the application has put there, so this is
 a search for what secrets look like, and no promise. The Collector's redaction has the same kinds once more.
 """
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 MASK = "****"
 
 # Bounded, so that no text takes long: nothing before the telling character may be repeated without limit.
+_QUERY = r"(?<=\S)\?[^\s\"'<>?=]*=[^\s\"'<>]*"
 _PATTERNS = (
     # What SQLAlchemy and PostgreSQL add to an error: the values.
     (r"\[parameters: .*", "[parameters: " + MASK),
     (r"(?m)^(\s*DETAIL:).*$", r"\1 " + MASK),
     # The query string of a URL or path.
-    (r"(?<=\S)\?[^\s\"'<>?=]*=[^\s\"'<>]*", "?" + MASK),
+    (_QUERY, "?" + MASK),
     # user:password@ of a URL, before mail addresses
     (r"//[^/\s@]{1,256}@", "//" + MASK + "@"),
     (r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,255}\.[A-Za-z]{2,24}", MASK),
     (r"(?i)\b(?:bearer|basic|token)\s{1,8}[A-Za-z0-9._~+/=-]{8,}", MASK),
     # JSON Web Tokens, and the keys of well-known services
-    (r"\beyJ[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){1,2}", MASK),
+    # (Long ones without a dot too: a text of nothing but their beginnings would take as long as it is, squared.)
+    (r"\beyJ(?:[A-Za-z0-9_-]{16,}(?:\.[A-Za-z0-9_-]+){0,2}|[A-Za-z0-9_-]{1,15}(?:\.[A-Za-z0-9_-]+){1,2})", MASK),
     (r"\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}", MASK),
     (
         (
@@ -44,9 +48,32 @@ _PATTERNS = (
 )
 _COMPILED = tuple((re.compile(pattern, re.DOTALL if "parameters" in pattern else 0), to) for pattern, to in _PATTERNS)
 
+# Values that are secrets whatever they look like.
+_NAMES = re.compile(
+    r"(?i)(?:password|passwd|secret|authorization|cookie|credential|api[-_.]?key|private[-_.]?key)"
+    r"|(?:^|[-_.])(?:token|pwd|dsn)$"
+)
 
-def redacted(text: str) -> str:
-    """A text with a mask in the place of what looks like a secret."""
+
+def redacted_attribute(name: str, value: Any, *, queries: bool = True) -> Any:
+    """The value of an attribute likewise, texts within it too; a text whose name says that it is a secret wholly."""
+    if isinstance(value, str):
+        return MASK if _NAMES.search(name) else redacted(value, queries=queries)
+    if isinstance(value, Mapping):
+        return {key: redacted_attribute(str(key), item, queries=queries) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [redacted_attribute(name, item, queries=queries) for item in value]
+    return value
+
+
+def redacted(text: str, *, queries: bool = True) -> str:
+    """A text with a mask in the place of what looks like a secret.
+
+    Parameters:
+        text: Any.
+        queries: Whether the query strings of URLs are masked whole, which their readers may want to follow.
+    """
     for pattern, mask in _COMPILED:
-        text = pattern.sub(mask, text)
+        if queries or pattern.pattern != _QUERY:
+            text = pattern.sub(mask, text)
     return text
