@@ -20,7 +20,7 @@ from ._version import SCOPE_NAME, VERSION
 from .http import InFlight, install_route_hooks, remove_route_hooks
 from .instruments import Instruments
 from .logs import LogCorrelation
-from .providers import Providers, build_providers, build_resource
+from .providers import Providers, build_providers, build_resource, sdk_tracer_provider
 from .settings import Settings
 from .tracing import DeferredSpans
 
@@ -54,9 +54,9 @@ class Runtime:
 
         resource = build_resource(settings, title, version)
         storage = Storage()
-        self.reader = EmbeddedReader(storage)
+        self.reader = EmbeddedReader(storage, with_application=settings.prometheus_client)
         self.providers: Providers = build_providers(settings, resource, [self.reader], storage)
-        attach(self.providers.tracer_provider)
+        attach(sdk_tracer_provider(self.providers.tracer_provider))
         self.tracer: Tracer = self.providers.tracer_provider.get_tracer(SCOPE_NAME, VERSION)
         self.instruments = Instruments(
             self.providers.meter_provider.get_meter(SCOPE_NAME, VERSION),

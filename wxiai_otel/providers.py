@@ -156,7 +156,7 @@ def build_providers(
     owned: list[Provider] = []
     tracer_provider: trace.TracerProvider = trace.get_tracer_provider()
     tail = processors = None
-    if not isinstance(tracer_provider, TracerProvider):
+    if sdk_tracer_provider(tracer_provider) is None:
         ours, tail = build_tracer_provider(settings, resource)
         if not os.environ.get(OTEL_TRACES_SAMPLER):
             processors = ours._active_span_processor  # noqa: SLF001 - no public way
@@ -179,6 +179,12 @@ def build_providers(
     return Providers(
         tracer_provider, meter_provider, logger_provider, owned, settings.shutdown_timeout, tail, processors
     )
+
+
+def sdk_tracer_provider(provider: Any) -> TracerProvider | None:
+    """The SDK's provider where this is one, or is wrapped around one, as logfire's is; ``None``: it is another's."""
+    within = getattr(provider, "provider", provider)
+    return within if isinstance(within, TracerProvider) else None
 
 
 class ExportingReader(PeriodicExportingMetricReader):

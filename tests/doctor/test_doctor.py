@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import prometheus_client
 import pytest
+from fastapi import FastAPI
 
 from tests.otlp import http_receiver
 from tests.servers.redis import redis_server
@@ -238,6 +240,72 @@ class TestTheApplication:
             doctor("--app", module("wxiai_otel.setup_telemetry(app)"), OTEL_EXPORTER_OTLP_ENDPOINT=received.url)
 
             assert (received.metrics, received.traces) == ([], [])
+
+
+class TestBesideOtherTelemetry:
+    @pytest.fixture(autouse=True)
+    def registry(self):
+        before = set(prometheus_client.REGISTRY._collector_to_names)
+        yield
+        for collector in set(prometheus_client.REGISTRY._collector_to_names) - before:
+            prometheus_client.REGISTRY.unregister(collector)
+
+    def test_metrics_of_the_applications_own_and_those_that_have_our_names(self, doctor, module):
+        target = module(
+            "from prometheus_client import Counter, Gauge",
+            "Counter('orders', 'Orders.')",
+            "Gauge('depth', 'Depth.')",
+            "Counter('http_requests', 'Counted by a middleware.')",
+            "wxiai_otel.setup_telemetry(app)",
+        )
+
+        seen = doctor("--app", target)
+
+        assert seen.of("prometheus_client") == ("ok", "2 metrics of the application's are at our endpoint too")
+        state, message = seen.of("prometheus_client names")
+        assert state == "warning"
+        assert "ours are shown at our endpoint: http_requests;" in message
+        assert seen.status == 0
+
+    def test_those_that_the_setting_leaves_out(self, doctor, module):
+        target = module("from prometheus_client import Counter", "Counter('orders', 'Orders.')")
+
+        seen = doctor("--app", target, WXIAI_OTEL_PROMETHEUS_CLIENT="false")
+
+        assert seen.of("prometheus_client")[0] == "note"
+        assert "not shown" in seen.of("prometheus_client")[1]
+
+    def test_where_there_are_none_nothing_is_said(self, doctor, module):
+        assert not doctor("--app", module()).has("prometheus_client")
+
+    def test_a_provider_in_a_wrapper_is_joined(self, doctor, module):
+        target = module(
+            "from opentelemetry import trace",
+            "from opentelemetry.sdk.trace import TracerProvider",
+            "class Wrapper(trace.TracerProvider):",
+            "    provider = TracerProvider()",
+            "    def get_tracer(self, *arguments, **further):",
+            "        return self.provider.get_tracer(*arguments, **further)",
+            "trace.set_tracer_provider(Wrapper())",
+            "wxiai_otel.setup_telemetry(app)",
+        )
+
+        state, message = doctor("--app", target).of("tracer provider")
+
+        assert state == "warning"
+        assert "shop.Wrapper was set before: it is joined" in message
+
+    @pytest.mark.skipif(not hasattr(FastAPI(), "_telemetry"), reason="this FastAPI has no telemetry")
+    def test_fastapis_own(self, doctor, module):
+        target = module(
+            "from opentelemetry.sdk.trace import TracerProvider",
+            "app = FastAPI(telemetry={'tracer_provider': TracerProvider()})",
+        )
+
+        state, message = doctor("--app", target).of("FastAPI's telemetry")
+
+        assert state == "note"
+        assert "switched off" in message
 
 
 class TestEndpoints:

@@ -105,3 +105,14 @@ def test_a_family_of_another_type_under_the_same_name_is_left_out():
     gauge = taken(family("http_requests", "gauge", ("http_requests", {}, 1)))
     found = merged([("a", taken(requests(3))), ("b", gauge)])
     assert values(found) == {("http_requests_total", (("method", "GET"),)): 3}
+
+
+def test_a_gauge_of_the_application_that_has_an_instance_keeps_it():
+    def gauge(value):
+        return taken(family("disk", "gauge", ("disk", {"instance": "/dev/sda"}, value)))
+
+    found = merged([("a", gauge(2)), ("b", gauge(3))])
+    assert values(found) == {
+        ("disk", (("exported_instance", "/dev/sda"), ("instance", "a"))): 2,
+        ("disk", (("exported_instance", "/dev/sda"), ("instance", "b"))): 3,
+    }

@@ -8,10 +8,12 @@ from typing import Any
 from fastapi import FastAPI
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.trace import TracerProvider
 
 from .. import _runtime
 from ..http import contrib
+from ..prometheus import CONTRACT_FAMILIES, application_families
+from ..providers import sdk_tracer_provider
+from ..settings import Settings
 from ..telemetry import SetupError, Telemetry, setup_telemetry, telemetry_of
 from ._report import Report, State
 
@@ -59,10 +61,11 @@ def look_at_providers(report: Report) -> None:
     ours = runtime.providers.owned if runtime is not None else []
     tracer_provider = trace.get_tracer_provider()
     kind = f"{type(tracer_provider).__module__}.{type(tracer_provider).__qualname__}"
-    if isinstance(tracer_provider, TracerProvider) and tracer_provider not in ours:
+    joined = sdk_tracer_provider(tracer_provider)
+    if joined is not None and joined not in ours:
         message = f"a {kind} was set before: it is joined, so that it decides what is sampled and where spans go"
         report.add(SECTION, "tracer provider", State.WARNING, message)
-    elif not isinstance(tracer_provider, TracerProvider | trace.ProxyTracerProvider):
+    elif joined is None and not isinstance(tracer_provider, trace.ProxyTracerProvider):
         message = f"a {kind} was set before, which is not the SDK's: our spans go out beside it"
         report.add(SECTION, "tracer provider", State.WARNING, message)
     meter_provider = metrics.get_meter_provider()
@@ -71,12 +74,33 @@ def look_at_providers(report: Report) -> None:
         report.add(SECTION, "meter provider", State.NOTE, message)
 
 
+def look_at_prometheus_client(report: Report, settings: Settings) -> None:
+    """What the application, or another library in it, has in prometheus_client's default registry."""
+    found = {family.name for family in application_families()}
+    if not found:
+        return
+    if not settings.prometheus_client:
+        message = f"{len(found)} metrics are not shown at our endpoint, as the setting prometheus_client says"
+        report.add(SECTION, "prometheus_client", State.NOTE, message)
+        return
+    twice = found & CONTRACT_FAMILIES
+    if found - twice:
+        message = f"{len(found - twice)} metrics of the application's are at our endpoint too"
+        report.add(SECTION, "prometheus_client", State.OK, message)
+    if twice:
+        message = f"counted there too, ours are shown at our endpoint: {', '.join(sorted(twice))}; docs/migration.md"
+        report.add(SECTION, "prometheus_client names", State.WARNING, message)
+
+
 def set_up(report: Report, app: FastAPI) -> Telemetry | None:
     """The application's telemetry: its own, or what ``wxiai-otel run`` would give it."""
     report.add(SECTION, app.title, State.OK, f"FastAPI application with {len(app.routes)} routes")
     if contrib.is_instrumented(app) and telemetry_of(app) is None:
         message = "opentelemetry-instrumentation-fastapi is in place: it keeps making the server spans"
         report.add(SECTION, "server spans", State.NOTE, message)
+    if any(getattr(app, "_telemetry", {}).get(name) for name in ("tracer_provider", "meter_provider")):
+        message = "FastAPI's own is given a provider; for this application it is switched off, ours does its work"
+        report.add(SECTION, "FastAPI's telemetry", State.NOTE, message)
     for middleware in app.user_middleware:
         if getattr(middleware.cls, "__module__", "") == "starlette.middleware.opentelemetry":
             message = "starlette's OpenTelemetryMiddleware is passed by; remove it"

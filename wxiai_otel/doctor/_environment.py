@@ -24,7 +24,7 @@ _SHOWN = (
 # What others do beside this package.
 _OWN_SPANS = "makes the spans where the application has switched it on: ours are left out then"
 _OWN_TRACES = "makes traces of its own; --app shows whether its provider comes before ours"
-_OWN_COUNTS = "counts requests too, at an endpoint of its own"
+_OWN_COUNTS = "counts requests too, in prometheus_client: --app shows whether its names are ours"
 _OTHERS = {
     "opentelemetry-distro": _OWN_TRACES,
     "opentelemetry-instrumentation-sqlalchemy": _OWN_SPANS,

@@ -70,5 +70,6 @@ def _set_up(report: Report, options: Options) -> Settings | None:
     _application.look_at_providers(report)
     if telemetry is None:
         return None
+    _application.look_at_prometheus_client(report, telemetry.settings)
     _instrumentation.look_at_pieces(report, telemetry.settings, warned, faults_before)
     return telemetry.settings

@@ -175,11 +175,12 @@ def _is_one_of(types: frozenset[bytes], content_type: bytes) -> bool:
 
 def _propagation_fields() -> frozenset[bytes]:
     propagator = propagate.get_global_textmap()
-    found = _fields.get(propagator)
+    found = _fields.get(id(propagator))
     if found is None:
-        found = frozenset(name.lower().encode("latin-1") for name in propagator.fields)
-        _fields[propagator] = found
-    return found
+        found = propagator, frozenset(name.lower().encode("latin-1") for name in propagator.fields)
+        _fields[id(propagator)] = found
+    return found[1]
 
 
-_fields: dict[object, frozenset[bytes]] = {}
+# By identity, since some are not hashable. They are kept, so that no other can have the number of one that is gone.
+_fields: dict[int, tuple[object, frozenset[bytes]]] = {}

@@ -2,7 +2,7 @@
 
 import logging
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from opentelemetry.exporter.prometheus import _CustomCollector
@@ -21,7 +21,6 @@ from ._transform import Distribution, Family, families, split
 logger = logging.getLogger("wxiai_otel")
 
 _NANOSECONDS = 1e9
-_SUFFIXES = ("_total", "_created", "_bucket", "_count", "_sum")
 
 
 class ContractCollector(_CustomCollector):
@@ -52,16 +51,7 @@ class ContractCollector(_CustomCollector):
                 self._translate_metric(metric, {}, {}, found)
             except Exception:  # noqa: BLE001 - the other metrics are still to be shown
                 fault("prometheus.foreign")
-        taken = set(_CONTRACT_FAMILIES)
-        for family in found.values():
-            if family.name in taken:
-                if family.name not in _warned:
-                    _warned.add(family.name)
-                    logger.warning(
-                        "the metric %s is left out: the contract or another metric has that name", family.name
-                    )
-                continue
-            taken.add(family.name)
+        for family in untaken(found.values(), ()):
             for sample in family.samples:
                 sample.labels.update({name: printable(value) for name, value in sample.labels.items()})
             yield family
@@ -118,7 +108,24 @@ class ContractCollector(_CustomCollector):
         }
 
 
+# A family's name, and with it all names that its samples have.
+CONTRACT_FAMILIES = {name for metric in CONTRACT for name in (metric, metric.removesuffix("_total"))}
+
 _warned: set[str] = set()
 
-# A family's name, and with it all names that its samples have.
-_CONTRACT_FAMILIES = {name for metric in CONTRACT for name in (metric, metric.removesuffix("_total"))}
+
+def untaken(families: Iterable[PrometheusMetric], shown: Iterable[PrometheusMetric]) -> Iterator[PrometheusMetric]:
+    """Those families whose names neither the contract has nor another one.
+
+    Parameters:
+        families: The application's.
+        shown: What is shown already.
+    """
+    taken = CONTRACT_FAMILIES | {family.name for family in shown}
+    for family in families:
+        if family.name not in taken:
+            taken.add(family.name)
+            yield family
+        elif family.name not in _warned:
+            _warned.add(family.name)
+            logger.warning("the metric %s is left out: the contract or another metric has that name", family.name)

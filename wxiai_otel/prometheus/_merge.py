@@ -1,7 +1,8 @@
 """Adding up what the workers of one server have, as one process would have it.
 
 Counters and histograms of all workers are summed, those that have ended included. Gauges are of live workers, each as
-the catalogue says: summed, the largest, the smallest, or a series for each.
+the catalogue says: summed, the largest, the smallest, or a series for each. What the application has in
+prometheus_client says it by itself.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,8 +12,9 @@ from prometheus_client import Metric as PrometheusMetric
 from prometheus_client.samples import Exemplar, Sample
 
 from ..catalogue import CONTRACT, Across
+from ._application import ApplicationFamily
 
-# A worker's families as JSON has them: (name, type, help, [(sample name, labels, value, exemplar), ...]).
+# A worker's families as JSON has them: (name, type, help, how it adds up, [(sample, labels, value, exemplar), ...]).
 Snapshot = list[Any]
 
 _CREATED = "_created"
@@ -29,6 +31,7 @@ def snapshot(families: Iterable[PrometheusMetric]) -> Snapshot:
             family.name,
             family.type,
             family.documentation,
+            _across(family),
             [(sample.name, sample.labels, sample.value, _exemplar(sample.exemplar)) for sample in family.samples],
         )
         for family in families
@@ -37,7 +40,7 @@ def snapshot(families: Iterable[PrometheusMetric]) -> Snapshot:
 
 def cumulative(families: Snapshot) -> Snapshot:
     """What of a snapshot outlives its worker."""
-    return [family for family in families if family[1] in _CUMULATIVE]
+    return [family for family in families if family[1] in _CUMULATIVE and family[3] != Across.EACH.value]
 
 
 def merged(workers: Sequence[tuple[str, Snapshot]], ended: Snapshot | None = None) -> list[PrometheusMetric]:
@@ -49,10 +52,10 @@ def merged(workers: Sequence[tuple[str, Snapshot]], ended: Snapshot | None = Non
     """
     found: dict[str, _Merging] = {}
     for instance, families in (("", ended or []), *workers):
-        for name, kind, documentation, samples in families:
+        for name, kind, documentation, across, samples in families:
             merging = found.get(name)
             if merging is None:
-                merging = found[name] = _Merging(name, kind, documentation)
+                merging = found[name] = _Merging(name, kind, documentation, Across(across))
             if merging.kind == kind:
                 merging.add(instance, samples)
     return [merging.family() for merging in found.values()]
@@ -61,18 +64,18 @@ def merged(workers: Sequence[tuple[str, Snapshot]], ended: Snapshot | None = Non
 class _Merging:
     """A family while it is added up."""
 
-    def __init__(self, name: str, kind: str, documentation: str) -> None:
+    def __init__(self, name: str, kind: str, documentation: str, across: Across) -> None:
         self.name = name
         self.kind = kind
         self._documentation = documentation
-        self._across = Across.SUM if kind in _CUMULATIVE else _across(name)
+        self._across = across
         self._values: dict[Key, float] = {}
         self._exemplars: dict[Key, Any] = {}
 
     def add(self, instance: str, samples: Sequence[Any]) -> None:
         """Add the samples of one worker."""
         for sample_name, given, value, exemplar in samples:
-            labels = {**given, _INSTANCE: instance} if self._across is Across.EACH else given
+            labels = _with_instance(given, instance) if self._across is Across.EACH else given
             key = (sample_name, tuple(labels.items()))
             before = self._values.get(key)
             self._values[key] = value if before is None else self._combined(sample_name, before, value)
@@ -98,10 +101,21 @@ class _Merging:
         return family
 
 
-def _across(name: str) -> Across:
-    """How a gauge adds up; of the application's own meters nothing is known, and each has its own."""
-    entry = CONTRACT.get(name)
-    return entry[0].across if entry is not None else Across.EACH
+def _across(family: PrometheusMetric) -> str:
+    """How a family adds up; of gauges of the application's own meters nothing is known, and each has its own."""
+    if isinstance(family, ApplicationFamily):
+        return family.across.value
+    if family.type in _CUMULATIVE:
+        return Across.SUM.value
+    entry = CONTRACT.get(family.name)
+    return (entry[0].across if entry is not None else Across.EACH).value
+
+
+def _with_instance(labels: dict[str, str], instance: str) -> dict[str, str]:
+    """Labels with the worker's instance; one that the application has is renamed, as Prometheus does it."""
+    if _INSTANCE not in labels:
+        return {**labels, _INSTANCE: instance}
+    return {**labels, f"exported_{_INSTANCE}": labels[_INSTANCE], _INSTANCE: instance}
 
 
 def _series(sample: Sample) -> Iterable[Any]:

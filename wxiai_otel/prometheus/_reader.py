@@ -1,6 +1,7 @@
 """The metric reader of the embedded endpoint."""
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
@@ -9,8 +10,10 @@ from prometheus_client import CollectorRegistry
 from prometheus_client import Metric as PrometheusMetric
 
 from .._accept import encoder
+from .._guard import fault, guarded
 from .._storage import Storage
-from ._collector import ContractCollector
+from ._application import application_families
+from ._collector import ContractCollector, untaken
 from ._folder import shared_folder
 from ._workers import Workers
 
@@ -21,15 +24,17 @@ _CREATED = "_created"
 class EmbeddedReader(PrometheusMetricReader):
     """Upstream's Prometheus reader, whose scrape is the contract.
 
-    It stands in no registry but its own: an application's prometheus_client metrics are not touched.
+    It stands in no registry but its own: what the application has in prometheus_client's is read, and not touched.
 
     Parameters:
         storage: What is recorded there is shown beside what the SDK collects.
+        with_application: Whether what is in prometheus_client's default registry is shown too.
     """
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, *, with_application: bool = False) -> None:
         super().__init__(disable_target_info=True, scope_info_enabled=False, registry=CollectorRegistry())
         self._storage = storage
+        self._with_application = with_application
         self._scrape = threading.Lock()
         self._received: list[MetricsData] = []
         self._workers: Workers | None = None
@@ -77,10 +82,12 @@ class EmbeddedReader(PrometheusMetricReader):
         if not content_type.startswith(_OPENMETRICS):
             for family in found:
                 # The text format has no place for them but a family of their own.
-                family.samples = [sample for sample in family.samples if not sample.name.endswith(_CREATED)]
-        registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Collected(found))
-        return encode(registry), content_type
+                family.samples = [sample for sample in family.samples if sample.name != f"{family.name}{_CREATED}"]
+        try:
+            return encode(_registry(found)), content_type
+        except Exception:  # noqa: BLE001 - a collector of the application may give anything
+            fault("prometheus.encode")
+            return encode(_registry([family for family in found if _can_be(family, encode)])), content_type
 
     def families(self) -> list[PrometheusMetric]:
         """The current values: of all workers, where there are several."""
@@ -93,7 +100,28 @@ class EmbeddedReader(PrometheusMetricReader):
             self._received.clear()
             self.collect()
             data = MetricsData([resource for found in self._received for resource in found.resource_metrics])
-        return list(ContractCollector(data).collect())
+        found = list(ContractCollector(data).collect())
+        if self._with_application:
+            found += guarded("prometheus.application")(_of_application)(found) or []
+        return found
+
+
+def _of_application(shown: list[PrometheusMetric]) -> list[PrometheusMetric]:
+    return [*untaken(application_families(), shown)]
+
+
+def _registry(families: list[PrometheusMetric]) -> CollectorRegistry:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collected(families))
+    return registry
+
+
+def _can_be(family: PrometheusMetric, encode: Callable[[CollectorRegistry], bytes]) -> bool:
+    try:
+        encode(_registry([family]))
+    except Exception:  # noqa: BLE001 - see above
+        return False
+    return True
 
 
 class _Collected:

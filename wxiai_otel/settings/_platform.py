@@ -130,6 +130,13 @@ class PlatformSettings:
         "WXIAI_OTEL_MAX_SERIES",
     )
 
+    prometheus_client: bool = setting(
+        True,
+        "Show at <prefix>/metrics also what the application has in prometheus_client's default registry.",
+        boolean,
+        "WXIAI_OTEL_PROMETHEUS_CLIENT",
+    )
+
     http: bool = setting(True, "Instrument HTTP and WebSockets.", boolean, "WXIAI_OTEL_HTTP")
     http_engine: str = setting(
         "native",

@@ -1,17 +1,23 @@
-"""The documentation is of this code."""
+"""The pages of docs/ that are generated; scripts/docs writes them."""
 
 import re
+import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from tests.alerts.files import ALERT_RULES
 from wxiai_otel import Settings
+from wxiai_otel.catalogue import CONTRACT, RULE_METRICS
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 
 
 def settings_page() -> str:
-    """The page that lists every setting; scripts/docs writes it."""
+    """Every setting."""
     lines = [
         "# Settings",
         "",
@@ -27,10 +33,6 @@ def settings_page() -> str:
         shown = f"`{default}`" if default not in (None, "") else ""
         lines.append(f"| `{item.name}` | {variables} | {shown} | {item.metadata['doc']} |")
     return "\n".join(lines) + "\n"
-
-
-def test_the_page_of_settings_is_up_to_date():
-    assert (DOCS / "settings.md").read_text() == settings_page(), "run scripts/docs"
 
 
 ALERTS_INTRODUCTION = """\
@@ -59,7 +61,7 @@ Each name leads to its runbook. `<job>` and the like are labels, `N` is the valu
 
 
 def alerts_page() -> str:
-    """The page that lists every alert; scripts/docs writes it."""
+    """Every alert."""
     rows = []
     for rule in sorted(ALERT_RULES, key=lambda rule: ("critical", "warning", "info", "none").index(_severity(rule))):
         labels, annotations = rule.entry["labels"], rule.entry["annotations"]
@@ -81,9 +83,69 @@ def _plain(description: str) -> str:
     return re.sub(r"\{\{ \$value[^}]*\}\}", "`N`", named)
 
 
-def test_the_page_of_alerts_is_up_to_date():
-    assert (DOCS / "alerts.md").read_text() == alerts_page(), "run scripts/docs"
+METRICS_INTRODUCTION = """\
+# Metrics
+
+What Prometheus holds, by whichever way it got there: from `/monitoring/metrics`, or by OTLP and the Collector. Each has
+`job` and `instance` besides. By OTLP the application sends the instrument in the last column.
+[behaviour.md](behaviour.md) says what is counted how, and why.
+
+- `user_role` is one of the setting `roles`, `anonymous` without a user, else `other`. A value that is not known is a
+  fixed word (`unmatched`, `unknown`, `other`), never empty.
+- `endpoint` is the route's template, never the path.
+- An instrument has at most `max_series` series; what is beyond is counted with `other` as each label.
+- After a change: `scripts/generate`; `scripts/docs`.
+"""
+
+_SECTIONS = {
+    "http": "HTTP",
+    "database": "Database",
+    "cache": "Redis",
+    "users": "Users",
+    "ai": "AI tasks",
+    "credits": "Credits",
+    "errors": "Errors",
+    "security": "Security",
+    "system": "System",
+}
+_COLUMNS = "| metric | type | labels | | instrument |\n|---|---|---|---|---|"
 
 
-def test_no_placeholder_is_left_in_the_page_of_alerts():
-    assert "{{" not in alerts_page()
+def metrics_page() -> str:
+    """Every metric: the contract's by its sections, then the SDK's own."""
+    contract: dict[str, Any] = yaml.safe_load((ROOT / "tests" / "contract.yaml").read_text())
+    lines = [METRICS_INTRODUCTION]
+    for section, title in _SECTIONS.items():
+        lines += [f"## {title}\n", _COLUMNS]
+        lines += [_metric_row(name, entry) for name, entry in contract[section].items()]
+        lines.append("")
+    lines += ["## The SDK itself\n", _COLUMNS]
+    lines += [_metric_row(name, {}) for name in CONTRACT if name.startswith("wxiai_otel_")]
+    return "\n".join(lines) + "\n"
+
+
+def _metric_row(name: str, entry: dict[str, Any]) -> str:
+    if entry.get("origin") == "rule":
+        (rule,) = [rule for rule in RULE_METRICS if rule.name == name]
+        return _row(f"`{name}`", "gauge", _codes(rule.labels), rule.description, "recording rule")
+    instrument, metric = CONTRACT[name]
+    buckets = ""
+    if metric.type == "histogram":
+        buckets = f" Buckets: {', '.join(f'{bound:g}' for bound in instrument.buckets)}."
+    told = str(entry.get("note", instrument.description)).rstrip(".")
+    return _row(f"`{name}`", metric.type, _codes(metric.labels), f"{told}.{buckets}", f"`{instrument.name}`")
+
+
+def _codes(words: tuple[str, ...]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+PAGES = {"settings": settings_page, "alerts": alerts_page, "metrics": metrics_page}
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or PAGES:
+        (DOCS / f"{name}.md").write_text(PAGES[name]())
