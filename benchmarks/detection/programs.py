@@ -42,6 +42,28 @@ class Program:
             else:
                 return
 
+    @property
+    def pid(self) -> int:
+        """Of the process that was started last."""
+        assert self._process is not None
+        return self._process.pid
+
+    def wait(self, seconds: float) -> int:
+        """Its exit status.
+
+        Raises:
+            subprocess.TimeoutExpired: It has not ended.
+        """
+        assert self._process is not None
+        return self._process.wait(seconds)
+
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def change(self, **environ: str) -> None:
+        """Have it started with more in its environment."""
+        self._environ = {**self._environ, **environ}
+
     def kill(self) -> None:
         """By SIGKILL, its children too."""
         assert self._process is not None
