@@ -3,7 +3,7 @@
 import uuid
 from pathlib import Path
 
-from .parts import Row, application
+from .parts import END_SECONDS, Row, application
 from .world import World
 
 BLOCKED_SECONDS = 10
@@ -61,6 +61,6 @@ def steps(at: World) -> Row:
         row.expect(f"{counted:.0f} of {app.sent} requests are counted", counted == app.sent)
         row.expect("requests failed", not sum(one.failed for one in felt))
         row.end = app.end()
-        row.expect(f"the end took {row.end:.1f} s", row.end <= 6)
+        row.expect(f"the end took {row.end:.1f} s", row.end <= END_SECONDS)
         row.faults.extend(app.faults())
     return row

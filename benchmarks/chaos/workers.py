@@ -23,7 +23,7 @@ def _judge(at: World, row: Row, app: Application, endpoint: str = "/work") -> No
     row.sent, row.arrived = f"{app.sent} requests", f"{counted:.0f} counted"
     row.expect(f"{counted:.0f} of {app.sent} requests are counted", counted == app.sent)
     if row.end is not None:
-        row.expect(f"the end took {row.end:.1f} s", row.end <= END_SECONDS + 1)
+        row.expect(f"the end took {row.end:.1f} s", row.end <= END_SECONDS)
     row.faults.extend(app.faults())
 
 
