@@ -45,7 +45,7 @@ def steps(at: World) -> Row:
     environ = {
         "LD_PRELOAD": str(preload),
         "FAKETIME_TIMESTAMP_FILE": str(file),
-        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_CACHE_DURATION": "1",
         # As clocks are stepped: what is monotonic goes on.
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }

@@ -10,9 +10,6 @@ from .parts import END_SECONDS, Application, Row, application
 from .relay import relay
 from .world import World
 
-# More than the end of a round may be the machine's.
-_NOISE_MS = 10.0
-
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -133,6 +130,6 @@ def _rounds(
     failed = sum(one.failed for one in disturbed)
     row.expect(f"{failed} requests failed", failed == 0)
     p99, most = sorted(one.p99 for one in disturbed)[len(disturbed) // 2], max(one.p99 for one in undisturbed)
-    row.expect(f"p99 of {p99:.0f} ms, without the fault at most {most:.0f} ms", p99 <= most + _NOISE_MS)
+    row.expect(f"p99 of {p99:.0f} ms, without the fault at most {most:.0f} ms", p99 <= most + at.noise_ms)
     row.expect(f"memory grew to {row.memory[1]:.0f} MB", row.memory[1] - row.memory[0] < at.growth_mb)
     row.faults.extend(app.faults())

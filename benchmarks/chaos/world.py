@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 from benchmarks.detection.platform import stack
 from benchmarks.detection.sinks import Sinks
@@ -30,6 +31,8 @@ class World:
         seconds: Of a round without a fault.
         disturbed_seconds: Of one with it.
         outage_seconds: That a backend is away.
+        growth_mb: What the application's memory may grow by.
+        noise_ms: What the machine may add to p99.
     """
 
     folder: Path
@@ -41,6 +44,7 @@ class World:
     disturbed_seconds: float = 12.0
     outage_seconds: float = 60.0
     growth_mb: float = 60.0
+    noise_ms: float = 10.0
 
     @property
     def collector(self) -> Part:
@@ -84,8 +88,8 @@ class World:
 @contextmanager
 def world(folder: Path, sink: Robots | None = None) -> Iterator[World]:
     """Start everything; the applications decide on their traces, so that all are kept."""
-    os.environ["STACK_TAIL_SAMPLING"] = "process"
     with ExitStack() as started:
+        started.enter_context(patch.dict(os.environ, STACK_TAIL_SAMPLING="process"))
         sink = sink or started.enter_context(robots())
         pipeline = started.enter_context(stack(folder, sink))
         parts = {name: Part(pipeline, name) for name in pipeline.state.processes}
