@@ -6,6 +6,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
+from tests.servers.uvicorn import free_port
+
 from .parts import END_SECONDS, Application, Row, application
 from .relay import relay
 from .world import World
@@ -95,12 +97,13 @@ def moved(at: World) -> Row:
 
         def end() -> None:
             at.collector.empty()
-            way.target = at.other_port(way.target)
-            at.collector.start(COLLECTOR_OTLP_HTTP=f"127.0.0.1:{way.target}")
+            way.target = free_port()
+            at.collector.start(way.target, COLLECTOR_OTLP_HTTP=f"127.0.0.1:{way.target}")
 
         _rounds(at, row, app, begin, end)
         at.collector.kill()
-        at.collector.start(COLLECTOR_OTLP_HTTP=f"127.0.0.1:{at.pipeline.state.ports['otlp_http']}")
+        usual = at.pipeline.state.ports["otlp_http"]
+        at.collector.start(usual, COLLECTOR_OTLP_HTTP=f"127.0.0.1:{usual}")
     return row
 
 

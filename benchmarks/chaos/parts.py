@@ -15,7 +15,9 @@ from pathlib import Path
 from benchmarks.detection.platform import again
 from benchmarks.detection.programs import Program, running
 from benchmarks.load import durations
+from stack.services import SERVICES
 from tests.servers.pipeline import Pipeline, until
+from tests.servers.program import answers
 from tests.servers.uvicorn import free_port
 
 RATE = 50.0
@@ -42,9 +44,13 @@ class Part:
         else:
             self.program.kill()
 
-    def start(self, **environ: str) -> None:
-        self.program.change(**environ)
+    def start(self, port: int | None = None, **environ: str) -> None:
+        """Start one in its place, and wait until it is healthy."""
+        self.program.change(port, **environ)
         self.program.start()
+        (service,) = (one for one in SERVICES if one.name == self.name)
+        name, path = service.health
+        until(lambda: answers(self._pipeline.url(name) + path), True, 60)
 
     def freeze(self) -> None:
         os.kill(self.pid, signal.SIGSTOP)

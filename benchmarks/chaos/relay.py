@@ -28,13 +28,13 @@ class Relay:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             there, back = await asyncio.open_connection("127.0.0.1", self.target)
-            await asyncio.wait(
-                [
-                    asyncio.ensure_future(self._hand_on(reader, back, slow=False)),
-                    asyncio.ensure_future(self._hand_on(there, writer, slow=True)),
-                ],
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            both = [
+                asyncio.ensure_future(self._hand_on(reader, back, slow=False)),
+                asyncio.ensure_future(self._hand_on(there, writer, slow=True)),
+            ]
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            for one in both:
+                one.cancel()
             back.close()
         writer.close()
 

@@ -13,7 +13,6 @@ from benchmarks.detection.platform import stack
 from benchmarks.detection.sinks import Sinks
 from tests.servers.pipeline import Pipeline, until
 from tests.servers.robots import Robots, robots
-from tests.servers.uvicorn import free_port
 
 from .parts import Part
 
@@ -49,10 +48,6 @@ class World:
     @property
     def collector(self) -> Part:
         return self.parts["collector"]
-
-    @staticmethod
-    def other_port(_port: int) -> int:
-        return free_port()
 
     def value(self, query: str) -> float:
         """The one number that Prometheus finds; 0 where it finds none."""

@@ -60,8 +60,9 @@ class Program:
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def change(self, **environ: str) -> None:
-        """Have it started with more in its environment."""
+    def change(self, port: int | None = None, **environ: str) -> None:
+        """Have it started with another port, and with more in its environment."""
+        self._port = port or self._port
         self._environ = {**self._environ, **environ}
 
     def kill(self) -> None:

@@ -421,6 +421,16 @@ _SDK = Section(
             ],
             "s",
         ),
+        course(
+            About(
+                "安全检测记住的来源",
+                "安全检测记住的客户端与登录失败来源，数量有上限。",
+                "Clients and sources of failed logins that detection remembers; their number is bounded.",
+                width=24,
+            ),
+            [("{{kind}}", "max by (kind) (wxiai_otel_detection_clients{@})")],
+            decimals=0,
+        ),
     ],
 )
 

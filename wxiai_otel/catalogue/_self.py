@@ -72,4 +72,12 @@ SELF: tuple[Instrument, ...] = (
         "Share of the room for spans that wait to be sent which is in use.",
         "wxiai_otel_spans_queue_utilization_ratio",
     ),
+    one(
+        "wxiai_otel.detection.clients",
+        Kind.GAUGE,
+        "{client}",
+        "Clients and sources of failed logins that detection remembers: at most twice detection_clients.",
+        "wxiai_otel_detection_clients",
+        (Attribute("kind", "kind", values=("requests", "logins")),),
+    ),
 )
