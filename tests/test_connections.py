@@ -159,3 +159,15 @@ def test_a_child_that_is_forked_while_its_parent_exports_exports_too():
         received.goes_on.set()
 
         assert ends(child) == 0
+
+
+def test_flushing_again_and_again_while_nobody_answers_gathers_no_threads():
+    telemetry = set_up(f"http://127.0.0.1:{free_port()}", metrics_exporter="none")
+    work("waits")
+    time.sleep(0.5)
+    before = threading.active_count()
+    for _ in range(40):
+        assert not telemetry.force_flush(timeout=0.05)
+    time.sleep(1)
+
+    assert threading.active_count() <= before + 1

@@ -5,7 +5,7 @@ import os
 import threading
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -40,6 +40,9 @@ logger = logging.getLogger("wxiai_otel")
 
 # https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#batch-span-processor
 _USUAL_QUEUE_SIZE = 2048
+
+# After whoever waits for a flush has stopped waiting.
+_GRACE_SECONDS = 0.5
 
 Provider: TypeAlias = "TracerProvider | MeterProvider | LoggerProvider"
 
@@ -81,6 +84,7 @@ class Providers:
         tail: Decides which traces are kept; ``None`` where others do.
         processors: Those without which no span need be recorded; ``None``: others know.
         sending: What of it all is sent.
+        turns: Whose turn it is to flush a provider, by process.
     """
 
     tracer_provider: trace.TracerProvider
@@ -91,6 +95,7 @@ class Providers:
     tail: TailProcessor | None
     processors: SynchronousMultiSpanProcessor | ConcurrentMultiSpanProcessor | None
     sending: Sending
+    turns: dict[tuple[int, int], threading.Lock] = field(default_factory=dict)
 
     def receives_spans(self) -> bool:
         """Whether there is somebody who receives spans, as far as we know."""
@@ -112,7 +117,16 @@ class Providers:
             Whether all was exported in time.
         """
         seconds = self.timeout if timeout is None else timeout
-        return side_by_side(seconds, [partial(p.force_flush, int(seconds * 1000)) for p in self.owned])
+        return side_by_side(seconds, [partial(self._flush, p, seconds) for p in self.owned])
+
+    def _flush(self, provider: Provider, seconds: float) -> None:
+        # One that waits for a receiver that is away is enough: those behind it give up, and gather no threads.
+        turn = self.turns.setdefault((os.getpid(), id(provider)), threading.Lock())
+        if turn.acquire(timeout=seconds + _GRACE_SECONDS):
+            try:
+                provider.force_flush(int(seconds * 1000))
+            finally:
+                turn.release()
 
     def shutdown(self, timeout: float | None = None) -> bool:
         """Export what is pending and end the exporters' threads.
