@@ -20,6 +20,7 @@ def soon(monkeypatch):
     """All is sent at once, tried shortly, and tried again soon."""
     monkeypatch.setenv("WXIAI_OTEL_TRACE_SHARE", "1")
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+    monkeypatch.setenv("OTEL_BLRP_SCHEDULE_DELAY", "50")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
     monkeypatch.setattr(_connections, "PAUSE_SECONDS", (0.05, 0.1))
     monkeypatch.setattr(_connections, "AT_ONCE_SECONDS", 0.0)
@@ -79,7 +80,7 @@ def test_records_of_an_outage_all_arrive(caplog):
         log.info("%s", number)
     time.sleep(3)
     with http_receiver(port) as received:
-        until(lambda: len(received.records) >= 1500)
+        until(lambda: len(received.records) >= 1500, timeout=30)
 
         assert {record.body.string_value for record in received.records} == {str(number) for number in range(1500)}
 

@@ -50,7 +50,7 @@ def _helpers(app: Application, users: range) -> int:
 
 
 def stores(at: World) -> Row:
-    row = Row("PostgreSQL, then Redis frozen for 10 s each, then Redis killed and back empty")
+    row = Row("PostgreSQL, then Redis frozen until health says so and 5 s more, then Redis killed and back empty")
     took: list[float] = []
     said: list[bool] = []
     with ExitStack() as stack:
