@@ -24,6 +24,13 @@ class Received:
         self.metrics: list = []
         self.logs: list = []
         self.arrived = threading.Event()
+        # What is answered instead of taking it, in turn; of which signal.
+        self.refusals: dict[str, list[int]] = {}
+        # Whoever sends waits until it is set.
+        self.goes_on = threading.Event()
+        self.goes_on.set()
+        # The connections, by the port they came from.
+        self.peers: set[int] = set()
 
     def take(self, kind: str, message) -> None:
         getattr(self, kind).append(message)
@@ -67,12 +74,19 @@ class Received:
 
 
 @contextmanager
-def http_receiver() -> Iterator[Received]:
+def http_receiver(port: int = 0) -> Iterator[Received]:
     received = Received()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
+            received.peers.add(self.client_address[1])
+            received.goes_on.wait()
+            if refusals := received.refusals.get(self.path):
+                self.send_response(refusals.pop(0))
+                self.send_header("content-length", "0")
+                self.end_headers()
+                return
             if self.headers.get("content-encoding") == "gzip":
                 import gzip
 
@@ -87,18 +101,24 @@ def http_receiver() -> Iterator[Received]:
                 self.send_error(404)
                 return
             self.send_response(200)
+            self.send_header("content-length", "0")
             self.end_headers()
+
+        # Connections are kept, as the Collector does.
+        protocol_version = "HTTP/1.1"
 
         def log_message(self, *_args) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server.daemon_threads = True
     received.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
         yield received
     finally:
+        received.goes_on.set()
         server.shutdown()
         server.server_close()
 

@@ -7,7 +7,7 @@ from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import StreamingResponse
 
 from tests.asgi import get, websocket
-from wxiai_otel import _guard, _runtime, setup_telemetry
+from wxiai_otel import _guard, _runtime, prometheus, setup_telemetry
 from wxiai_otel._business import BusinessTelemetry
 from wxiai_otel._series import Series
 from wxiai_otel._storage import StoredRecorder, _Distribution, _Total
@@ -129,7 +129,7 @@ async def test_a_fault_in_a_piece_changes_no_answer(app, owner, name, monkeypatc
         (_runtime, "build_providers"),
         (_runtime, "install_route_hooks"),
         (_runtime, "LogCorrelation"),
-        (_runtime, "EmbeddedReader"),
+        (prometheus, "EmbeddedReader"),
         (Instruments, "observe"),
     ],
 )

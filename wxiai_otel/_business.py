@@ -54,6 +54,8 @@ class BusinessTelemetry:
         self._clients = Clients(settings.trusted_proxies)
         self._detector = Detector(settings, self._report) if settings.detection else None
         self._business = Business(settings, instruments, tracer, self._tasks, self._activity, self._detector)
+        if self._detector is not None:
+            instruments.observe("wxiai_otel.detection.clients", self._detector.observe_clients)
         _begin_at_zero(instruments, settings)
         instruments.observe("wxiai_otel.inputs.refused", refusals)
         instruments.observe("wxiai_otel.tasks.dropped", self._tasks.observe_dropped)

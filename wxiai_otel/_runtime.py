@@ -76,6 +76,11 @@ class Runtime:
         self.instruments.observe("system.info", lambda: (((*info, platform.python_version(), service), 1),))
         if (tail := self.providers.tail) is not None:
             self.instruments.observe("wxiai_otel.traces.overflowed", tail.observe_overflowed)
+        sending = self.providers.sending
+        self.instruments.observe("wxiai_otel.exports", sending.observe_exports)
+        self.instruments.observe("wxiai_otel.exports.duration", sending.observe_seconds)
+        self.instruments.observe("wxiai_otel.items.dropped", sending.observe_dropped)
+        self.instruments.observe("wxiai_otel.spans.queue.utilization", sending.observe_usage)
         self._instrumentations: list[Instrumentation] = []
         if settings.http:
             install_route_hooks()

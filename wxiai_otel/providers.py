@@ -2,9 +2,10 @@
 
 import logging
 import os
+import threading
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -29,10 +30,10 @@ from opentelemetry.sdk.trace import (
     SynchronousMultiSpanProcessor,
     TracerProvider,
 )
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
 
-from ._background import side_by_side
+from ._background import in_forked_child, side_by_side
+from ._connections import Metrics, Sending, SpanQueue, Spans
 from ._exporters import log_exporter, metric_exporter, span_exporter
 from ._guard import guarded
 from ._storage import Storage
@@ -50,6 +51,9 @@ _USUAL_QUEUE_SIZE = 2048
 # Characters of an attribute, and of an event's, where a traceback may stand: as in collector/traces.yaml.
 _MAX_ATTRIBUTE = 4_096
 _MAX_EVENT_ATTRIBUTE = 16_384
+
+# After whoever waits for a flush has stopped waiting.
+_GRACE_SECONDS = 0.5
 
 Provider: TypeAlias = "TracerProvider | MeterProvider | LoggerProvider"
 
@@ -90,6 +94,8 @@ class Providers:
         timeout: Seconds that the last export may take.
         tail: Decides which traces are kept; ``None`` where others do.
         processors: Those without which no span need be recorded; ``None``: others know.
+        sending: What of it all is sent.
+        turns: Whose turn it is to flush a provider, by process.
     """
 
     tracer_provider: trace.TracerProvider
@@ -99,6 +105,8 @@ class Providers:
     timeout: float
     tail: TailProcessor | None
     processors: SynchronousMultiSpanProcessor | ConcurrentMultiSpanProcessor | None
+    sending: Sending
+    turns: dict[tuple[int, int], threading.Lock] = field(default_factory=dict)
 
     def receives_spans(self) -> bool:
         """Whether there is somebody who receives spans, as far as we know."""
@@ -120,7 +128,16 @@ class Providers:
             Whether all was exported in time.
         """
         seconds = self.timeout if timeout is None else timeout
-        return side_by_side(seconds, [partial(p.force_flush, int(seconds * 1000)) for p in self.owned])
+        return side_by_side(seconds, [partial(self._flush, p, seconds) for p in self.owned])
+
+    def _flush(self, provider: Provider, seconds: float) -> None:
+        # One that waits for a receiver that is away is enough: those behind it give up, and gather no threads.
+        turn = self.turns.setdefault((os.getpid(), id(provider)), threading.Lock())
+        if turn.acquire(timeout=seconds + _GRACE_SECONDS):
+            try:
+                provider.force_flush(int(seconds * 1000))
+            finally:
+                turn.release()
 
     def shutdown(self, timeout: float | None = None) -> bool:
         """Export what is pending and end the exporters' threads.
@@ -132,7 +149,9 @@ class Providers:
             Whether it ended in time.
         """
         seconds = self.timeout if timeout is None else timeout
-        return side_by_side(seconds, [partial(_shutdown, p, seconds) for p in self.owned])
+        ended = side_by_side(seconds, [partial(_shutdown, p, seconds) for p in self.owned])
+        self.sending.end()
+        return ended
 
 
 def _shutdown(provider: Provider, seconds: float) -> None:
@@ -154,30 +173,31 @@ def build_providers(
         storage: What is recorded there is exported beside what the SDK collects.
     """
     owned: list[Provider] = []
+    sending = Sending()
     tracer_provider: trace.TracerProvider = trace.get_tracer_provider()
     tail = processors = None
     if sdk_tracer_provider(tracer_provider) is None:
-        ours, tail = build_tracer_provider(settings, resource)
+        ours, tail = build_tracer_provider(settings, resource, sending)
         if not os.environ.get(OTEL_TRACES_SAMPLER):
             processors = ours._active_span_processor  # noqa: SLF001 - no public way
         owned.append(ours)
         tracer_provider = ours
         trace.set_tracer_provider(ours)
     all_readers = [*readers]
-    if exporter := guarded("exporter.metrics")(metric_exporter)(settings):
-        all_readers.append(ExportingReader(exporter, settings.metric_export_interval, storage))
+    if connection := sending.connect("metrics", lambda: metric_exporter(settings)):
+        all_readers.append(ExportingReader(Metrics(connection), settings.metric_export_interval, storage))
     meter_provider = MeterProvider(all_readers, resource=resource, shutdown_on_exit=False)
     owned.append(meter_provider)
     if type(metrics.get_meter_provider()).__name__ == "_ProxyMeterProvider":
         metrics.set_meter_provider(meter_provider)
     logger_provider = None
-    if (log_records := guarded("exporter.logs")(log_exporter)(settings)) is not None:
+    if (log_records := sending.connect("logs", lambda: log_exporter(settings))) is not None:
         from .logs._export import build_logger_provider
 
         logger_provider = build_logger_provider(log_records, resource)
         owned.extend([logger_provider] if logger_provider else [])
     return Providers(
-        tracer_provider, meter_provider, logger_provider, owned, settings.shutdown_timeout, tail, processors
+        tracer_provider, meter_provider, logger_provider, owned, settings.shutdown_timeout, tail, processors, sending
     )
 
 
@@ -195,6 +215,11 @@ class ExportingReader(PeriodicExportingMetricReader):
         self._exemplar_seconds = 3 * interval
         self._storage = storage
         super().__init__(exporter, export_interval_millis=interval * 1000)
+        in_forked_child(self._unlock)
+
+    def _unlock(self) -> None:
+        # The parent may have been in the middle of an export, which takes long where the receiver hangs.
+        self._export_lock = threading.Lock()
 
     def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> None:
         # What is raised here would end the SDK's exporting thread. The next export has all that this one lacks.
@@ -203,7 +228,9 @@ class ExportingReader(PeriodicExportingMetricReader):
             super()._receive_metrics(added, timeout_millis, **kwargs)
 
 
-def build_tracer_provider(settings: Settings, resource: Resource) -> tuple[TracerProvider, TailProcessor | None]:
+def build_tracer_provider(
+    settings: Settings, resource: Resource, sending: Sending
+) -> tuple[TracerProvider, TailProcessor | None]:
     """A tracer provider that exports as the settings say, and what decides in it which traces are kept.
 
     OTEL_TRACES_SAMPLER is obeyed where it is set, and nothing else decides then.
@@ -227,8 +254,9 @@ def build_tracer_provider(settings: Settings, resource: Resource) -> tuple[Trace
             active_span_processor=processors,
             span_limits=_limits(),
         )
-    if exporter := guarded("exporter.traces")(span_exporter)(settings):
-        provider.add_span_processor(BatchSpanProcessor(Outgoing(exporter), max_queue_size=_queue_size(settings)))
+    if connection := sending.connect("traces", lambda: span_exporter(settings)):
+        sending.spans = SpanQueue(Outgoing(Spans(connection)), _queue_size(settings))
+        provider.add_span_processor(sending.spans)
     return provider, tail
 
 

@@ -101,13 +101,13 @@ def write_bridge(file: Path, sink: Robots) -> None:
     file.write_text("\n".join(sections))
 
 
-def collector_again(pipeline: Pipeline) -> Program:
-    """A Collector in the place of the stack's own."""
-    (service,) = (one for one in SERVICES if one.name == "collector")
+def again(pipeline: Pipeline, name: str) -> Program:
+    """A program in the place of one of the stack's own."""
+    (service,) = (one for one in SERVICES if one.name == name)
     ports, data = pipeline.state.ports, pipeline.data
     command = [str(service.program()), *service.arguments(ports, data)]
-    log = data / "logs" / "collector-again.log"
-    return Program(command, ports["otlp_http"], log, service.environ(ports, data))
+    log = data / "logs" / f"{name}-again.log"
+    return Program(command, ports[service.main], log, service.environ(ports, data))
 
 
 @contextmanager
@@ -141,8 +141,8 @@ def platform(folder: Path, pipeline: Pipeline, sink: Robots, job: str = JOB) -> 
         target = [*uvicorn, "benchmarks.detection.application:app", "--port", str(port), "--workers", str(WORKERS)]
         application = started.enter_context(running(target, port, folder / "application.log", **environ))
         started.enter_context(traffic.healthy(url))
-        again = collector_again(pipeline)
-        started.callback(again.end)
+        collector = again(pipeline, "collector")
+        started.callback(collector.end)
         made = Platform(
             job,
             url,
@@ -151,7 +151,7 @@ def platform(folder: Path, pipeline: Pipeline, sink: Robots, job: str = JOB) -> 
             pipeline,
             Sinks(sink, pipeline.url("mailpit")),
             application,
-            again,
+            collector,
         )
         wait("two workers", lambda: made.workers() == WORKERS, 60)
         wait("requests", lambda: made.value(f'sum(rate(http_requests_total{{job="{job}"}}[30s]))') > 0, 60)

@@ -42,6 +42,29 @@ class Program:
             else:
                 return
 
+    @property
+    def pid(self) -> int:
+        """Of the process that was started last."""
+        assert self._process is not None
+        return self._process.pid
+
+    def wait(self, seconds: float) -> int:
+        """Its exit status.
+
+        Raises:
+            subprocess.TimeoutExpired: It has not ended.
+        """
+        assert self._process is not None
+        return self._process.wait(seconds)
+
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def change(self, port: int | None = None, **environ: str) -> None:
+        """Have it started with another port, and with more in its environment."""
+        self._port = port or self._port
+        self._environ = {**self._environ, **environ}
+
     def kill(self) -> None:
         """By SIGKILL, its children too."""
         assert self._process is not None

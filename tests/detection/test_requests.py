@@ -157,3 +157,14 @@ async def test_a_fault_in_detection_changes_no_answer(app, owner, name, monkeypa
     answers = [await request(app, "POST", path) for path in ("/login", "/auth/login", "/api/login")]
     assert [answer.status for answer in answers] == [401, 401, 401]
     assert (await get(app, "/x")).status == 200
+
+
+async def test_how_many_clients_are_remembered_is_told(app):
+    telemetry = setup_telemetry(app)
+    for number in range(3):
+        await get(app, "/x", headers=[(b"user", str(number).encode())])
+    await request(app, "POST", "/login")
+
+    seen = scrape(telemetry)
+    assert seen.value("wxiai_otel_detection_clients", kind="requests") == 4
+    assert seen.value("wxiai_otel_detection_clients", kind="logins") == 1

@@ -6,7 +6,7 @@ request and is of this process; what is remembered is bounded whatever the attac
 
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 
 from ..settings import Settings
 from ._windows import Recent
@@ -63,6 +63,11 @@ class Detector:
         self._failures: Recent[_Failures] = Recent(_Failures, settings.detection_clients)
         self._routes: dict[str, int] = {}
         self._lock = threading.Lock()
+
+    def observe_clients(self) -> Iterator[tuple[tuple[str], float]]:
+        """How many clients, and how many sources of failed logins, are remembered."""
+        yield ("requests",), len(self._clients)
+        yield ("logins",), len(self._failures)
 
     def request(self, user_id: str | None, address: str | None, route: str | None, status: int) -> None:
         """A request has ended.

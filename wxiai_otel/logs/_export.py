@@ -15,6 +15,7 @@ from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.resources import Resource
 
+from .._connections import Connection
 from .._guard import fault
 from .._labels import exception_type, printable
 from .._redaction import redacted, redacted_attribute
@@ -45,11 +46,11 @@ class Redacting(LogRecordExporter):
     """Redacts in the exporter's thread: whoever logs does not wait for it.
 
     Parameters:
-        exporter: Sends them.
+        connection: Where to.
     """
 
-    def __init__(self, exporter: LogRecordExporter) -> None:
-        self._exporter = exporter
+    def __init__(self, connection: Connection[LogRecordExporter]) -> None:
+        self._connection = connection
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Send records without what looks like a secret."""
@@ -59,29 +60,31 @@ class Redacting(LogRecordExporter):
             record.attributes = {
                 name: redacted_attribute(name, value) for name, value in (record.attributes or {}).items()
             }
-        return self._exporter.export(batch)
+        good = self._connection.again(lambda exporter: exporter.export(batch), len(batch))
+        return LogRecordExportResult.SUCCESS if good else LogRecordExportResult.FAILURE
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Send what the exporter holds back."""
-        return self._exporter.force_flush(timeout_millis)
+        return self._connection.exporter.force_flush(timeout_millis)
 
     def shutdown(self) -> None:
         """End the exporter."""
-        self._exporter.shutdown()  # type: ignore[no-untyped-call] # upstream's has no types
+        self._connection.end()
+        self._connection.exporter.shutdown()  # type: ignore[no-untyped-call] # upstream's has no types
 
 
-def build_logger_provider(exporter: LogRecordExporter, resource: Resource) -> LoggerProvider | None:
+def build_logger_provider(connection: Connection[LogRecordExporter], resource: Resource) -> LoggerProvider | None:
     """A provider that sends in batches; ``None`` where the application has one of its own, which sends already.
 
     Parameters:
-        exporter: Where to.
+        connection: Where to.
         resource: The resource of this process.
     """
     if isinstance(get_logger_provider(), LoggerProvider):
         logger.info("the application exports its log records itself: they are left to it")
         return None
     provider = LoggerProvider(resource, shutdown_on_exit=False)
-    provider.add_log_record_processor(BatchLogRecordProcessor(Redacting(exporter)))
+    provider.add_log_record_processor(BatchLogRecordProcessor(Redacting(connection)))
     set_logger_provider(provider)
     return provider
 

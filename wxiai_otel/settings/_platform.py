@@ -114,7 +114,7 @@ class PlatformSettings:
         "WXIAI_OTEL_TRACE_BUFFER_SPANS",
     )
     shutdown_timeout: float = setting(
-        5.0, "Seconds that the last export may take.", positive_float, "WXIAI_OTEL_SHUTDOWN_TIMEOUT"
+        4.5, "Seconds that the last export may take.", positive_float, "WXIAI_OTEL_SHUTDOWN_TIMEOUT"
     )
     workers_folder: str = setting(
         "",

@@ -1,0 +1,1 @@
+"""Faults of everything around an application, and what it, its clients and its telemetry make of them."""

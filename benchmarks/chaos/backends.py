@@ -1,0 +1,82 @@
+"""What is behind the Collector is away, and the Collector is killed meanwhile."""
+
+import time
+import uuid
+
+from benchmarks.detection.sinks import CHANNELS
+
+from .parts import Row, application
+from .world import World
+
+
+def jaeger(at: World) -> Row:
+    row = Row(f"Jaeger down for {at.outage_seconds:.0f} s, the Collector killed meanwhile")
+    job = f"chaos-{uuid.uuid4().hex[:8]}"
+    with application(at.folder, job, at.pipeline.url("otlp_http")) as app:
+        app.ask(2)
+        first = 2 * app.sent
+        row.expect("the spans before it have arrived", at.spans(job, first) == first)
+        at.parts["jaeger"].kill()
+        app.ask(at.outage_seconds / 2)
+        at.collector.kill()
+        at.collector.start()
+        app.ask(at.outage_seconds / 2)
+        at.parts["jaeger"].start()
+        app.ask(2)
+        spans = at.spans(job, 2 * app.sent, 120)
+        twice = at.accepted() - (spans - first)
+        counted = at.counted(job, app.sent)
+        row.sent = f"{app.sent} requests, {2 * app.sent} spans"
+        row.arrived = f"{counted:.0f} counted, {spans} spans, {twice:.0f} twice"
+        row.expect(f"{spans} of {2 * app.sent} spans have arrived", spans == 2 * app.sent)
+        row.expect(f"{counted:.0f} of {app.sent} requests are counted", counted == app.sent)
+        row.end = app.end()
+        row.faults.extend(app.faults())
+    return row
+
+
+def prometheus(at: World) -> Row:
+    row = Row(f"Prometheus down for {at.outage_seconds:.0f} s, the Collector killed meanwhile")
+    job = f"chaos-{uuid.uuid4().hex[:8]}"
+    with application(at.folder, job, at.pipeline.url("otlp_http")) as app:
+        app.ask(2)
+        at.parts["prometheus"].kill()
+        app.ask(at.outage_seconds / 2)
+        at.collector.kill()
+        at.collector.start()
+        app.ask(at.outage_seconds / 2)
+        at.parts["prometheus"].start()
+        counted = at.counted(job, app.sent)
+        row.sent, row.arrived = f"{app.sent} requests", f"{counted:.0f} counted"
+        row.expect(f"{counted:.0f} of {app.sent} requests are counted", counted == app.sent)
+        row.end = app.end()
+        row.faults.extend(app.faults())
+    return row
+
+
+def alerting(at: World) -> Row:
+    """The Collector dies while nobody is there who could tell: it is told once they are back."""
+    row = Row(f"Alertmanager and bridge down for {at.outage_seconds:.0f} s, the Collector dead", sent="`CollectorDown`")
+    since = time.time()
+    for name in ("alertmanager", "bridge"):
+        at.parts[name].kill()
+    at.collector.kill()
+    time.sleep(at.outage_seconds)
+    for name in ("bridge", "alertmanager"):
+        at.parts[name].start()
+    back = time.time()
+
+    def told() -> dict[str, int]:
+        pages = [one for one in at.sinks.all() if one.at > since and "CollectorDown" in one.names and not one.resolved]
+        return {channel: sum(one.channel == channel for one in pages) for channel in CHANNELS}
+
+    while not all(told().values()) and time.time() < back + 120:
+        time.sleep(0.5)
+    took = time.time() - back
+    # As long as it would take to tell it twice.
+    time.sleep(30)
+    pages = told()
+    at.collector.start()
+    row.arrived = f"{', '.join(f'{channel} {count}' for channel, count in pages.items())}; {took:.0f} s after"
+    row.expect(f"pages: {pages}", set(pages.values()) == {1})
+    return row

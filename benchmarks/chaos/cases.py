@@ -1,0 +1,24 @@
+"""All cases, by name."""
+
+from collections.abc import Callable
+from functools import partial
+
+from . import backends, clock, collector, stores, workers
+from .parts import Row
+from .world import World
+
+CASES: dict[str, Callable[[World], Row]] = {
+    **{name: partial(collector.run, fault=fault) for name, fault in collector.FAULTS.items()},
+    "slow": collector.slow,
+    "moved": collector.moved,
+    "jaeger": backends.jaeger,
+    "prometheus": backends.prometheus,
+    "alerting": backends.alerting,
+    "in-a-request": workers.in_a_request,
+    "ctrl-c": workers.ctrl_c,
+    "reload": workers.reload,
+    "preload": workers.preload,
+    "stores": stores.stores,
+    "blocked": clock.blocked,
+    "clock": clock.steps,
+}

@@ -1,0 +1,174 @@
+"""What is sent outlives a receiver that is away and a fork, and what is lost is counted."""
+
+import os
+import threading
+import time
+
+import pytest
+from fastapi import FastAPI
+from opentelemetry import trace
+
+from tests.otlp import grpc_receiver, http_receiver
+from tests.scrape import scrape
+from tests.servers.uvicorn import free_port
+from tests.until import until
+from wxiai_otel import _connections, setup_telemetry
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch):
+    """All is sent at once, tried shortly, and tried again soon."""
+    monkeypatch.setenv("WXIAI_OTEL_TRACE_SHARE", "1")
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+    monkeypatch.setenv("OTEL_BLRP_SCHEDULE_DELAY", "50")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+    monkeypatch.setattr(_connections, "PAUSE_SECONDS", (0.05, 0.1))
+    monkeypatch.setattr(_connections, "AT_ONCE_SECONDS", 0.0)
+
+
+def set_up(url, **settings):
+    return setup_telemetry(FastAPI(), otlp_endpoint=url, metric_export_interval=0.2, redis=False, sql=False, **settings)
+
+
+def work(name):
+    with trace.get_tracer("test").start_as_current_span(name):
+        pass
+
+
+def ends(child: int) -> int:
+    """The exit status of a child; fails where it hangs."""
+    statuses = []
+
+    def is_over():
+        pid, status = os.waitpid(child, os.WNOHANG)
+        statuses.append(status)
+        return pid
+
+    if not until(is_over, timeout=15):
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        raise AssertionError("the child hangs")
+    return os.waitstatus_to_exitcode(statuses[-1])
+
+
+def test_spans_of_an_outage_all_arrive_once_however_often_they_were_tried():
+    port = free_port()
+    telemetry = set_up(f"http://127.0.0.1:{port}")
+    for number in range(20):
+        work(f"during {number}")
+        time.sleep(0.1)
+    failed = scrape(telemetry).value("wxiai_otel_exports_total", signal="traces", outcome="failed")
+    with http_receiver(port) as received:
+        work("after")
+        until(lambda: len(received.spans) >= 21)
+        time.sleep(0.2)
+
+        assert failed >= 2
+        assert sorted(span.name for span in received.spans) == sorted([f"during {n}" for n in range(20)] + ["after"])
+        assert scrape(telemetry).value("wxiai_otel_items_dropped_total", signal="traces", reason="not_sent") == 0
+
+
+def test_records_of_an_outage_all_arrive(caplog):
+    import logging
+
+    log = logging.getLogger("app")
+    log.setLevel(logging.INFO)
+    port = free_port()
+    set_up(f"http://127.0.0.1:{port}", logs_exporter="otlp")
+    # One batch is tried and fails, while others wait.
+    for number in range(1500):
+        log.info("%s", number)
+    time.sleep(3)
+    with http_receiver(port) as received:
+        until(lambda: len(received.records) >= 1500, timeout=30)
+
+        assert {record.body.string_value for record in received.records} == {str(number) for number in range(1500)}
+
+
+def test_beyond_its_room_the_oldest_are_dropped_and_counted(monkeypatch):
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "100")
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "10")
+    port = free_port()
+    telemetry = set_up(f"http://127.0.0.1:{port}")
+    work("first")
+    time.sleep(0.5)
+    for number in range(300):
+        work(f"{number}")
+    seen = scrape(telemetry)
+    with http_receiver(port) as received:
+        until(lambda: len(received.spans) >= 101)
+
+    assert seen.value("wxiai_otel_spans_queue_utilization_ratio") == 1
+    assert seen.value("wxiai_otel_items_dropped_total", signal="traces", reason="queue_full") == 200
+    assert {span.name for span in received.spans} == {"first", *map(str, range(200, 300))}
+
+
+def test_what_is_refused_is_dropped_after_some_tries_and_holds_nothing_else_up(monkeypatch):
+    monkeypatch.setattr(_connections, "AT_ONCE_SECONDS", 5.0)
+    with http_receiver() as received:
+        received.refusals["/v1/traces"] = [400] * _connections.REFUSALS
+        telemetry = set_up(received.url)
+        work("refused")
+        until(lambda: not received.refusals["/v1/traces"])
+        work("taken")
+        until(lambda: received.spans)
+
+        assert [span.name for span in received.spans] == ["taken"]
+        assert scrape(telemetry).value("wxiai_otel_items_dropped_total", signal="traces", reason="not_sent") == 1
+
+
+def test_after_the_shutdown_nothing_is_tried_any_more():
+    telemetry = set_up(f"http://127.0.0.1:{free_port()}", shutdown_timeout=0.5)
+    work("lost")
+    began = time.monotonic()
+    telemetry.shutdown()
+
+    assert time.monotonic() - began < 2
+    assert until(lambda: not [one for one in threading.enumerate() if one.name.startswith("OtelBatch")], timeout=5)
+
+
+@pytest.mark.parametrize("start", [http_receiver, grpc_receiver], ids=["http", "grpc"])
+def test_a_forked_child_sends_by_a_connection_of_its_own(start, monkeypatch):
+    with start() as received:
+        if start is grpc_receiver:
+            monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+        telemetry = set_up(received.url)
+        work("parent")
+        assert telemetry.force_flush()
+        before = set(received.peers)
+        child = os.fork()
+        if child == 0:
+            work("child")
+            os._exit(0 if telemetry.force_flush() else 1)
+
+        assert ends(child) == 0
+        assert "child" in [span.name for span in received.spans]
+        if start is http_receiver:
+            assert len(received.peers - before) >= 2, "the child has one for spans and one for metrics"
+
+
+def test_a_child_that_is_forked_while_its_parent_exports_exports_too():
+    with http_receiver() as received:
+        telemetry = set_up(received.url)
+        received.goes_on.clear()
+        time.sleep(0.5)  # the parent waits for an answer to its metrics
+        child = os.fork()
+        if child == 0:
+            time.sleep(0.5)
+            os._exit(0 if telemetry.force_flush(timeout=4) else 1)
+        time.sleep(1)
+        received.goes_on.set()
+
+        assert ends(child) == 0
+
+
+def test_flushing_again_and_again_while_nobody_answers_gathers_no_threads():
+    telemetry = set_up(f"http://127.0.0.1:{free_port()}", metrics_exporter="none")
+    work("waits")
+    time.sleep(0.5)
+    before = threading.active_count()
+    for _ in range(40):
+        assert not telemetry.force_flush(timeout=0.05)
+    time.sleep(1)
+
+    assert threading.active_count() <= before + 1

@@ -1,0 +1,230 @@
+"""Exporters that outlive a fork and a receiver that is away, and say what has become of what they were given.
+
+A forked child that went on with its parent's connection would read answers to its parent, and gRPC's does not work
+there at all. And the SDK's exporters try for ten seconds: what they were given is lost then, in the order in which it
+was recorded, however much room there is for what is recorded meanwhile.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from threading import Event
+from time import monotonic
+from typing import Any, Generic, TypeVar
+
+from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
+from ._background import in_forked_child
+from ._guard import fault, guarded
+
+# So long spans are tried to be sent where nobody answers.
+PATIENCE_SECONDS = 600.0
+# So often where somebody refuses them at once, which is said of them and not of the receiver's state.
+REFUSALS = 5
+AT_ONCE_SECONDS = 0.5
+PAUSE_SECONDS = (1.0, 5.0)
+
+E = TypeVar("E")
+
+
+class Connection(Generic[E]):
+    """The exporter that this process has of a signal.
+
+    Parameters:
+        signal: ``traces``, ``metrics`` or ``logs``.
+        made: The exporter.
+        make: Makes another one.
+    """
+
+    def __init__(self, signal: str, made: E, make: Callable[[], E | None]) -> None:
+        self.signal = signal
+        self._make = make
+        self._exporter: E | None = made
+        self._begin()
+        in_forked_child(self._begin_alone)
+
+    @classmethod
+    def of(cls, signal: str, make: Callable[[], E | None]) -> "Connection[E] | None":
+        """A connection with the exporter that is made; ``None`` where none is."""
+        made = make()
+        return None if made is None else cls(signal, made, make)
+
+    def _begin(self) -> None:
+        self.outcomes = {"success": 0, "failed": 0}
+        self.seconds = 0.0
+        self.dropped = 0
+        self._ended = Event()
+
+    def _begin_alone(self) -> None:
+        # To close it here could hang.
+        self._inherited, self._exporter = self._exporter, None
+        self._begin()
+
+    @property
+    def exporter(self) -> E:
+        """The exporter of this process, made where there is none yet."""
+        if self._exporter is None and (made := self._make()) is not None:
+            self._exporter = made
+        if self._exporter is None:
+            raise RuntimeError(f"there is no exporter of {self.signal} in this process")
+        return self._exporter
+
+    def once(self, export: Callable[[E], Any]) -> bool:
+        """Whether an export succeeds; it is counted, with its duration.
+
+        Parameters:
+            export: Has an exporter send something, and gives what it says.
+        """
+        began = monotonic()
+        good = False
+        try:
+            good = bool(export(self.exporter).name == "SUCCESS")
+        except Exception:  # noqa: BLE001 - it is a failure like any other
+            fault(f"export.{self.signal}")
+        finally:
+            self.outcomes["success" if good else "failed"] += 1
+            self.seconds += monotonic() - began
+        return good
+
+    def again(self, export: Callable[[E], Any], items: int) -> bool:
+        """The same, again until it has succeeded, for as long as that is of use. What comes meanwhile has to wait.
+
+        Parameters:
+            export: Has an exporter send something, and gives what it says.
+            items: How many are lost where it does not succeed.
+        """
+        until = monotonic() + PATIENCE_SECONDS
+        refusals, pause = 0, PAUSE_SECONDS[0]
+        while True:
+            began = monotonic()
+            if self.once(export):
+                return True
+            now = monotonic()
+            refusals += now - began < AT_ONCE_SECONDS
+            if refusals >= REFUSALS or now >= until or self._ended.wait(pause):
+                self.dropped += items
+                return False
+            pause = min(2 * pause, PAUSE_SECONDS[1])
+
+    def end(self) -> None:
+        """Try nothing again."""
+        self._ended.set()
+
+
+class Spans(SpanExporter):
+    """Sends spans again until they have arrived.
+
+    Parameters:
+        connection: Where to.
+    """
+
+    def __init__(self, connection: Connection[SpanExporter]) -> None:
+        self._connection = connection
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """See `SpanExporter.export`."""
+        good = self._connection.again(lambda exporter: exporter.export(spans), len(spans))
+        return SpanExportResult.SUCCESS if good else SpanExportResult.FAILURE
+
+    def shutdown(self) -> None:
+        """See `SpanExporter.shutdown`."""
+        self._connection.end()
+        self._connection.exporter.shutdown()
+
+
+class Metrics(MetricExporter):
+    """Sends metrics once: the next ones say the same and more.
+
+    Parameters:
+        connection: Where to.
+    """
+
+    def __init__(self, connection: Connection[MetricExporter]) -> None:
+        made = connection.exporter
+        super().__init__(made._preferred_temporality, made._preferred_aggregation)  # noqa: SLF001 - readers ask so too
+        self._connection = connection
+
+    def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> MetricExportResult:
+        """See `MetricExporter.export`."""
+        good = self._connection.once(lambda exporter: exporter.export(metrics_data, timeout_millis, **kwargs))
+        return MetricExportResult.SUCCESS if good else MetricExportResult.FAILURE
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        """See `MetricExporter.force_flush`."""
+        return self._connection.exporter.force_flush(timeout_millis)
+
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
+        """See `MetricExporter.shutdown`."""
+        self._connection.exporter.shutdown(timeout_millis, **kwargs)
+
+
+class SpanQueue(BatchSpanProcessor):
+    """The spans that wait to be sent, of which the oldest is dropped where there is no more room.
+
+    Parameters:
+        exporter: Sends them.
+        size: How many may wait; ``None``: as the environment says.
+    """
+
+    def __init__(self, exporter: SpanExporter, size: int | None) -> None:
+        super().__init__(exporter, max_queue_size=size)
+        self._begin_alone()
+        in_forked_child(self._begin_alone)
+
+    def _begin_alone(self) -> None:
+        self.dropped = 0
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """See `SpanProcessor.on_end`."""
+        if self.usage() >= 1 and span.context is not None and span.context.trace_flags.sampled:
+            self.dropped += 1
+        super().on_end(span)
+
+    def usage(self) -> float:
+        """The share of the room that is in use."""
+        queue = self._batch_processor._queue  # noqa: SLF001 - there is no public way to ask
+        return len(queue) / (queue.maxlen or 1)
+
+
+class Sending:
+    """What is sent in this process: the connections, and what waits for them."""
+
+    def __init__(self) -> None:
+        self._connections: list[Connection[Any]] = []
+        self.spans: SpanQueue | None = None
+
+    def connect(self, signal: str, make: Callable[[], E | None]) -> Connection[E] | None:
+        """A connection for a signal; ``None`` where there is nowhere to send it."""
+        connection = guarded(f"exporter.{signal}")(Connection.of)(signal, make)
+        if connection is not None:
+            self._connections.append(connection)
+        return connection
+
+    def end(self) -> None:
+        """Try nothing again."""
+        for connection in self._connections:
+            connection.end()
+
+    def observe_exports(self) -> Iterator[tuple[tuple[str, str], float]]:
+        """How many exports there were, by signal and outcome."""
+        for connection in self._connections:
+            for outcome, count in connection.outcomes.items():
+                yield (connection.signal, outcome), count
+
+    def observe_seconds(self) -> Iterator[tuple[tuple[str], float]]:
+        """How long they have taken, by signal."""
+        for connection in self._connections:
+            yield (connection.signal,), connection.seconds
+
+    def observe_dropped(self) -> Iterator[tuple[tuple[str, str], float]]:
+        """What was recorded and never sent, by signal and reason."""
+        for connection in self._connections:
+            if connection.signal != "metrics":
+                yield (connection.signal, "not_sent"), connection.dropped
+        if self.spans is not None:
+            yield ("traces", "queue_full"), self.spans.dropped
+
+    def observe_usage(self) -> Iterator[tuple[tuple[()], float]]:
+        """How full the queue of spans is."""
+        if self.spans is not None:
+            yield (), self.spans.usage()
