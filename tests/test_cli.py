@@ -1,6 +1,7 @@
 """The command `wxiai-otel` itself: its help, and what completes it."""
 
 import importlib.util
+import json
 import shlex
 
 import pytest
@@ -51,3 +52,28 @@ def test_a_shell_can_complete_the_commands(capsys):
     else:
         assert status == 0
         assert "--prometheus" in written.out
+
+
+def test_the_catalog_has_every_metric_with_its_labels(capsys):
+    from wxiai_otel.catalogue import CONTRACT, RULE_METRICS
+
+    assert main(["catalog", "--json"]) == 0
+
+    found = {metric["name"]: metric for metric in json.loads(capsys.readouterr().out)}
+    assert found.keys() == {*CONTRACT, *(metric.name for metric in RULE_METRICS)}
+    assert found["http_requests_total"]["labels"] == ["method", "endpoint", "status_code", "user_role"]
+    assert found["ai_task_duration_seconds"]["type"] == "histogram"
+
+
+def test_the_catalog_is_searched_by_a_word(capsys):
+    assert main(["catalog", "deadlock"]) == 0
+
+    assert capsys.readouterr().out.startswith("db_deadlocks_total{pool} counter\n    ")
+
+
+def test_a_word_that_no_metric_has_is_an_error_that_says_so(capsys):
+    assert main(["catalog", "http_reqests"]) == 1
+
+    written = capsys.readouterr()
+    assert written.out == ""
+    assert "'http_reqests'" in written.err

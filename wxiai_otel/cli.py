@@ -23,6 +23,7 @@ examples:
   wxiai-otel doctor --prometheus http://localhost:9090 --jaeger http://localhost:16686
   wxiai-otel init monitoring --channel dingtalk
   wxiai-otel bridge --config bridge.toml
+  wxiai-otel catalog credits
   wxiai-otel completion bash > ~/.local/share/bash-completion/completions/wxiai-otel
 """
 
@@ -156,6 +157,35 @@ def _failed(message: object) -> int:
     return 1
 
 
+def _add_catalog(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("word", nargs="?", default="", metavar="WORD", help="only those with it in their name")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.set_defaults(run=_catalog)
+
+
+def _catalog(arguments: argparse.Namespace) -> int:
+    from .catalogue import CONTRACT, RULE_METRICS
+
+    made = [
+        {"name": name, "type": metric.type, "labels": metric.labels, "description": instrument.description}
+        for name, (instrument, metric) in CONTRACT.items()
+    ]
+    ruled = [
+        {"name": metric.name, "type": "gauge", "labels": metric.labels, "description": metric.description}
+        for metric in RULE_METRICS
+    ]
+    found = [metric for metric in (*made, *ruled) if arguments.word in str(metric["name"])]
+    if not found:
+        return _failed(f"catalog: no metric has {arguments.word!r} in its name; without a word all are shown")
+    if arguments.json:
+        json.dump(found, sys.stdout, ensure_ascii=False, indent=2)
+        sys.stdout.write("\n")
+        return 0
+    for metric in found:
+        print(f"{metric['name']}{{{', '.join(metric['labels'])}}} {metric['type']}\n    {metric['description']}")  # noqa: T201 - it is a command
+    return 0
+
+
 def _add_completion(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=["bash", "zsh", "tcsh"])
     parser.set_defaults(run=_completion)
@@ -175,6 +205,7 @@ _COMMANDS: tuple[tuple[str, Callable[[argparse.ArgumentParser], None], str], ...
     ("doctor", _add_doctor, "say what is instrumented here, what is not and why, and what arrives"),
     ("init", _add_init, "write the pipeline's files: Collector, Prometheus, alerts, dashboards, docker-compose.yml"),
     ("bridge", _add_bridge, "take Alertmanager's webhook, and tell chats and mail"),
+    ("catalog", _add_catalog, "show every metric: its name, labels, type and meaning"),
     ("completion", _add_completion, "write what completes these commands in a shell"),
 )
 
