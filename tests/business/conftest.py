@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.servers.redis import RedisServer, redis_cluster, redis_server
+from wxiai_otel.business import _ai
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +24,8 @@ def redis(running_redis: RedisServer) -> RedisServer:
 def cluster() -> Iterator[RedisServer]:
     with redis_cluster() as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def warned_anew():
+    _ai._warn_of_missing_secret.cache_clear()

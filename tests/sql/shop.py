@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ForeignKey, MetaData, String, create_engine
+from sqlalchemy import ForeignKey, MetaData, String, create_engine, insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
@@ -119,3 +119,7 @@ def counts(telemetry: Telemetry) -> dict[tuple[str, ...], float]:
 
 def counted(seen: Scrape) -> dict[tuple[str, ...], float]:
     return seen.series("db_query_duration_seconds_count", "operation", "table")
+
+
+def three_users(connection):
+    connection.execute(insert(users), [{"name": f"n{n}"} for n in range(3)])

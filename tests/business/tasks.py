@@ -1,0 +1,58 @@
+"""What the tests of tasks share."""
+
+import socket
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+
+from fastapi import FastAPI
+
+from tests.scrape import Scrape, scrape
+from wxiai_otel import setup_telemetry
+
+
+def set_up(**settings):
+    return setup_telemetry(
+        FastAPI(), **{"task_secret": "s", "state_redis": "memory", "redis_poll_timeout": 0.5, **settings}
+    )
+
+
+def settled(telemetry) -> Scrape:
+    assert telemetry.force_flush(10)
+    return scrape(telemetry)
+
+
+def ended(seen: Scrape) -> dict[tuple[str, str], float]:
+    counts = seen.series("ai_tasks_total", "service", "status")
+    return {labels: count for labels, count in counts.items() if count and labels[1] != "pending"}
+
+
+def until(telemetry, count: float, timeout: float = 10) -> Scrape:
+    """Scrape until so many tasks have ended."""
+    deadline = time.monotonic() + timeout
+    while True:
+        seen = scrape(telemetry)
+        if sum(ended(seen).values()) >= count:
+            return seen
+        assert time.monotonic() < deadline, ended(seen)
+        time.sleep(0.02)
+
+
+@contextmanager
+def silent_server():
+    """What accepts connections and says nothing."""
+    with socket.socket() as listener, ExitStack() as stack:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(50)
+
+        def accept():
+            while True:
+                try:
+                    stack.enter_context(listener.accept()[0])
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+        listener.shutdown(socket.SHUT_RDWR)
