@@ -16,6 +16,7 @@ _FILES = (
     "collector/contract.yaml",
     "collector/traces.yaml",
     "collector/self.yaml",
+    "collector/logs.yaml",
     "collector/sampling.yaml",
     "compose/*.py",
     "dashboards/json/*.json",
