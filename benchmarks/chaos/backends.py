@@ -5,7 +5,7 @@ import uuid
 
 from benchmarks.detection.sinks import CHANNELS
 
-from .parts import Row, application
+from .parts import Application, Row, application
 from .world import World
 
 
@@ -16,12 +16,7 @@ def jaeger(at: World) -> Row:
         app.ask(2)
         first = 2 * app.sent
         row.expect("the spans before it have arrived", at.spans(job, first) == first)
-        at.parts["jaeger"].kill()
-        app.ask(at.outage_seconds / 2)
-        at.collector.kill()
-        at.collector.start()
-        app.ask(at.outage_seconds / 2)
-        at.parts["jaeger"].start()
+        _outage(at, app, "jaeger")
         app.ask(2)
         spans = at.spans(job, 2 * app.sent, 120)
         twice = at.accepted() - (spans - first)
@@ -40,18 +35,23 @@ def prometheus(at: World) -> Row:
     job = f"chaos-{uuid.uuid4().hex[:8]}"
     with application(at.folder, job, at.pipeline.url("otlp_http")) as app:
         app.ask(2)
-        at.parts["prometheus"].kill()
-        app.ask(at.outage_seconds / 2)
-        at.collector.kill()
-        at.collector.start()
-        app.ask(at.outage_seconds / 2)
-        at.parts["prometheus"].start()
+        _outage(at, app, "prometheus")
         counted = at.counted(job, app.sent)
         row.sent, row.arrived = f"{app.sent} requests", f"{counted:.0f} counted"
         row.expect(f"{counted:.0f} of {app.sent} requests are counted", counted == app.sent)
         row.end = app.end()
         row.faults.extend(app.faults())
     return row
+
+
+def _outage(at: World, app: Application, part: str) -> None:
+    """A part is away while the application is asked; half-way through the Collector is killed."""
+    at.parts[part].kill()
+    app.ask(at.outage_seconds / 2)
+    at.collector.kill()
+    at.collector.start()
+    app.ask(at.outage_seconds / 2)
+    at.parts[part].start()
 
 
 def alerting(at: World) -> Row:

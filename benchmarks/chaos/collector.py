@@ -1,15 +1,15 @@
 """Faults of the Collector while clients ask the application."""
 
 import uuid
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
 from tests.servers.uvicorn import free_port
 
 from .parts import END_SECONDS, Application, Row, application
-from .relay import relay
+from .relay import Relay, relay
 from .world import World
 
 
@@ -61,36 +61,26 @@ def run(at: World, fault: Fault) -> Row:
         _rounds(at, row, app, partial(fault.begin, at), partial(fault.end, at), begun=fault.absent)
         fault.begin(at)
         try:
-            app.ask(1)
-            row.end = app.end()
+            _end(row, app)
         finally:
             fault.end(at)
-        row.expect(f"the end took {row.end:.1f} s", row.end <= END_SECONDS)
     return row
 
 
 def slow(at: World) -> Row:
     """Every answer takes 3 seconds."""
     row = Row("Collector slow (3 s an answer)")
-    with ExitStack() as stack:
-        way = stack.enter_context(relay(at.pipeline.state.ports["otlp_http"]))
-        job = f"chaos-{uuid.uuid4().hex[:8]}"
-        app = stack.enter_context(application(at.folder, job, f"http://127.0.0.1:{way.port}"))
+    with _behind_a_relay(at) as (way, app):
         _rounds(at, row, app, partial(setattr, way, "delay", 3.0), partial(setattr, way, "delay", 0.0))
         way.delay = 3.0
-        app.ask(1)
-        row.end = app.end()
-        row.expect(f"the end took {row.end:.1f} s", row.end <= END_SECONDS)
+        _end(row, app)
     return row
 
 
 def moved(at: World) -> Row:
     """It ends, and begins on another port behind the same address."""
     row = Row("Collector back on another port, its data gone")
-    with ExitStack() as stack:
-        way = stack.enter_context(relay(at.pipeline.state.ports["otlp_http"]))
-        job = f"chaos-{uuid.uuid4().hex[:8]}"
-        app = stack.enter_context(application(at.folder, job, f"http://127.0.0.1:{way.port}"))
+    with _behind_a_relay(at) as (way, app):
 
         def begin() -> None:
             at.collector.kill()
@@ -105,6 +95,24 @@ def moved(at: World) -> Row:
         usual = at.pipeline.state.ports["otlp_http"]
         at.collector.start(usual, COLLECTOR_OTLP_HTTP=f"127.0.0.1:{usual}")
     return row
+
+
+@contextmanager
+def _behind_a_relay(at: World) -> Iterator[tuple[Relay, Application]]:
+    """An application that sends to the Collector by way of a relay."""
+    job = f"chaos-{uuid.uuid4().hex[:8]}"
+    with (
+        relay(at.pipeline.state.ports["otlp_http"]) as way,
+        application(at.folder, job, f"http://127.0.0.1:{way.port}") as app,
+    ):
+        yield way, app
+
+
+def _end(row: Row, app: Application) -> None:
+    """The end of the application within the fault."""
+    app.ask(1)
+    row.end = app.end()
+    row.expect(f"the end took {row.end:.1f} s", row.end <= END_SECONDS)
 
 
 def _rounds(
