@@ -34,19 +34,20 @@ async def _client(port: int, path: str, until: float) -> int:
     return answered
 
 
-async def _paced(port: int, path: str, seconds: float, rate: float) -> tuple[list[float], int]:
+async def paced(port: int, path: str, seconds: float, rate: float) -> tuple[list[float], int]:
     """Requests at their times, however long others take: a server that stalls is not asked less for it."""
     waiting: list[asyncio.Task[float]] = []
     started = perf_counter()
     while (due := len(waiting) / rate) < seconds:
         await asyncio.sleep(max(0.0, started + due - perf_counter()))
-        waiting.append(asyncio.create_task(_once(port, path)))
+        waiting.append(asyncio.create_task(once(port, path)))
     found = await asyncio.gather(*waiting, return_exceptions=True)
     good = [one for one in found if isinstance(one, float)]
     return good, len(found) - len(good)
 
 
-async def _once(port: int, path: str) -> float:
+async def once(port: int, path: str) -> float:
+    """How long one request took, over a connection of its own."""
     began = perf_counter()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n".encode())
@@ -59,4 +60,4 @@ async def _once(port: int, path: str) -> float:
 
 def durations(port: int, path: str, seconds: float, rate: float) -> tuple[list[float], int]:
     """How long each request took that was answered 200, and how many were not."""
-    return asyncio.run(_paced(port, path, seconds, rate))
+    return asyncio.run(paced(port, path, seconds, rate))

@@ -10,15 +10,15 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from statistics import median, quantiles
-from time import perf_counter
 
 from rich.console import Console
 from rich.table import Table
 
+from .load import once, paced
 from .processes import python
 from .scrape import SERIES, fill
 
-_PAUSE = 0.005
+_REQUESTS_A_SECOND = 100
 _SCRAPES_A_SECOND = 1
 _PATHS = {"ours": "/monitoring/metrics", "plain": "/metrics/"}
 
@@ -52,26 +52,19 @@ def _spread(seconds: list[float]) -> str:
 
 
 async def _requests(port: int, seconds: float, scraped: str | None) -> list[float]:
-    """How long each of the requests took that were sent one after the other."""
+    """How long each of the requests took, while it was scraped or not."""
     async with _scraping(port, scraped):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        taken = []
-        until = perf_counter() + seconds
-        while perf_counter() < until:
-            started = perf_counter()
-            await _get(reader, writer, "/")
-            taken.append(perf_counter() - started)
-            await asyncio.sleep(_PAUSE)
-        writer.close()
-        return taken
+        taken, failed = await paced(port, "/", seconds, _REQUESTS_A_SECOND)
+    if failed:
+        raise RuntimeError(f"{failed} requests were not answered")
+    return taken
 
 
 @asynccontextmanager
 async def _scraping(port: int, path: str | None) -> AsyncIterator[None]:
     async def scrape() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**24)
         while True:
-            await _get(reader, writer, str(path))
+            await once(port, str(path))
             await asyncio.sleep(1 / _SCRAPES_A_SECOND)
 
     task = asyncio.create_task(scrape()) if path else None
@@ -80,19 +73,6 @@ async def _scraping(port: int, path: str | None) -> AsyncIterator[None]:
         if task.done():
             task.result()
         task.cancel()
-
-
-async def _get(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> None:
-    writer.write(f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n".encode())
-    head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    if b" 200 " not in head.split(b"\r\n", 1)[0]:
-        raise RuntimeError(f"{path} was answered {head!r}")
-    if b"transfer-encoding: chunked" not in head:
-        await reader.readexactly(int(head.split(b"content-length: ", 1)[1].split(b"\r\n", 1)[0]))
-        return
-    while size := int(await reader.readuntil(b"\r\n"), 16):
-        await reader.readexactly(size + 2)
-    await reader.readexactly(2)
 
 
 @contextmanager
