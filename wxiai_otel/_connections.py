@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 from ._background import in_forked_child
+from ._beside import short_turns
 from ._guard import fault, guarded
 
 # So long spans are tried to be sent where nobody answers.
@@ -78,7 +79,8 @@ class Connection(Generic[E]):
         began = monotonic()
         good = False
         try:
-            good = bool(export(self.exporter).name == "SUCCESS")
+            with short_turns:
+                good = bool(export(self.exporter).name == "SUCCESS")
         except Exception:  # noqa: BLE001 - it is a failure like any other
             fault(f"export.{self.signal}")
         finally:

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client import Metric as PrometheusMetric
 
 from .._accept import encoder
+from .._beside import garbage_kept, short_turns
 from .._guard import fault, guarded
 from .._storage import Storage
 from ._application import application_families
@@ -77,7 +78,10 @@ class EmbeddedReader(PrometheusMetricReader):
         Returns:
             The exposition and its content type.
         """
-        encode, content_type = encoder(accept or "")
+        with short_turns, garbage_kept:
+            return self._rendered(*encoder(accept or ""))
+
+    def _rendered(self, encode: Callable[[CollectorRegistry], bytes], content_type: str) -> tuple[bytes, str]:
         found = self.families()
         if not content_type.startswith(_OPENMETRICS):
             for family in found:
@@ -92,7 +96,8 @@ class EmbeddedReader(PrometheusMetricReader):
     def families(self) -> list[PrometheusMetric]:
         """The current values: of all workers, where there are several."""
         workers = self._workers
-        return self._own() if workers is None else workers.merged()
+        with short_turns, garbage_kept:
+            return self._own() if workers is None else workers.merged()
 
     def _own(self) -> list[PrometheusMetric]:
         # One scrape at a time has the SDK collect: upstream's reader hands the data over in a shared place.

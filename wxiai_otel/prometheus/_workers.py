@@ -20,6 +20,7 @@ from typing import Any
 from prometheus_client import Metric as PrometheusMetric
 
 from .._background import in_forked_child
+from .._beside import garbage_kept, short_turns
 from .._guard import fault
 from ._merge import cumulative, merged, snapshot
 
@@ -50,6 +51,7 @@ class Workers:
         self._instance = instance
         self._collect = collect
         self._socket_path = folder / f"{os.getpid()}.sock"
+        self._snapshot_path = self._socket_path.with_suffix(".json")
         self._server = socket.socket(socket.AF_UNIX)
         self._server.settimeout(_KEEP_SECONDS)
         with self._locked():
@@ -131,9 +133,10 @@ class Workers:
 
     def _keep(self) -> Worker:
         """Keep a snapshot of this process, no less than what anybody has been told."""
-        own = {"member": self._member, "instance": self._instance, "families": snapshot(self._collect())}
-        _write(self._socket_path.with_suffix(".json"), own)
-        return own
+        with short_turns, garbage_kept:
+            own = {"member": self._member, "instance": self._instance, "families": snapshot(self._collect())}
+            _write(self._snapshot_path, own)
+            return own
 
     def _answer(self) -> None:
         while True:
@@ -147,7 +150,8 @@ class Workers:
             try:
                 with client:
                     client.settimeout(_ANSWER_SECONDS)
-                    client.sendall(json.dumps(self._keep()).encode())
+                    self._keep()
+                    client.sendall(self._snapshot_path.read_bytes())
             except ConnectionError:
                 pass  # whoever asked is gone
             except Exception:  # noqa: BLE001 - the next one is to be answered
