@@ -18,6 +18,8 @@ _FILES = (
     "collector/self.yaml",
     "collector/logs.yaml",
     "collector/sampling.yaml",
+    "collector/agent.yaml",
+    "collector/gateway.yaml",
     "compose/*.py",
     "dashboards/json/*.json",
     "dashboards/provisioning/*/*.yaml",
