@@ -1,6 +1,7 @@
 """The command ``wxiai-otel``."""
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -86,7 +87,9 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from .doctor import Options, examine, show
 
     options = Options(arguments.app, arguments.url, arguments.prometheus, arguments.jaeger, arguments.timeout)
-    report = examine(options)
+    # What an application prints when it is imported is no part of the report, least of all of JSON.
+    with contextlib.redirect_stdout(sys.stderr):
+        report = examine(options)
     if arguments.json:
         json.dump(report.as_data(), sys.stdout, ensure_ascii=False, indent=2)
         sys.stdout.write("\n")

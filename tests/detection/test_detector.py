@@ -178,6 +178,8 @@ def test_a_failed_login_from_nowhere_against_nobody_is_no_burst(watch):
         ("POST", "/login", 401, True),
         ("POST", "/api/v1/auths/signin", 400, True),
         ("POST", "/token", 403, True),
+        ("POST", "/api/v1/login/access-token", 400, True),
+        ("POST", "/auth/jwt/login", 400, True),
         ("POST", "/login", 200, False),
         ("POST", "/login", 422, False),
         ("POST", "/login", 500, False),

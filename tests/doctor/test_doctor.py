@@ -130,16 +130,25 @@ class TestThisEnvironment:
             "0.1.0",
             "Requires-Dist: fastapi>=999",
             "Requires-Dist: no-such-package>=2",
-            "Requires-Dist: uvicorn>=999; extra == 'bridge'",
+            "Requires-Dist: redis>=999; extra == 'redis'",
             "Requires-Dist: no-such-extra; extra == 'sql'",
         )
 
         seen = elsewhere()
 
         assert seen.of("fastapi")[0] == "failed"
-        assert "needed is >=999" in seen.of("uvicorn")[1]
+        assert "needed is >=999" in seen.of("redis", "environment")[1]
         assert seen.of("no-such-package") == ("failed", "is not installed; needed is >=2")
         assert not seen.has("no-such-extra")
+
+    def test_what_only_a_command_needs_is_no_failure_of_the_application(self, elsewhere, tmp_path):
+        package(tmp_path, "wxiai_otel", "0.1.0", "Requires-Dist: rich>=999; extra == 'cli'")
+
+        seen = elsewhere()
+
+        assert seen.of("rich")[0] == "note"
+        assert "wxiai-otel[cli] needs >=999" in seen.of("rich")[1]
+        assert seen.status == 0
 
     def test_other_telemetry_is_told_of(self, elsewhere, tmp_path):
         package(tmp_path, "starlette_exporter", "0.23.0")
@@ -187,6 +196,9 @@ class TestTheApplication:
 
         assert state == "note"
         assert "wxiai-otel run" in message
+
+    def test_what_one_prints_is_no_part_of_the_report(self, doctor, module):
+        assert doctor("--app", module("print('Creating tables')")).of("shop")[0] == "ok"
 
     def test_one_that_has_started_already(self, doctor, module):
         seen = doctor("--app", module("app.middleware_stack = app.build_middleware_stack()"))

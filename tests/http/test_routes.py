@@ -3,6 +3,7 @@
 import functools
 
 import pytest
+import wrapt
 from fastapi import APIRouter, FastAPI, HTTPException
 from fastapi.routing import APIRoute
 from starlette.applications import Starlette
@@ -116,6 +117,23 @@ def test_route_classes_of_the_application_are_left_as_they_were_in_the_end(app):
     setup_telemetry(app).shutdown()
 
     assert [cls.handle for cls in (own, Route, Mount, APIRoute)] == before
+
+
+async def test_who_has_wrapped_a_route_class_before_us_is_called_as_ever(app, monkeypatch):
+    """As ddtrace does: by wrapt, whose wrappers find the route by being bound to it."""
+    handled = []
+
+    def told(wrapped, route, args, options):
+        handled.append((route.path, args[0]["type"]))
+        return wrapped(*args, **options)
+
+    monkeypatch.setattr(Route, "handle", wrapt.FunctionWrapper(vars(Route)["handle"], told))
+    app.router.routes.append(Route("/plain/{x}", answer))
+    telemetry = setup_telemetry(app)
+
+    assert (await get(app, "/plain/1")).status == 200
+    assert handled == [("/plain/{x}", "http")]
+    assert scrape(telemetry).value("http_requests_total", endpoint="/plain/{x}") == 1
 
 
 @pytest.mark.parametrize("copies", [True, False])

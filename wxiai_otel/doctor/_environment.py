@@ -21,6 +21,8 @@ _SHOWN = (
     "uvicorn",
     "gunicorn",
 )
+# Extras that commands use: what an application has does not fail for them.
+_OF_COMMANDS = ("bridge", "cli")
 # What others do beside this package.
 _OWN_SPANS = "makes the spans where the application has switched it on: ours are left out then"
 _OWN_TRACES = "makes traces of its own; --app shows whether its provider comes before ours"
@@ -53,7 +55,7 @@ def look_at_versions(report: Report) -> None:
     unmet = _unmet(requires(_NAME) or []) if installed(_NAME) else {}
     for name in dict.fromkeys((*_SHOWN, *unmet)):
         if name in unmet:
-            report.add(SECTION, name, State.FAILED, unmet[name])
+            report.add(SECTION, name, *unmet[name])
         elif found := installed(name):
             report.add(SECTION, name, State.OK, found)
 
@@ -65,15 +67,25 @@ def look_at_others(report: Report) -> None:
             report.add(SECTION, name, State.NOTE, f"{found}: {meaning}")
 
 
-def _unmet(requirements: Iterable[str]) -> dict[str, str]:
+def _unmet(requirements: Iterable[str]) -> dict[str, tuple[State, str]]:
     """Requirements that what is installed does not meet; of extras only what is installed."""
-    found: dict[str, str] = {}
+    found: dict[str, tuple[State, str]] = {}
     for text in requirements:
         requirement = Requirement(text)
         optional = requirement.marker is not None and not requirement.marker.evaluate({"extra": ""})
         has = installed(requirement.name)
         if has is None and not optional:
-            found[requirement.name] = f"is not installed; needed is {requirement.specifier}"
+            found[requirement.name] = State.FAILED, f"is not installed; needed is {requirement.specifier}"
         elif has is not None and not requirement.specifier.contains(has, prereleases=True):
-            found[requirement.name] = f"{has} is not supported; needed is {requirement.specifier}"
+            extra = _extra_of_commands(requirement) if optional else None
+            if extra is None:
+                found[requirement.name] = State.FAILED, f"{has} is not supported; needed is {requirement.specifier}"
+            else:
+                message = f"{has}; wxiai-otel[{extra}] needs {requirement.specifier}, the application does not"
+                found[requirement.name] = State.NOTE, message
     return found
+
+
+def _extra_of_commands(requirement: Requirement) -> str | None:
+    marker = requirement.marker
+    return next((extra for extra in _OF_COMMANDS if marker is not None and marker.evaluate({"extra": extra})), None)

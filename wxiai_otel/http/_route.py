@@ -70,7 +70,10 @@ def _frontend_template(route: Any, scope: Scope, rest: str | None) -> str | None
     return get_route_path(scope).removesuffix(rest).rstrip("/") + _REST
 
 
-def _reporting(original: Handle) -> Handle:
+def _reporting(cls: type, original: Any) -> Handle:
+    # As the class hands it out: what ddtrace and others leave in the class is no function, and wants to be bound.
+    bound: Handle = cls.handle  # type: ignore[attr-defined]
+
     def handle(self: Any, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         exchange = scope.get(SCOPE_KEY)
         if exchange is not None:
@@ -78,7 +81,7 @@ def _reporting(original: Handle) -> Handle:
                 exchange.handled_by(self, scope)
             except Exception:  # noqa: BLE001 - the route handles the request all the same
                 fault("http.route")
-        return original(self, scope, receive, send)
+        return bound(self, scope, receive, send)
 
     # With itself: whoever wraps it later may copy its attributes.
     setattr(handle, _MARK, (handle, original))
@@ -99,7 +102,7 @@ def install_route_hooks() -> None:
     for cls in _route_classes():
         original = vars(cls)["handle"]
         if not hasattr(original, _MARK):
-            cls.handle = _reporting(original)  # type: ignore[attr-defined]
+            cls.handle = _reporting(cls, original)  # type: ignore[attr-defined]
 
 
 def remove_route_hooks() -> None:

@@ -118,6 +118,8 @@ class Settings(PlatformSettings):
             "/auth/login",
             "/api/v1/auth/login",
             "/api/v1/auths/signin",
+            "/api/v1/login/access-token",
+            "/auth/jwt/login",
             "/token",
         ),
         "Templates of routes where a POST that is answered 400, 401 or 403 is a failed login.",

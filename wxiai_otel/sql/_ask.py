@@ -5,7 +5,6 @@ from typing import Any
 
 from sqlalchemy import Executable, literal, select, text
 from sqlalchemy.engine import Engine
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool, StaticPool
 
 from .._questions import awaited
@@ -44,6 +43,9 @@ def ask(engine: Engine, statement: str | Executable, timeout: float) -> Any:
 
 
 async def _ask_async(engine: Engine, question: Executable) -> Any:
+    # Here, since it needs greenlet, which an application without asynchronous engines need not have.
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
     async with AsyncEngine(engine).connect() as connection:
         return (await connection.execute(question)).scalar()
 
