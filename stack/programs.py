@@ -69,6 +69,8 @@ JAEGER = _program("jaeger", ("jaeger",), ("version",), 4.5)
 MAILPIT = _program("mailpit", ("mailpit",), ("version", "--no-release-check"), 0.6)
 PINT = _program("pint", ("pint",), ("version",), 0.6)
 COMPOSE = _program("compose", ("compose",), ("version",), 2)
+GOVULNCHECK = _program("govulncheck", ("govulncheck",), ("-version",), 0.5)
 
-PROGRAMS = {program.name: program for program in (OTELCOL, PROMETHEUS, ALERTMANAGER, JAEGER, MAILPIT, PINT, COMPOSE)}
+_ALL = (OTELCOL, PROMETHEUS, ALERTMANAGER, JAEGER, MAILPIT, PINT, COMPOSE, GOVULNCHECK)
+PROGRAMS = {program.name: program for program in _ALL}
 OF_BINARY = {binary: program for program in PROGRAMS.values() for binary in program.binaries}

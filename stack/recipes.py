@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .go import find_go
-from .programs import ALERTMANAGER, COMPOSE, JAEGER, MAILPIT, MANIFEST, OTELCOL, PINT, PROMETHEUS, Program
+from .programs import ALERTMANAGER, COMPOSE, GOVULNCHECK, JAEGER, MAILPIT, MANIFEST, OTELCOL, PINT, PROMETHEUS, Program
 from .progress import Build
 
 _COMMON_VERSION = "github.com/prometheus/common/version.Version"
@@ -131,6 +131,10 @@ def _mailpit(recipe: Recipe) -> None:
     recipe.go("install", "-v", "-ldflags", version, f"{module}@{recipe.program.module}")
 
 
+def _govulncheck(recipe: Recipe) -> None:
+    recipe.go("install", "-v", f"golang.org/x/vuln/cmd/govulncheck@{recipe.program.module}")
+
+
 def _remove(folder: Path) -> None:
     for path in (folder, *folder.rglob("*")):
         if path.is_dir() and not path.is_symlink():
@@ -146,4 +150,5 @@ _RECIPES: dict[str, Callable[[Recipe], None]] = {
     MAILPIT.name: _mailpit,
     PINT.name: _pint,
     COMPOSE.name: _compose,
+    GOVULNCHECK.name: _govulncheck,
 }

@@ -52,6 +52,15 @@ def test_no_container_may_do_more_than_it_must(name):
     assert set(service.get("cap_add", [])) <= ({"CHOWN", "DAC_OVERRIDE", "FOWNER"} if name == "setup" else set())
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_container_sees_of_the_host_more_than_the_projects_files_which_it_cannot_write(name):
+    service = SERVICES[name]
+    assert not {"privileged", "devices", "pid", "ipc", "uts", "cgroup", "userns_mode", "volumes_from"} & set(service)
+    assert service.get("network_mode", "none") == "none"
+    mounts = [volume for volume in service.get("volumes", []) if not re.match(r"[a-z]", volume)]
+    assert [mount for mount in mounts if not re.fullmatch(r"\./[^:]+:[^:]+:ro", mount)] == []
+
+
 def test_all_state_is_in_volumes_that_have_owners():
     uses = {
         name: dict(volume.split(":")[:2] for volume in service.get("volumes", []) if not volume.startswith("."))

@@ -1,6 +1,7 @@
 """How many cases there are: 2,000 in all, or as `scripts/fuzz` says. Each property has its share of them."""
 
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ CASES = int(os.environ.get("FUZZ_CASES", "2000"))
 WHOLE = 132  # the sum of all shares
 
 done = 0
+began = time.monotonic()
 
 
 def cases(share: int) -> Callable[[Any], Any]:

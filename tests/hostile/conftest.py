@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from tests.hostile import cases
@@ -5,4 +7,5 @@ from tests.hostile import cases
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if cases.done:
-        terminalreporter.write_line(f"hostile input: {cases.done} cases")
+        seconds = time.monotonic() - cases.began
+        terminalreporter.write_line(f"hostile input: {cases.done} cases in {seconds:.0f} s")

@@ -166,6 +166,7 @@ def kinds(text):
 @example(Alert("x", "x", "x", description_en="__0__"), Alert("<b>", "x", "![a](http://evil.example)"))
 @example(Alert("x", "x", "x", details={"# y": ""}), Alert("x", "x", "x"))
 @example(Alert("x", "x", "x\n\n# y"), Alert("x", "x", "a **b**"))
+@example(Alert("x", "x", "x", summary_en="\r\t", description_en="0"), Alert("x", "x", "a\r\r# b"))
 def test_nothing_in_an_alert_is_a_link_image_tag_or_heading_of_its_own(one, other):
     begin()
     plain = Alert("x", "x", "x", "x", "x", "x", labels=one.labels, details={"x": "x"})

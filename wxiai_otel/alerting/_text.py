@@ -21,9 +21,12 @@ _MAX_DETAILS = 16_000
 
 
 def clean(text: str) -> str:
-    """The text without what UTF-8 or a reader cannot have: lone surrogates, control characters."""
-    text = text.encode("utf-8", "replace").decode()
-    return "".join(char for char in text if char in "\n\t" or char.isprintable() or char.isspace())
+    """The text without what UTF-8 or a reader cannot have: lone surrogates, control characters.
+
+    Whatever ends a line for some reader is a line's end: Markdown takes a carriage return for one.
+    """
+    text = "\n".join(text.encode("utf-8", "replace").decode().splitlines())
+    return "".join(char for char in text if char in "\n\t" or char.isprintable() or (char.isspace() and char > "\x9f"))
 
 
 def one_line(value: object, limit: int) -> str:
