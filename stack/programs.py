@@ -69,6 +69,10 @@ JAEGER = _program("jaeger", ("jaeger",), ("version",), 4.5)
 MAILPIT = _program("mailpit", ("mailpit",), ("version", "--no-release-check"), 0.6)
 PINT = _program("pint", ("pint",), ("version",), 0.6)
 COMPOSE = _program("compose", ("compose",), ("version",), 2)
+VICTORIAMETRICS = _program("victoriametrics", ("victoria-metrics", "vmalert", "vmalert-tool"), ("--version",), 0.5)
 
-PROGRAMS = {program.name: program for program in (OTELCOL, PROMETHEUS, ALERTMANAGER, JAEGER, MAILPIT, PINT, COMPOSE)}
+PROGRAMS = {
+    program.name: program
+    for program in (OTELCOL, PROMETHEUS, ALERTMANAGER, JAEGER, MAILPIT, PINT, COMPOSE, VICTORIAMETRICS)
+}
 OF_BINARY = {binary: program for program in PROGRAMS.values() for binary in program.binaries}

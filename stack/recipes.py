@@ -7,7 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .go import find_go
-from .programs import ALERTMANAGER, COMPOSE, JAEGER, MAILPIT, MANIFEST, OTELCOL, PINT, PROMETHEUS, Program
+from .programs import (
+    ALERTMANAGER,
+    COMPOSE,
+    JAEGER,
+    MAILPIT,
+    MANIFEST,
+    OTELCOL,
+    PINT,
+    PROMETHEUS,
+    VICTORIAMETRICS,
+    Program,
+)
 from .progress import Build
 
 _COMMON_VERSION = "github.com/prometheus/common/version.Version"
@@ -94,7 +105,7 @@ def _alertmanager(recipe: Recipe) -> None:
     _as_requirement(recipe, "github.com/prometheus/alertmanager")
 
 
-def _inside(recipe: Recipe, module: str, version: str) -> None:
+def _inside(recipe: Recipe, module: str, version: str, commands: str = "cmd") -> None:
     """Build inside the module, with its own go.sum; ``version`` is what the linker sets."""
     program = recipe.program
     told = recipe.go("mod", "download", "-json", f"{module}@{program.module}")
@@ -104,7 +115,8 @@ def _inside(recipe: Recipe, module: str, version: str) -> None:
         path.chmod(path.stat().st_mode | 0o200)
     recipe.go(
         *("build", "-v", "-ldflags", f"-s -w -X {version}"),
-        *("-o", str(recipe.target / program.name), f"./cmd/{program.name}"),
+        *("-o", str(recipe.target)),
+        *(f"./{commands}/{binary}" for binary in program.binaries),
         folder=source,
     )
 
@@ -116,6 +128,11 @@ def _jaeger(recipe: Recipe) -> None:
 
 def _pint(recipe: Recipe) -> None:
     _inside(recipe, "github.com/cloudflare/pint", f"main.version={recipe.program.version}")
+
+
+def _victoriametrics(recipe: Recipe) -> None:
+    module = "github.com/VictoriaMetrics/VictoriaMetrics"
+    _inside(recipe, module, f"{module}/lib/buildinfo.Version=v{recipe.program.version}", "app")
 
 
 def _compose(recipe: Recipe) -> None:
@@ -146,4 +163,5 @@ _RECIPES: dict[str, Callable[[Recipe], None]] = {
     MAILPIT.name: _mailpit,
     PINT.name: _pint,
     COMPOSE.name: _compose,
+    VICTORIAMETRICS.name: _victoriametrics,
 }
