@@ -14,6 +14,8 @@ from stack.services import SERVICES, prometheus_config
 
 ROOT = Path(__file__).parents[2]
 LAYERS = ("base", "contract", "traces", "self", "logs", "sampling")
+AGENT = (*LAYERS[:5], "agent")
+GATEWAY = (*LAYERS[:4], "sampling", "gateway")
 KNOBS = re.compile(r"\$\{env:([A-Z_]+)(:-[^}]*)?\}")
 
 
@@ -28,7 +30,10 @@ def validate(*layers, **environ):
 @pytest.mark.built
 @pytest.mark.parametrize(
     "layers",
-    [LAYERS[:2], (*LAYERS[:2], "self"), LAYERS[:3], LAYERS[:4], LAYERS[:5], (*LAYERS[:4], "sampling"), LAYERS],
+    [
+        *(LAYERS[:2], (*LAYERS[:2], "self"), LAYERS[:3], LAYERS[:4], LAYERS[:5], (*LAYERS[:4], "sampling"), LAYERS),
+        *(AGENT, (*LAYERS[:4], "agent"), GATEWAY, (*LAYERS, "victoriametrics"), (*AGENT, "victoriametrics")),
+    ],
     ids="+".join,
 )
 def test_the_collector_takes_each_combination_of_layers(layers):
@@ -51,7 +56,9 @@ def test_log_records_go_where_the_knob_says_and_to_nothing_else():
     assert 'references exporter "nowhere"' in done.stderr
 
 
-@pytest.mark.parametrize("file", [*(f"collector/{layer}.yaml" for layer in LAYERS), "jaeger.yaml"])
+@pytest.mark.parametrize(
+    "file", [*(f"collector/{layer}.yaml" for layer in (*LAYERS, "agent", "gateway", "victoriametrics")), "jaeger.yaml"]
+)
 def test_every_knob_has_a_default_and_every_address_is_a_knob(file):
     text = (ROOT / file).read_text()
     assert [name for name, default in KNOBS.findall(text) if not default] == []

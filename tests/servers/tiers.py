@@ -1,0 +1,150 @@
+"""Two tiers of the real Collector on loopback: agents that find the gateways by name, and gateways of one port."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from stack.binaries import find
+from tests.scrape import Scrape, parse
+from tests.servers.program import answers, program
+from tests.servers.uvicorn import free_port
+
+ROOT = Path(__file__).parents[2]
+NAME = "gateways.test"
+AGENT = ("base", "contract", "traces", "self", "logs", "agent")
+GATEWAY = ("base", "contract", "traces", "self", "sampling", "gateway")
+# A hosts file of its own, which an agent asks every few seconds as it would ask a name server.
+OWN_MOUNTS = ("unshare", "--mount", *(() if os.geteuid() == 0 else ("--user", "--map-root-user")))
+
+
+def can_have_own_hosts() -> bool:
+    return bool(shutil.which("unshare")) and subprocess.run([*OWN_MOUNTS, "true"], check=False).returncode == 0
+
+
+class Tier:
+    """One Collector: started, killed and started again on the same ports with the same data.
+
+    Parameters:
+        folder: For its data and its log.
+        layers: Of its configuration.
+        address: Of this machine, where it listens.
+        wrap: A command that runs the Collector's.
+        knobs: More of the environment.
+    """
+
+    def __init__(
+        self, folder: Path, layers: Sequence[str], address: str, wrap: Sequence[str] = (), **knobs: str
+    ) -> None:
+        folder.mkdir()
+        ports = {name: free_port() for name in ("otlp", "grpc", "shown", "self", "health")}
+        self._url = {name: f"http://{address}:{port}" for name, port in ports.items()}
+        self.endpoint = self._url["otlp"]
+        self.log = folder / "log"
+        self._environ = {
+            "COLLECTOR_OTLP_HTTP": f"{address}:{ports['otlp']}",
+            "COLLECTOR_OTLP_GRPC": f"{address}:{ports['grpc']}",
+            "COLLECTOR_PROMETHEUS": f"{address}:{ports['shown']}",
+            "COLLECTOR_HEALTH": f"{address}:{ports['health']}",
+            "COLLECTOR_SELF_HOST": address,
+            "COLLECTOR_SELF_PORT": str(ports["self"]),
+            "COLLECTOR_DATA": str(folder / "data"),
+            **knobs,
+        }
+        files = (f"--config={ROOT / 'collector' / f'{layer}.yaml'}" for layer in layers)
+        self._command = [*wrap, str(find("otelcol")), *files]
+        self._running = ExitStack()
+
+    def start(self, **knobs: str) -> None:
+        ready, environ = f"{self._url['health']}/", {**os.environ, **self._environ, **knobs}
+        running = program(self._command, lambda: answers(ready), env=environ, log=self.log)
+        self.process = self._running.enter_context(running)
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def end(self) -> None:
+        self._running.close()
+
+    def send(self, kind: str, body: dict) -> int:
+        """Send OTLP as JSON; the status of the answer."""
+        asked = urllib.request.Request(
+            f"{self.endpoint}/v1/{kind}", json.dumps(body).encode(), {"content-type": "application/json"}
+        )
+        with urllib.request.urlopen(asked, timeout=10) as response:
+            return response.status
+
+    def own(self) -> Scrape:
+        """Its metrics of itself."""
+        return self._get("self")
+
+    def exposition(self) -> Scrape:
+        """What it shows Prometheus of applications."""
+        return self._get("shown")
+
+    def _get(self, port: str) -> Scrape:
+        with urllib.request.urlopen(f"{self._url[port]}/metrics", timeout=5) as response:
+            return parse(response.read().decode())
+
+
+class Tiers:
+    """Two agents and two gateways.
+
+    Parameters:
+        folder: For all data.
+        sink: Where gateways send what they keep.
+        knobs: Of the gateways.
+    """
+
+    def __init__(self, folder: Path, sink: str, **knobs: str) -> None:
+        port = str(free_port())
+        self._hosts = folder / "hosts"
+        self.gateways = {
+            address: Tier(
+                folder / f"gateway-{address}",
+                GATEWAY,
+                address,
+                COLLECTOR_AGENTS=f"{address}:{port}",
+                COLLECTOR_JAEGER=sink,
+                **knobs,
+            )
+            for address in ("127.0.0.2", "127.0.0.3")
+        }
+        bound = f'mount --bind {self._hosts} /etc/hosts && exec "$@"'
+        found = {
+            "COLLECTOR_GATEWAYS": NAME,
+            "COLLECTOR_GATEWAYS_PORT": port,
+            "COLLECTOR_GATEWAYS_INTERVAL": "500ms",
+        }
+        self.agents = [
+            Tier(folder / f"agent-{number}", AGENT, "127.0.0.1", (*OWN_MOUNTS, "sh", "-c", bound, "sh"), **found)
+            for number in range(2)
+        ]
+
+    def know(self, *addresses: str) -> None:
+        """Have the gateways' name stand for these addresses; in place, since the file is mounted elsewhere."""
+        self._hosts.write_text("".join(f"{address} {NAME}\n" for address in addresses))
+
+    def settled(self, number: int) -> bool:
+        """Whether the agents' rings have as many gateways."""
+        return all(agent.own().value("otelcol_loadbalancer_num_backends") == number for agent in self.agents)
+
+    def all(self) -> list[Tier]:
+        return [*self.gateways.values(), *self.agents]
+
+
+@contextmanager
+def tiers(folder: Path, sink: str, **knobs: str) -> Iterator[Tiers]:
+    made = Tiers(folder, sink, **knobs)
+    made.know(*made.gateways)
+    with ExitStack() as ending:
+        for one in made.all():
+            ending.callback(one.end)
+            one.start()
+        yield made

@@ -1,0 +1,182 @@
+"""Spans of a trace come from several hosts, and one gateway of several decides on all of them."""
+
+import urllib.request
+from collections import Counter, defaultdict
+from contextlib import ExitStack
+
+import pytest
+
+from tests.otlp import grpc_receiver
+from tests.otlp_spans import ERROR, new_trace, span, traces
+from tests.servers.tiers import can_have_own_hosts, tiers
+from tests.servers.uvicorn import uvicorn
+from tests.until import until
+
+pytestmark = [
+    pytest.mark.built,
+    pytest.mark.skipif(not can_have_own_hosts(), reason="no mount namespaces here"),
+]
+
+PROCESSES = ("web", "api", "worker", "provider")
+# Counters, as the parser calls them.
+DECIDED = "otelcol_processor_tail_sampling_global_count_traces_sampled_total"
+ACCEPTED = "otelcol_receiver_accepted_spans_total"
+
+
+@pytest.fixture(scope="module")
+def sink():
+    with grpc_receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory, sink):
+    address = sink.url.removeprefix("http://")
+    with tiers(tmp_path_factory.mktemp("tiers"), address, COLLECTOR_SAMPLING_WAIT="3s") as made:
+        assert until(lambda: made.settled(2))
+        yield made
+
+
+def arrived(sink):
+    """How often each span has come, by trace."""
+    found = defaultdict(Counter)
+    for one in list(sink.spans):
+        found[one.trace_id.hex()][one.span_id] += 1
+    return found
+
+
+def by_process(sink):
+    """The process and the status of each span that has come, by trace."""
+    found = defaultdict(list)
+    for resource in (resource for request in sink.traces for resource in request.resource_spans):
+        (process,) = (item.value.string_value for item in resource.resource.attributes if item.key == "service.name")
+        for one in (one for scope in resource.scope_spans for one in scope.spans):
+            found[one.trace_id].append((process, one.status.code))
+    return found
+
+
+def send(running, ids, processes=PROCESSES):
+    """A failed span of each trace from each process; every other process is on the other host."""
+    for process in processes:
+        agent = running.agents[PROCESSES.index(process) % 2]
+        for first in range(0, len(ids), 10):
+            spans = [span(trace_id, process, failed=True) for trace_id in ids[first : first + 10]]
+            assert agent.send("traces", traces({"service.name": process}, *spans)) == 200
+
+
+def whole(sink, ids, timeout=20):
+    """The traces of which a span of each process has arrived, as soon as these are all."""
+
+    def find():
+        seen = arrived(sink)
+        return {one for one in ids if len(seen[one]) == len(PROCESSES)}
+
+    until(lambda: find() == set(ids), timeout)
+    return find()
+
+
+def decisions(running):
+    """How many traces have been decided on, by what was decided, over all gateways."""
+    counted = Counter()
+    for gateway in running.gateways.values():
+        for (kept,), value in gateway.own().series(DECIDED, "sampled").items():
+            counted[kept] += value
+    return counted
+
+
+def ids(number):
+    return [new_trace() for _ in range(number)]
+
+
+@pytest.fixture
+def chain(running):
+    """Four processes, each of which asks the next; two on each host."""
+    with ExitStack() as started:
+        address = ""
+        for number, process in reversed(list(enumerate(PROCESSES))):
+            environ = {
+                "NEXT": address,
+                "OTEL_SERVICE_NAME": process,
+                "OTEL_EXPORTER_OTLP_ENDPOINT": running.agents[number % 2].endpoint,
+                "OTEL_BSP_SCHEDULE_DELAY": "200",
+                "OTEL_METRIC_EXPORT_INTERVAL": "1000",
+                "WXIAI_OTEL_TAIL_SAMPLING": "collector",
+            }
+            address = started.enter_context(uvicorn("tests.tiers.hop:app", env=environ)).url
+        yield address
+
+
+def test_a_trace_of_four_processes_is_decided_once_and_is_whole(running, sink, chain):
+    sink.traces.clear()
+    before = decisions(running)
+    for number in range(60):
+        # Only the last process knows that something has failed.
+        urllib.request.urlopen(f"{chain}/hop?fail={number % 10 == 0}", timeout=10).close()
+
+    until(lambda: (decisions(running) - before).total() >= 60)
+    made = decisions(running) - before
+    assert made.total() == 60
+    assert 6 <= made["true"] < 30
+    until(lambda: len(sink.spans) >= 4 * made["true"])
+    kept = by_process(sink)
+    assert len(kept) == made["true"]
+    assert all(sorted(process for process, _ in spans) == sorted(PROCESSES) for spans in kept.values())
+    assert sum(("provider", ERROR) in spans for spans in kept.values()) == 6
+
+    # Their metrics are where the agents' are, and each request of each is counted once.
+    def counted():
+        shown = [agent.exposition() for agent in running.agents]
+        return [[each.value("http_requests_total", job=process) for process in PROCESSES] for each in shown]
+
+    assert until(lambda: counted() == [[60, 0, 60, 0], [0, 60, 0, 60]], 10), counted()
+    assert (decisions(running) - before).total() == 60
+
+
+def test_a_killed_gateway_loses_the_spans_that_waited_for_a_decision_and_no_other(running, sink):
+    (address, dead), (other, alive) = running.gateways.items()
+    memory = "otelcol_processor_tail_sampling_sampling_traces_on_memory"
+    assert until(lambda: dead.own().value(memory) + alive.own().value(memory) == 0)
+    cut, meanwhile, after, again = ids(40), ids(40), ids(40), ids(40)
+    send(running, cut, PROCESSES[:2])
+    assert until(lambda: dead.own().value(memory) + alive.own().value(memory) == 40)
+    waiting = dead.own().value(memory)
+    assert 5 < waiting < 35
+    dead.kill()
+
+    # Agents do not know yet. What they cannot send waits.
+    send(running, meanwhile)
+    running.know(other)
+    assert until(lambda: running.settled(1), 15)
+    send(running, after)
+    send(running, cut, PROCESSES[2:])
+
+    assert whole(sink, after) == set(after)
+    assert whole(sink, meanwhile) == set(meanwhile)
+    lost = set(cut) - whole(sink, cut, 5)
+    assert len(lost) == waiting
+    # Of these the spans that came later were decided by the other one.
+    assert {len(arrived(sink)[one]) for one in lost} == {2}
+    assert {count for one in after for count in arrived(sink)[one].values()} == {1}
+
+    dead.start()
+    running.know(address, other)
+    assert until(lambda: running.settled(2), 15)
+    send(running, again)
+    assert whole(sink, again) == set(again)
+    assert dead.own().value(ACCEPTED) > 0
+
+
+def test_an_agent_that_was_killed_sends_what_it_has_to_another_set_of_gateways(running, sink):
+    agent, (_, last) = running.agents[0], running.gateways
+    running.know()
+    agent.kill()
+    agent.start()
+    kept = ids(10)
+    spans = [span(one, process, failed=True) for process in PROCESSES for one in kept]
+    assert agent.send("traces", traces({"service.name": "web"}, *spans)) == 200
+    assert until(lambda: agent.own().value("otelcol_exporter_queue_size", exporter="load_balancing") == 1)
+    agent.kill()
+
+    running.know(last)
+    agent.start()
+    assert whole(sink, kept) == set(kept)
