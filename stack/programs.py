@@ -70,9 +70,15 @@ MAILPIT = _program("mailpit", ("mailpit",), ("version", "--no-release-check"), 0
 PINT = _program("pint", ("pint",), ("version",), 0.6)
 COMPOSE = _program("compose", ("compose",), ("version",), 2)
 VICTORIAMETRICS = _program("victoriametrics", ("victoria-metrics", "vmalert", "vmalert-tool"), ("--version",), 0.5)
+KUSTOMIZE = _program("kustomize", ("kustomize",), ("version",), 0.5)
+SCHEMAS = {name: _versions()["kubeconform"][name] for name in ("kubernetes", "operator")}
+KUBECONFORM = _program("kubeconform", ("kubeconform",), ("-v",), 0.3, "-".join(SCHEMAS.values()))
 
 PROGRAMS = {
     program.name: program
-    for program in (OTELCOL, PROMETHEUS, ALERTMANAGER, JAEGER, MAILPIT, PINT, COMPOSE, VICTORIAMETRICS)
+    for program in (
+        *(OTELCOL, PROMETHEUS, ALERTMANAGER, JAEGER, MAILPIT),
+        *(PINT, COMPOSE, VICTORIAMETRICS, KUSTOMIZE, KUBECONFORM),
+    )
 }
 OF_BINARY = {binary: program for program in PROGRAMS.values() for binary in program.binaries}

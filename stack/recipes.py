@@ -11,11 +11,14 @@ from .programs import (
     ALERTMANAGER,
     COMPOSE,
     JAEGER,
+    KUBECONFORM,
+    KUSTOMIZE,
     MAILPIT,
     MANIFEST,
     OTELCOL,
     PINT,
     PROMETHEUS,
+    SCHEMAS,
     VICTORIAMETRICS,
     Program,
 )
@@ -105,12 +108,17 @@ def _alertmanager(recipe: Recipe) -> None:
     _as_requirement(recipe, "github.com/prometheus/alertmanager")
 
 
+def _downloaded(recipe: Recipe, module: str) -> Path:
+    """The folder of a module."""
+    told = recipe.go("mod", "download", "-json", module)
+    return Path(json.loads(told[told.index("{") :])["Dir"])
+
+
 def _inside(recipe: Recipe, module: str, version: str, commands: str = "cmd") -> None:
     """Build inside the module, with its own go.sum; ``version`` is what the linker sets."""
     program = recipe.program
-    told = recipe.go("mod", "download", "-json", f"{module}@{program.module}")
     source = recipe.work / program.name
-    shutil.copytree(json.loads(told[told.index("{") :])["Dir"], source)
+    shutil.copytree(_downloaded(recipe, f"{module}@{program.module}"), source)
     for path in (source, *source.rglob("*")):
         path.chmod(path.stat().st_mode | 0o200)
     recipe.go(
@@ -148,6 +156,22 @@ def _mailpit(recipe: Recipe) -> None:
     recipe.go("install", "-v", "-ldflags", version, f"{module}@{recipe.program.module}")
 
 
+def _kustomize(recipe: Recipe) -> None:
+    recipe.go("install", "-v", f"sigs.k8s.io/kustomize/kustomize/v5@{recipe.program.module}")
+
+
+def _kubeconform(recipe: Recipe) -> None:
+    """With the schemas beside it, as their projects publish them."""
+    program = recipe.program
+    module = "github.com/yannh/kubeconform/cmd/kubeconform"
+    recipe.go("install", "-v", "-ldflags", f"-s -w -X main.version=v{program.version}", f"{module}@{program.module}")
+    kubernetes = _downloaded(recipe, f"k8s.io/kubernetes@{SCHEMAS['kubernetes']}")
+    shutil.copyfile(kubernetes / "api" / "openapi-spec" / "swagger.json", recipe.target / "kubernetes.json")
+    operator = _downloaded(recipe, f"github.com/prometheus-operator/prometheus-operator@{SCHEMAS['operator']}")
+    for path in (operator / "example" / "prometheus-operator-crd").glob("monitoring.coreos.com_*.yaml"):
+        shutil.copyfile(path, recipe.target / path.name)
+
+
 def _remove(folder: Path) -> None:
     for path in (folder, *folder.rglob("*")):
         if path.is_dir() and not path.is_symlink():
@@ -164,4 +188,6 @@ _RECIPES: dict[str, Callable[[Recipe], None]] = {
     PINT.name: _pint,
     COMPOSE.name: _compose,
     VICTORIAMETRICS.name: _victoriametrics,
+    KUSTOMIZE.name: _kustomize,
+    KUBECONFORM.name: _kubeconform,
 }
