@@ -14,7 +14,7 @@ from .binaries import find
 from .errors import StackError
 from .programs import OF_BINARY
 from .running import default_data, down, status, up
-from .services import HOST, SERVICES
+from .services import ALL_SERVICES, HOST, wanted
 
 
 def _arguments() -> argparse.Namespace:
@@ -31,7 +31,7 @@ def _arguments() -> argparse.Namespace:
     commands.add_parser("build", help="build what is missing, and start nothing")
     commands.add_parser("status", help="each program's address, and whether it is healthy")
     logs = commands.add_parser("logs", help="what a program has logged")
-    logs.add_argument("service", choices=[service.name for service in SERVICES], nargs="?", help="(default: all)")
+    logs.add_argument("service", choices=[service.name for service in ALL_SERVICES], nargs="?", help="(default: all)")
     logs.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
     commands.add_parser("down", help="end all programs; data and logs stay")
     path = commands.add_parser("path", help="where a program is, built when there is none")
@@ -54,7 +54,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.command == "logs":
         return _print_logs(data, arguments.service, follow=arguments.follow)
     if arguments.command == "build":
-        for service in SERVICES:
+        for service in wanted():
             print(service.program())
         return 0
     if arguments.command == "path":
@@ -70,12 +70,12 @@ def _print_status(data: Path) -> int:
         print("not running")
         return 1
     for one in seen:
-        print(f"{one.name:<14}{one.url:<26}{one.state}")
+        print(f"{one.name:<17}{one.url:<26}{one.state}")
     return 0 if all(one.state == "healthy" for one in seen) else 1
 
 
 def _print_logs(data: Path, service: str | None, *, follow: bool) -> int:
-    names = [service] if service else [one.name for one in SERVICES]
+    names = [service] if service else [one.name for one in ALL_SERVICES]
     files = [str(log) for name in names if (log := data / "logs" / f"{name}.log").exists()]
     if not files:
         raise StackError(f"there are no logs in {data}")

@@ -23,7 +23,7 @@ def find(binary: str) -> Path:
         StackError: The setting names no program, or it cannot be built.
     """
     program = OF_BINARY[binary]
-    variable = f"STACK_{binary.upper()}"
+    variable = f"STACK_{binary.upper().replace('-', '_')}"
     if given := os.environ.get(variable):
         if not os.access(given, os.X_OK) or not Path(given).is_file():
             raise StackError(f"{variable} is {given!r}, which is no program")

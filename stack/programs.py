@@ -70,7 +70,16 @@ MAILPIT = _program("mailpit", ("mailpit",), ("version", "--no-release-check"), 0
 PINT = _program("pint", ("pint",), ("version",), 0.6)
 COMPOSE = _program("compose", ("compose",), ("version",), 2)
 GOVULNCHECK = _program("govulncheck", ("govulncheck",), ("-version",), 0.5)
+VICTORIAMETRICS = _program("victoriametrics", ("victoria-metrics", "vmalert", "vmalert-tool"), ("--version",), 0.5)
+KUSTOMIZE = _program("kustomize", ("kustomize",), ("version",), 0.5)
+SCHEMAS = {name: _versions()["kubeconform"][name] for name in ("kubernetes", "operator")}
+KUBECONFORM = _program("kubeconform", ("kubeconform",), ("-v",), 0.3, "-".join(SCHEMAS.values()))
 
-_ALL = (OTELCOL, PROMETHEUS, ALERTMANAGER, JAEGER, MAILPIT, PINT, COMPOSE, GOVULNCHECK)
-PROGRAMS = {program.name: program for program in _ALL}
+PROGRAMS = {
+    program.name: program
+    for program in (
+        *(OTELCOL, PROMETHEUS, ALERTMANAGER, JAEGER, MAILPIT),
+        *(PINT, COMPOSE, GOVULNCHECK, VICTORIAMETRICS, KUSTOMIZE, KUBECONFORM),
+    )
+}
 OF_BINARY = {binary: program for program in PROGRAMS.values() for binary in program.binaries}

@@ -7,7 +7,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .go import find_go
-from .programs import ALERTMANAGER, COMPOSE, GOVULNCHECK, JAEGER, MAILPIT, MANIFEST, OTELCOL, PINT, PROMETHEUS, Program
+from .programs import (
+    ALERTMANAGER,
+    COMPOSE,
+    GOVULNCHECK,
+    JAEGER,
+    KUBECONFORM,
+    KUSTOMIZE,
+    MAILPIT,
+    MANIFEST,
+    OTELCOL,
+    PINT,
+    PROMETHEUS,
+    SCHEMAS,
+    VICTORIAMETRICS,
+    Program,
+)
 from .progress import Build
 
 _COMMON_VERSION = "github.com/prometheus/common/version.Version"
@@ -94,17 +109,23 @@ def _alertmanager(recipe: Recipe) -> None:
     _as_requirement(recipe, "github.com/prometheus/alertmanager")
 
 
-def _inside(recipe: Recipe, module: str, version: str) -> None:
+def _downloaded(recipe: Recipe, module: str) -> Path:
+    """The folder of a module."""
+    told = recipe.go("mod", "download", "-json", module)
+    return Path(json.loads(told[told.index("{") :])["Dir"])
+
+
+def _inside(recipe: Recipe, module: str, version: str, commands: str = "cmd") -> None:
     """Build inside the module, with its own go.sum; ``version`` is what the linker sets."""
     program = recipe.program
-    told = recipe.go("mod", "download", "-json", f"{module}@{program.module}")
     source = recipe.work / program.name
-    shutil.copytree(json.loads(told[told.index("{") :])["Dir"], source)
+    shutil.copytree(_downloaded(recipe, f"{module}@{program.module}"), source)
     for path in (source, *source.rglob("*")):
         path.chmod(path.stat().st_mode | 0o200)
     recipe.go(
         *("build", "-v", "-ldflags", f"-s -w -X {version}"),
-        *("-o", str(recipe.target / program.name), f"./cmd/{program.name}"),
+        *("-o", str(recipe.target)),
+        *(f"./{commands}/{binary}" for binary in program.binaries),
         folder=source,
     )
 
@@ -116,6 +137,11 @@ def _jaeger(recipe: Recipe) -> None:
 
 def _pint(recipe: Recipe) -> None:
     _inside(recipe, "github.com/cloudflare/pint", f"main.version={recipe.program.version}")
+
+
+def _victoriametrics(recipe: Recipe) -> None:
+    module = "github.com/VictoriaMetrics/VictoriaMetrics"
+    _inside(recipe, module, f"{module}/lib/buildinfo.Version=v{recipe.program.version}", "app")
 
 
 def _compose(recipe: Recipe) -> None:
@@ -135,6 +161,22 @@ def _govulncheck(recipe: Recipe) -> None:
     recipe.go("install", "-v", f"golang.org/x/vuln/cmd/govulncheck@{recipe.program.module}")
 
 
+def _kustomize(recipe: Recipe) -> None:
+    recipe.go("install", "-v", f"sigs.k8s.io/kustomize/kustomize/v5@{recipe.program.module}")
+
+
+def _kubeconform(recipe: Recipe) -> None:
+    """With the schemas beside it, as their projects publish them."""
+    program = recipe.program
+    module = "github.com/yannh/kubeconform/cmd/kubeconform"
+    recipe.go("install", "-v", "-ldflags", f"-s -w -X main.version=v{program.version}", f"{module}@{program.module}")
+    kubernetes = _downloaded(recipe, f"k8s.io/kubernetes@{SCHEMAS['kubernetes']}")
+    shutil.copyfile(kubernetes / "api" / "openapi-spec" / "swagger.json", recipe.target / "kubernetes.json")
+    operator = _downloaded(recipe, f"github.com/prometheus-operator/prometheus-operator@{SCHEMAS['operator']}")
+    for path in (operator / "example" / "prometheus-operator-crd").glob("monitoring.coreos.com_*.yaml"):
+        shutil.copyfile(path, recipe.target / path.name)
+
+
 def _remove(folder: Path) -> None:
     for path in (folder, *folder.rglob("*")):
         if path.is_dir() and not path.is_symlink():
@@ -151,4 +193,7 @@ _RECIPES: dict[str, Callable[[Recipe], None]] = {
     PINT.name: _pint,
     COMPOSE.name: _compose,
     GOVULNCHECK.name: _govulncheck,
+    VICTORIAMETRICS.name: _victoriametrics,
+    KUSTOMIZE.name: _kustomize,
+    KUBECONFORM.name: _kubeconform,
 }

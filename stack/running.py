@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .errors import StackError
 from .programs import ROOT
-from .services import HOST, SERVICES, Service
+from .services import ALL_SERVICES, HOST, Service, wanted
 from .state import Process, State, end_processes, holder, read_state
 
 HEALTHY_WITHIN = 90.0
@@ -55,7 +55,7 @@ def up(data: Path, *, usual_ports: bool = True) -> None:
     Raises:
         StackError: A program cannot be had, or does not become healthy; nothing is left running then.
     """
-    for service in SERVICES:
+    for service in wanted():
         service.program()
     try:
         data.mkdir(parents=True, exist_ok=True)
@@ -113,7 +113,8 @@ def status(data: Path) -> list[Status]:
     state = read_state(data)
     if not state.ports:
         return []
-    return [Status(service.name, url(state, service.main), _state(service, state)) for service in SERVICES]
+    started = (service for service in ALL_SERVICES if service.main in state.ports)
+    return [Status(service.name, url(state, service.main), _state(service, state)) for service in started]
 
 
 def url(state: State, port: str) -> str:

@@ -14,6 +14,15 @@ HOST = "127.0.0.1"
 
 Ports = Mapping[str, int]
 
+# As Prometheus evaluates: each 5 s, at once, on what is no older than the Collector shows it, and no label is added.
+_AS_PROMETHEUS = (
+    "-evaluationInterval=5s",
+    "-rule.evalDelay=0s",
+    "-datasource.queryStep=30s",
+    "-remoteWrite.flushInterval=500ms",
+    "-disableAlertgroupLabel",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -42,11 +51,17 @@ class Service:
         return Path(sys.executable) if self.binary is None else find(self.binary)
 
 
+def _wants_victoriametrics() -> bool:
+    return os.environ.get("STACK_VICTORIAMETRICS", "") not in {"", "0", "false"}
+
+
 def _layers() -> list[str]:
     names = ["base", "contract", "traces", "self", "logs"]
     # Either the Collector decides (the applications have tail_sampling="collector") or they do, never both.
     if os.environ.get("STACK_TAIL_SAMPLING") != "process":
         names.append("sampling")
+    if _wants_victoriametrics():
+        names.append("victoriametrics")
     return [f"--config={ROOT / 'collector' / f'{name}.yaml'}" for name in names]
 
 
@@ -63,6 +78,11 @@ def _collector_environ(ports: Ports, data: Path) -> dict[str, str]:
         "COLLECTOR_HEALTH": _address(ports, "collector_health"),
         "COLLECTOR_JAEGER": _address(ports, "jaeger_otlp"),
         "COLLECTOR_DATA": str(data / "collector"),
+        **(
+            {"COLLECTOR_VICTORIAMETRICS": f"http://{_address(ports, 'victoriametrics')}/api/v1/write"}
+            if "victoriametrics" in ports
+            else {}
+        ),
     }
 
 
@@ -84,7 +104,11 @@ def prometheus_config(ports: Ports, rules: Path) -> str:
         ports: Of all services.
         rules: The folder of the rules.
     """
-    text = (ROOT / "prometheus.yml").read_text()
+    return _scrape_config("prometheus.yml", ports).replace("- alerts/", f"- {rules}/")
+
+
+def _scrape_config(name: str, ports: Ports) -> str:
+    text = (ROOT / name).read_text()
     for address, port in (
         ("collector:9464", "collector_metrics"),
         ("collector:8888", "collector_self"),
@@ -94,7 +118,7 @@ def prometheus_config(ports: Ports, rules: Path) -> str:
         ("bridge:9095", "bridge"),
     ):
         text = text.replace(f'"{address}"', f'"{_address(ports, port)}"')
-    return text.replace("- alerts/", f"- {rules}/")
+    return text
 
 
 def _prometheus_arguments(ports: Ports, data: Path) -> list[str]:
@@ -109,6 +133,35 @@ def _prometheus_arguments(ports: Ports, data: Path) -> list[str]:
         f"--web.external-url=http://{_address(ports, 'prometheus')}",
         "--web.enable-lifecycle",
         "--enable-feature=exemplar-storage,created-timestamp-zero-ingestion",
+    ]
+
+
+def _victoriametrics_arguments(ports: Ports, data: Path) -> list[str]:
+    config = data / "victoriametrics.yml"
+    config.write_text(_scrape_config("victoriametrics.yml", ports))
+    return [
+        f"-promscrape.config={config}",
+        f"-storageDataPath={data / 'victoriametrics'}",
+        f"-retentionPeriod={os.environ.get('STACK_PROMETHEUS_RETENTION', '15d')}",
+        f"-httpListenAddr={_address(ports, 'victoriametrics')}",
+        # What has come is seen at once; by default, 30 s later.
+        "-search.latencyOffset=0s",
+        f"-vmalert.proxyURL=http://{_address(ports, 'vmalert')}",
+    ]
+
+
+def _vmalert_arguments(ports: Ports, data: Path) -> list[str]:
+    rules = lay_out_rules(data, _address(ports, "bridge"))
+    storage = f"http://{_address(ports, 'victoriametrics')}"
+    return [
+        f"-rule={rules}/*.yml",
+        f"-datasource.url={storage}",
+        f"-remoteWrite.url={storage}",
+        f"-remoteRead.url={storage}",
+        f"-httpListenAddr={_address(ports, 'vmalert')}",
+        # Prometheus tells already.
+        "-notifier.blackhole",
+        *_AS_PROMETHEUS,
     ]
 
 
@@ -199,3 +252,29 @@ SERVICES = (
         _prometheus_arguments,
     ),
 )
+
+# Only where STACK_VICTORIAMETRICS is set.
+_VICTORIAMETRICS = (
+    Service(
+        "victoriametrics",
+        "victoria-metrics",
+        {"victoriametrics": 8428},
+        "victoriametrics",
+        ("victoriametrics", "/health"),
+        _victoriametrics_arguments,
+    ),
+    Service(
+        "vmalert",
+        "vmalert",
+        {"vmalert": 8880},
+        "vmalert",
+        ("vmalert", "/health"),
+        _vmalert_arguments,
+    ),
+)
+ALL_SERVICES = (*SERVICES, *_VICTORIAMETRICS)
+
+
+def wanted() -> tuple[Service, ...]:
+    """The services of a stack that is started now."""
+    return ALL_SERVICES if _wants_victoriametrics() else SERVICES

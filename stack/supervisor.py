@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .services import HOST, SERVICES, Service
+from .services import HOST, Service, wanted
 from .state import GRACE, Process, State, end_processes, holding, read_state, write_state
 
 _PR_SET_PDEATHSIG = 1
@@ -82,9 +82,10 @@ class Supervisor:
             # Without ports it is the state of no stack: whoever waits for this one does not see that one's end.
             write_state(self._data, State(processes=left))
             end_processes(list(left.values()))
-            self._state.ports = choose_ports(SERVICES, usual=usual_ports)
+            services = wanted()
+            self._state.ports = choose_ports(services, usual=usual_ports)
             (self._data / "logs").mkdir(exist_ok=True)
-            for service in SERVICES:
+            for service in services:
                 self._start(service)
             while True:
                 self._wait()

@@ -21,6 +21,7 @@ _FILES = (
     "collector/agent.yaml",
     "collector/gateway.yaml",
     "collector/secure.yaml",
+    "collector/victoriametrics.yaml",
     "compose/*.py",
     "compose/secure.yml",
     "dashboards/json/*.json",
