@@ -11,7 +11,7 @@ from pathlib import Path
 from ._version import VERSION
 from .alerting import AlertConfigError
 from .settings import SettingError
-from .zero_code import CommandNotFound, run
+from .zero_code import CommandNotFound, WrongOrder, run
 
 _PORTS = range(1, 65_536)
 _COMMAND_NOT_FOUND = 127  # as a shell says it
@@ -65,6 +65,8 @@ def _run(arguments: argparse.Namespace) -> int:
         return _failed("run: which command?")
     try:
         run(words, os.environ)
+    except WrongOrder as error:
+        return _failed(error)
     except CommandNotFound as error:
         _failed(error)
     return _COMMAND_NOT_FOUND
