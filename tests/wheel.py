@@ -10,14 +10,14 @@ from fastapi import FastAPI
 
 import wxiai_otel
 from wxiai_otel._data import data_folder
-from wxiai_otel._lay_out import contents
+from wxiai_otel.lay_out import Choices, contents
 
 assert Path(wxiai_otel.__file__).parent.parent.name == "site-packages", wxiai_otel.__file__
 assert (Path(wxiai_otel.__file__).parent / "py.typed").exists()
 assert version("wxiai-otel") == wxiai_otel.__version__
 assert data_folder("alerts").is_relative_to(Path(wxiai_otel.__file__).parent)
 assert (data_folder("alerts") / "alertmanager.yml").is_file()
-assert {"docker-compose.yml", "collector/contract.yaml", "dashboards/json/wxiai-http.json"} <= set(contents([]))
+assert {"docker-compose.yml", "collector/contract.yaml", "dashboards/json/wxiai-http.json"} <= set(contents(Choices()))
 
 app = FastAPI()
 wxiai_otel.setup_telemetry(app)

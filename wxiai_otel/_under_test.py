@@ -1,16 +1,22 @@
 """Telemetry under test: it works in memory, here and now. Nothing runs in the background or leaves the process."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
 from .settings import Settings
 
+if TYPE_CHECKING:
+    from .alerting._message import Alert
+
 
 class _Mode:
     collector: SpanProcessor | None = None
+    alerts: "list[Alert] | None" = None
 
 
 _attached: "WeakSet[TracerProvider]" = WeakSet()
@@ -55,3 +61,20 @@ def attach(provider: Any) -> None:
 def is_attached(provider: Any) -> bool:
     """Whether the collector is told of a provider's spans."""
     return provider in _attached
+
+
+@contextmanager
+def keeping_alerts() -> "Iterator[list[Alert]]":
+    """Within the block, keep the alerts that are told of."""
+    kept: list[Alert] = []
+    _Mode.alerts = kept
+    try:
+        yield kept
+    finally:
+        _Mode.alerts = None
+
+
+def tell(alert: "Alert") -> None:
+    """An alert that is sent to nobody, because this is a test."""
+    if _Mode.alerts is not None:
+        _Mode.alerts.append(alert)

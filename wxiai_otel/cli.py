@@ -6,12 +6,14 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from ._version import VERSION
 from .alerting import AlertConfigError
 from .settings import SettingError
-from .zero_code import CommandNotFound, run
+from .zero_code import CommandNotFound, WrongOrder, run
 
 _PORTS = range(1, 65_536)
 _COMMAND_NOT_FOUND = 127  # as a shell says it
@@ -23,6 +25,7 @@ examples:
   wxiai-otel doctor --app app:app
   wxiai-otel doctor --prometheus http://localhost:9090 --jaeger http://localhost:16686
   wxiai-otel init monitoring --channel dingtalk
+  wxiai-otel init monitoring --channel wechat --without grafana --otlp-port 4318
   wxiai-otel bridge --config bridge.toml
   wxiai-otel catalog credits
   wxiai-otel completion bash > ~/.local/share/bash-completion/completions/wxiai-otel
@@ -65,6 +68,8 @@ def _run(arguments: argparse.Namespace) -> int:
         return _failed("run: which command?")
     try:
         run(words, os.environ)
+    except WrongOrder as error:
+        return _failed(error)
     except CommandNotFound as error:
         _failed(error)
     return _COMMAND_NOT_FOUND
@@ -99,24 +104,39 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _add_init(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="DIR", help="where to")
-    parser.add_argument(
+    add = parser.add_argument
+    add("folder", type=Path, metavar="DIR", help="where to")
+    add(
         "--channel",
+        dest="channels",
         action="append",
-        default=[],
         metavar="NAME",
         help="of the notification bridge, to be on: dingtalk, wechat, feishu and others; may be given again",
     )
-    parser.add_argument("--force", action="store_true", help="overwrite files that are there and are others")
+    add("--without", action="append", metavar="SERVICE", help="grafana, jaeger or mailpit; may be given again")
+    add("--traces-to", metavar="HOST:PORT", help="an OTLP receiver (gRPC) instead of Jaeger")
+    add("--mail-server", metavar="HOST:PORT", help="with TLS, instead of mailpit, which keeps all mails to itself")
+    add("--mail-from", metavar="ADDRESS", help="who writes")
+    add("--mail-to", metavar="ADDRESS", help="who is written to, whatever the team")
+    add("--mail-user", metavar="NAME", help="login at the mail server")
+    add("--grafana-port", type=int, metavar="PORT", help="where Grafana is (default: 3000)")
+    add("--otlp-port", type=int, metavar="PORT", help="where applications on this machine itself send to, as 4318")
+    add("--defaults", action="store_true", help="ask nothing; it is asked on a terminal where none of these is given")
+    add("--force", action="store_true", help="overwrite files that are there and are others")
     parser.set_defaults(run=_init)
 
 
 def _init(arguments: argparse.Namespace) -> int:
-    from ._lay_out import LayOutError, lay_out, secrets_of
+    from .lay_out import Choices, LayOutError, ask, lay_out, secrets_of
 
+    names = [field.name for field in fields(Choices)]
+    given: dict[str, Any] = {name: value for name in names if (value := getattr(arguments, name)) is not None}
+    given |= {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+    asked = not given and not arguments.defaults and sys.stdin.isatty() and sys.stdout.isatty()
     try:
-        written = lay_out(arguments.folder, arguments.channel, force=arguments.force)
-        needed = secrets_of(arguments.channel)
+        choices = ask(sys.stdin, sys.stdout) if asked else Choices(**given)
+        written = lay_out(arguments.folder, choices, force=arguments.force)
+        needed = secrets_of(choices)
     except LayOutError as error:
         return _failed(error)
     lines = [f"{len(written)} files written to {arguments.folder}"]

@@ -182,7 +182,9 @@ def build_providers(
             processors = ours._active_span_processor  # noqa: SLF001 - no public way
         owned.append(ours)
         tracer_provider = ours
-        trace.set_tracer_provider(ours)
+        # Another's that is not the SDK's stays: to set ours would only be refused, with a warning.
+        if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+            trace.set_tracer_provider(ours)
     all_readers = [*readers]
     if connection := sending.connect("metrics", lambda: metric_exporter(settings)):
         all_readers.append(ExportingReader(Metrics(connection), settings.metric_export_interval, storage))

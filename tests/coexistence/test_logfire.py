@@ -1,16 +1,13 @@
 """With logfire, where it is installed: its spans and ours are one trace, and nothing is counted twice."""
 
-import json
-import subprocess
-import sys
-import textwrap
-
 import pytest
+
+from tests.coexistence.apart import ran
 
 pytest.importorskip("logfire")
 
 APPLICATION = """
-    import json, sys
+    import json
     import logfire
     from fastapi import FastAPI
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -29,7 +26,7 @@ APPLICATION = """
         with logfire.span("look up"):
             return n
 
-    if sys.argv[1] == "instrumented":
+    if WHO == "instrumented":
         logfire.instrument_fastapi(app)
     telemetry = setup_telemetry(app)
     TestClient(app).get("/x/1")
@@ -49,9 +46,7 @@ APPLICATION = """
     ("who", "scope"), [("alone", "wxiai_otel"), ("instrumented", "opentelemetry.instrumentation.fastapi")]
 )
 def test_a_request_is_one_trace_with_one_server_span_and_one_count(who, scope):
-    command = [sys.executable, "-c", textwrap.dedent(APPLICATION), who]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    seen = json.loads(done.stdout.splitlines()[-1])
+    seen = ran(f"WHO = {who!r}", APPLICATION)
 
     assert seen["servers"] == [scope]
     assert "look up" in seen["names"]

@@ -181,6 +181,19 @@ def test_a_provider_in_a_wrapper_is_joined(caplog):
     assert "Overriding" not in caplog.text
 
 
+def test_one_that_is_neither_the_sdks_nor_around_it_stays_and_ours_goes_beside_it(caplog):
+    theirs = trace.NoOpTracerProvider()
+    trace.set_tracer_provider(theirs)
+    app = shop()
+    telemetry = setup_telemetry(app)
+
+    TestClient(app).get("/orders/7")
+
+    assert trace.get_tracer_provider() is theirs
+    assert scrape(telemetry).value("http_requests_total") == 1
+    assert "Overriding" not in caplog.text
+
+
 @dataclass
 class Unhashable(CompositePropagator):
     """A propagator that cannot be the key of a dictionary, as logfire's."""

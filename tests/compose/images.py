@@ -80,9 +80,14 @@ def build_all(docker: Docker, folder: Path, python_image: str) -> None:
     files = {"passwd": _USERS.format(name="postgres"), "entrypoint": _ENTRYPOINT}
     _build(docker, folder, wanted["postgresql"], _POSTGRESQL, files)
     _build(docker, folder, python_image, *_python())
+    build_ours(docker, ROOT)
+
+
+def build_ours(docker: Docker, folder: Path) -> None:
+    """Build the image of a Dockerfile, the repository's or one that ``wxiai-otel init`` has written."""
     # Whatever the machine's package index is, it is reached from the machine's network.
     indexes = [f"--build-arg={name}" for name in ("PIP_INDEX_URL", "PIP_TRUSTED_HOST") if name in os.environ]
-    docker("build", "--quiet", "--network=host", *indexes, f"--tag={ours()}", ROOT)
+    docker("build", "--quiet", "--network=host", *indexes, f"--tag={ours()}", folder)
 
 
 def ours() -> str:
@@ -99,6 +104,8 @@ def _python() -> tuple[str, Mapping[str, str | Path]]:
         "ENV PATH=/usr/local/bin:/usr/bin:/bin",
         f"COPY pip {packages}",
         "RUN mkdir -p /usr/local/bin && ln -s /usr/bin/python3 /usr/local/bin/python",
+        # The official image's Python is nobody's but pip's.
+        "RUN rm -f /usr/lib/python3*/EXTERNALLY-MANAGED",
     ]
     for name, file in (("pip.conf", "/etc/pip.conf"), ("certificates", os.environ.get("PIP_CERT", ""))):
         if file and Path(file).is_file():

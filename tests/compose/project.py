@@ -8,7 +8,7 @@ from stack.binaries import find
 from stack.programs import ROOT
 from tests.compose.daemon import Docker, run
 
-_GET = "import sys, urllib.request as r; sys.stdout.buffer.write(r.urlopen(sys.argv[1], timeout=20).read())"
+GET = "import sys, urllib.request as r; sys.stdout.buffer.write(r.urlopen(sys.argv[1], timeout=20).read())"
 
 
 class Project:
@@ -36,7 +36,7 @@ class Project:
 
     def get(self, url: str) -> str:
         """What a service answers to another one."""
-        return self("exec", "--no-TTY", "bridge", "python", "-c", _GET, url)
+        return self("exec", "--no-TTY", "bridge", "python", "-c", GET, url)
 
     def query(self, expression: str) -> list[dict]:
         """Ask Prometheus."""

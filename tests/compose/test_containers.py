@@ -1,6 +1,7 @@
 """docker-compose.yml as a user starts it, by a real daemon; images.py says what stands in for the images."""
 
 import json
+import os
 import socket
 import urllib.error
 import urllib.request
@@ -10,12 +11,14 @@ from functools import partial
 import pytest
 import yaml
 
+from stack.binaries import find
 from stack.programs import ROOT
-from tests.compose.daemon import NoDockerError, docker
-from tests.compose.images import build_all, ours
-from tests.compose.project import Project
+from tests.compose.daemon import NoDockerError, docker, run
+from tests.compose.images import build_all, build_ours, ours
+from tests.compose.project import GET, Project
 from tests.compose.test_file import IMAGES
 from tests.until import until
+from wxiai_otel.cli import main
 
 pytestmark = [pytest.mark.built, pytest.mark.timeout(600)]
 
@@ -190,3 +193,40 @@ def test_the_file_is_clean_and_a_bad_value_stops_all_and_is_named(project):
         project("run", "--rm", "--no-TTY", "setup", environ={"PROMETHEUS_RETENTION": "forever"})
     with pytest.raises(AssertionError, match="invalid hostPort: many"):
         project("config", "--quiet", environ={"GRAFANA_PORT": "many"})
+
+
+def test_what_init_writes_is_built_and_starts_without_what_is_left_out(project, tmp_path):
+    """The last: its image takes the place of the others'."""
+    options = (
+        "--traces-to=tempo:4317",
+        "--mail-server=smtp:587",
+        "--mail-from=a@example.com",
+        "--mail-to=b@example.com",
+    )
+    assert main(["init", str(tmp_path), "--without=grafana", *options]) == 0
+    project("down", "--timeout=5")
+    wheels = ("build", "--quiet", "--wheel", "--build-constraints=requirements/build.txt", "--require-hashes")
+    run(
+        ROOT / ".venv-uv" / "bin" / "uv",
+        *wheels,
+        f"--out-dir={tmp_path}/compose/wheels",
+        ROOT,
+        env={**os.environ},
+        cwd=ROOT,
+    )
+    build_ours(project.docker, tmp_path)
+
+    def compose(*arguments: str) -> str:
+        whole = (find("compose"), f"--project-directory={tmp_path}", "--project-name=init", *arguments)
+        return run(*whole, env=project.docker.environ)
+
+    try:
+        compose("up", "--detach", "--wait", "--wait-timeout=120", "--no-build")
+        running = compose("ps", "--services", "--status=running").split()
+        page = compose(
+            "exec", "--no-TTY", "bridge", "python", "-c", GET, "http://127.0.0.1:9095/runbooks/ApplicationDown"
+        )
+        assert set(running) == {"collector", "prometheus", "alertmanager", "bridge"}
+        assert "应用已停止" in page
+    finally:
+        compose("down", "--volumes", "--timeout=5")

@@ -11,12 +11,15 @@ from starlette.testclient import TestClient
 
 from wxiai_otel import (
     complete_ai_task,
+    init_alert_manager,
     monitor_ai_task,
     record_payment_failure,
     record_user_activity,
+    send_business_alert,
     setup_telemetry,
     start_ai_task,
 )
+from wxiai_otel.alerting import _manager
 from wxiai_otel.testing import UnknownTelemetry
 
 
@@ -212,3 +215,26 @@ def test_what_goes_wrong_outside_of_requests_is_there(telemetry, app):
     record_payment_failure("alipay", "declined")
 
     assert telemetry.counter("payment_failures_total") == 1
+
+
+class TestAlerts:
+    @pytest.fixture(autouse=True)
+    def nobody(self, monkeypatch):
+        """A channel that would fail, and be tried again for seconds."""
+        monkeypatch.setattr(_manager, "_manager", None)
+        init_alert_manager({"webhook": {"url": "http://127.0.0.1:9/"}})
+
+    async def test_nobody_is_told_and_the_test_sees_what_would_have_been(self, telemetry):
+        told = await send_business_alert("CreditsImbalance", "critical", "does not add up", expected=10, found=9)
+
+        assert told["webhook"].delivered
+        (alert,) = telemetry.alerts("CreditsImbalance")
+        assert (alert.severity, alert.summary, alert.details) == (
+            "critical",
+            "does not add up",
+            {"expected": 10, "found": 9},
+        )
+        assert telemetry.alerts("AnotherOne") == []
+
+    async def test_each_test_has_its_own(self, telemetry):
+        assert telemetry.alerts() == []

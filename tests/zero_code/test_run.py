@@ -191,6 +191,12 @@ class TestMistakes:
 
         assert (done.stderr, done.returncode) == ("wxiai-otel: no-such-server: not found\n", 127)
 
+    def test_what_would_start_python_without_it_goes_first(self):
+        done = run("opentelemetry-instrument", "uvicorn", "app:app")
+
+        assert "opentelemetry-instrument wxiai-otel run -- uvicorn" in done.stderr
+        assert done.returncode == 1
+
     def test_no_command(self):
         assert run().stderr == "wxiai-otel: run: which command?\n"
 

@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 
 from .. import _runtime, _under_test
+from ..alerting._message import Alert
 from ._clock import Clock, frozen
 from ._spans import Collector, Span, the_only
 from ._values import Histogram, Reading, UnknownTelemetry, Value
@@ -33,6 +34,7 @@ class TelemetryUnderTest:
         if self._began_in is not None:
             self._before = self._read()
         at_end.enter_context(collector.keeping())
+        self._alerts = at_end.enter_context(_under_test.keeping_alerts())
 
     def counter(self, name: str, **labels: object) -> Value:
         """How much a counter has counted, in all series that have these labels.
@@ -70,6 +72,14 @@ class TelemetryUnderTest:
         """
         ended = sorted(collector.spans, key=lambda span: span.start_time or 0)
         return [Span(span, ended) for span in ended if name in (None, span.name)]
+
+    def alerts(self, name: str | None = None) -> list[Alert]:
+        """The alerts that the application has sent by `send_business_alert`; under test nobody is told.
+
+        Parameters:
+            name: Of all of them; ``None``: whatever they are called.
+        """
+        return [alert for alert in self._alerts if name in (None, alert.name)]
 
     def freeze_clock(self) -> Clock:
         """Have durations measured by a clock that stands still until the test moves it, until the test ends."""

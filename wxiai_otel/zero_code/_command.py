@@ -8,11 +8,17 @@ from pathlib import Path
 
 from ..settings import load_settings
 
+# Puts a folder with a `sitecustomize` before ours, which unlike ddtrace's does not look for others.
+_ALONE = "opentelemetry-instrument"
 FOLDER = str(Path(__file__).parent / "path")
 
 
 class CommandNotFound(Exception):
     """There is no such command."""
+
+
+class WrongOrder(Exception):
+    """The command would start Python without our `sitecustomize`."""
 
 
 def run(command: Sequence[str], environ: Mapping[str, str]) -> None:
@@ -23,9 +29,12 @@ def run(command: Sequence[str], environ: Mapping[str, str]) -> None:
         environ: Its environment.
 
     Raises:
+        WrongOrder: It is opentelemetry-instrument.
         CommandNotFound: It is neither in this Python's environment nor on the path.
         SettingError: A setting in the environment is not allowed; better said here than by each worker.
     """
+    if Path(command[0]).name == _ALONE:
+        raise WrongOrder(f"{_ALONE} runs no other's start, so that it goes first: {_ALONE} wxiai-otel run -- uvicorn …")
     load_settings({}, environ)
     # First the environment that this package is installed in: nowhere else is it sure to be found.
     found = shutil.which(command[0], path=str(Path(sys.executable).parent)) or shutil.which(command[0])
