@@ -56,6 +56,7 @@ class BusinessTelemetry:
         self._business = Business(settings, instruments, tracer, self._tasks, self._activity, self._detector)
         if self._detector is not None:
             instruments.observe("wxiai_otel.detection.clients", self._detector.observe_clients)
+            instruments.observe("wxiai_otel.detection.forgotten", self._detector.observe_forgotten)
         _begin_at_zero(instruments, settings)
         instruments.observe("wxiai_otel.inputs.refused", refusals)
         instruments.observe("wxiai_otel.tasks.dropped", self._tasks.observe_dropped)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from . import backends, clock, collector, stores, workers
+from . import backends, clock, collector, failover, stores, workers
 from .parts import Row
 from .world import World
 
@@ -19,6 +19,9 @@ CASES: dict[str, Callable[[World], Row]] = {
     "reload": workers.reload,
     "preload": workers.preload,
     "stores": stores.stores,
+    "redis-failover": failover.redis,
+    "postgresql-failover": failover.postgresql,
     "blocked": clock.blocked,
     "clock": clock.steps,
+    "suspended": clock.suspended,
 }

@@ -1,12 +1,18 @@
 """Time that steps, and an event loop that stands still."""
 
+import os
+import signal
+import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from .parts import END_SECONDS, Row, application
+from .parts import END_SECONDS, Application, Row, application
 from .world import World
 
 BLOCKED_SECONDS = 10
+SUSPENDED_SECONDS = 15
 
 
 def blocked(at: World) -> Row:
@@ -31,36 +37,73 @@ def library() -> Path | None:
     return next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
 
 
-def steps(at: World) -> Row:
-    """The application's clock goes an hour ahead, two back, and back to now."""
-    row = Row("clock steps by 1 h, -2 h and 1 h")
-    preload = library()
-    if preload is None:
-        row.arrived = "not tested: no libfaketime"
-        return row
-    job = f"chaos-{uuid.uuid4().hex[:8]}"
+@contextmanager
+def stepped(at: World, job: str) -> Iterator[tuple[Application, Path]]:
+    """An application whose clock is said by a file, as ``+3600``."""
     file = at.folder / f"{job}.faketime"
     at.folder.mkdir(parents=True, exist_ok=True)
     file.write_text("+0\n")
     environ = {
-        "LD_PRELOAD": str(preload),
+        "LD_PRELOAD": str(library()),
         "FAKETIME_TIMESTAMP_FILE": str(file),
         "FAKETIME_CACHE_DURATION": "1",
         # As clocks are stepped: what is monotonic goes on.
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
     with application(at.folder, job, at.pipeline.url("otlp_http"), **environ) as app:
+        yield app, file
+
+
+def steps(at: World) -> Row:
+    """The application's clock goes an hour ahead, two back, and back to now."""
+    row = Row("clock steps by 1 h, -2 h and 1 h")
+    if library() is None:
+        row.arrived = "not tested: no libfaketime"
+        return row
+    job = f"chaos-{uuid.uuid4().hex[:8]}"
+    with stepped(at, job) as (app, file):
         row.undisturbed = [app.ask(at.seconds)]
         felt = []
         for step in ("+3600", "-3600", "+0"):
             file.write_text(f"{step}\n")
             felt.append(app.ask(at.seconds))
         row.disturbed = felt
-        counted = at.counted(job, app.sent)
-        row.sent, row.arrived = f"{app.sent} requests", f"{counted:.0f} counted"
-        row.expect(f"{counted:.0f} of {app.sent} requests are counted", counted == app.sent)
-        row.expect("requests failed", not sum(one.failed for one in felt))
-        row.end = app.end()
-        row.expect(f"the end took {row.end:.1f} s", row.end <= END_SECONDS)
-        row.faults.extend(app.faults())
+        _all_counted(at, row, app)
     return row
+
+
+def suspended(at: World) -> Row:
+    """The application stands still while it is asked; where its clock can be stepped it finds itself an hour later."""
+    hour = library() is not None
+    row = Row(
+        f"application suspended for {SUSPENDED_SECONDS} s{', its clock an hour ahead afterwards' if hour else ''}"
+    )
+    job = f"chaos-{uuid.uuid4().hex[:8]}"
+    with stepped(at, job) if hour else application(at.folder, job, at.pipeline.url("otlp_http")) as made:
+        app, file = made if isinstance(made, tuple) else (made, None)
+        row.undisturbed = [app.ask(at.seconds)]
+        pid = app.program.pid
+
+        def wake() -> None:
+            if file is not None:
+                file.write_text("+3600\n")
+            os.kill(pid, signal.SIGCONT)
+
+        os.kill(pid, signal.SIGSTOP)
+        threading.Timer(SUSPENDED_SECONDS, wake).start()
+        # Clients that ask a machine that is asleep wait for it.
+        slept = app.ask(at.seconds, rate=5)
+        row.expect(f"{slept.failed} requests of those that waited failed", slept.failed == 0)
+        row.disturbed = [app.ask(at.seconds)]
+        _all_counted(at, row, app)
+    return row
+
+
+def _all_counted(at: World, row: Row, app: Application) -> None:
+    counted = at.counted(app.job, app.sent)
+    row.sent, row.arrived = f"{app.sent} requests", f"{counted:.0f} counted"
+    row.expect(f"{counted:.0f} of {app.sent} requests are counted", counted == app.sent)
+    row.expect("requests failed", not sum(one.failed for one in row.disturbed))
+    row.end = app.end()
+    row.expect(f"the end took {row.end:.1f} s", row.end <= END_SECONDS)
+    row.faults.extend(app.faults())

@@ -59,3 +59,4 @@ def relay(target: int) -> Iterator[Relay]:
     finally:
         loop.call_soon_threadsafe(ended.set)
         thread.join()
+        loop.close()

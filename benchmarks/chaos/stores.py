@@ -21,7 +21,7 @@ HEALTH_SECONDS = 3.0
 USERS = 20
 
 
-def _health(app: Application) -> tuple[int, dict[str, bool], float]:
+def health(app: Application) -> tuple[int, dict[str, bool], float]:
     """The status, what each check says, and how long it took."""
     began = time.monotonic()
     try:
@@ -33,18 +33,18 @@ def _health(app: Application) -> tuple[int, dict[str, bool], float]:
     return status, checks, time.monotonic() - began
 
 
-def _told(app: Application, name: str, took: list[float]) -> bool:
+def told(app: Application, name: str, took: list[float]) -> bool:
     """Ask until a check fails; what it says then, and how long each answer took."""
 
     def ask() -> bool:
-        _, checks, seconds = _health(app)
+        _, checks, seconds = health(app)
         took.append(seconds)
         return checks[name]
 
     return bool(until(ask, False, 15))
 
 
-def _helpers(app: Application, users: range) -> int:
+def helpers(app: Application, users: range) -> int:
     """Have each of some users be seen and a task of theirs end; how many requests failed."""
     return sum(app.ask(0.04, f"/helpers?user=user-{number}", 25).failed for number in users)
 
@@ -63,26 +63,26 @@ def stores(at: World) -> Row:
         app = stack.enter_context(application(at.folder, job, at.pipeline.url("otlp_http"), **environ))
         app.ask(0.1, "/asked")
         app.sent = 0
-        row.expect("all is healthy at first", until(lambda: _health(app)[0], 200, 20) == 200)
+        row.expect("all is healthy at first", until(lambda: health(app)[0], 200, 20) == 200)
         row.undisturbed = [app.ask(3, "/helpers?user=user-0") for _ in range(at.rounds)]
         failed, disturbed, seen = 0, [], 1
         for name, process in (("database", database.process), ("redis", server.process)):
             os.kill(process.pid, signal.SIGSTOP)
             try:
-                said.append(_told(app, name, took))
+                said.append(told(app, name, took))
                 disturbed.append(app.ask(5, "/helpers?user=user-0"))
-                failed += _helpers(app, range(seen, seen + USERS))
+                failed += helpers(app, range(seen, seen + USERS))
                 seen += USERS
             finally:
                 os.kill(process.pid, signal.SIGCONT)
-            row.expect(f"{name} is healthy again", until(lambda: _health(app)[0], 200, 30) == 200)
+            row.expect(f"{name} is healthy again", until(lambda: health(app)[0], 200, 30) == 200)
         first.close()
-        said.append(_told(app, "redis", took))
+        said.append(told(app, "redis", took))
         disturbed.append(app.ask(5, "/helpers?user=user-0"))
-        failed += _helpers(app, range(seen, seen + USERS))
+        failed += helpers(app, range(seen, seen + USERS))
         seen += USERS
         stack.enter_context(redis_server(port=port))
-        row.expect("redis is healthy again", until(lambda: _health(app)[0], 200, 30) == 200)
+        row.expect("redis is healthy again", until(lambda: health(app)[0], 200, 30) == 200)
         users = until(lambda: at.value(f'max(daily_active_users{{job="{job}"}})'), seen, 60)
         tasks = until(lambda: at.value(f'sum(ai_tasks_total{{job="{job}",status="success"}})'), app.sent, 60)
         row.disturbed = disturbed

@@ -17,6 +17,8 @@ def at(tmp_path_factory):
         yield made
 
 
-@pytest.mark.parametrize("name", ["killed", "jaeger", "in-a-request", "preload"])
+@pytest.mark.parametrize(
+    "name", ["killed", "jaeger", "in-a-request", "preload", "redis-failover", "postgresql-failover", "suspended"]
+)
 def test_nothing_is_lost_or_felt(at, name):
     assert CASES[name](at).faults == []

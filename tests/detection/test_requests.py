@@ -1,5 +1,6 @@
 """Abuse as it is seen in an application: its requests, its login route, its own calls."""
 
+import asyncio
 from types import SimpleNamespace
 
 import pytest
@@ -168,3 +169,17 @@ async def test_how_many_clients_are_remembered_is_told(app):
     seen = scrape(telemetry)
     assert seen.value("wxiai_otel_detection_clients", kind="requests") == 4
     assert seen.value("wxiai_otel_detection_clients", kind="logins") == 1
+    assert seen.value("wxiai_otel_detection_forgotten_total", kind="requests") == 0
+
+
+async def test_clients_that_are_forgotten_within_their_window_are_told_and_those_of_long_ago_are_not(app):
+    telemetry = setup_telemetry(app, detection_clients=10, detection_window=0.2)
+    for number in range(25):
+        await get(app, "/x", headers=[(b"user", str(number).encode())])
+    assert scrape(telemetry).value("wxiai_otel_detection_forgotten_total", kind="requests") == 10
+    await asyncio.sleep(0.3)
+    for number in range(25, 35):
+        await get(app, "/x", headers=[(b"user", str(number).encode())])
+
+    assert scrape(telemetry).value("wxiai_otel_detection_forgotten_total", kind="requests") == 10
+    assert scrape(telemetry).value("wxiai_otel_detection_forgotten_total", kind="logins") == 0

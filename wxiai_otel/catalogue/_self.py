@@ -80,4 +80,12 @@ SELF: tuple[Instrument, ...] = (
         "wxiai_otel_detection_clients",
         (Attribute("kind", "kind", values=("requests", "logins")),),
     ),
+    one(
+        "wxiai_otel.detection.forgotten",
+        Kind.OBSERVABLE_COUNTER,
+        "{client}",
+        "Clients and sources of failed logins that detection forgot within their window: there were too many.",
+        "wxiai_otel_detection_forgotten_total",
+        (Attribute("kind", "kind", values=("requests", "logins")),),
+    ),
 )

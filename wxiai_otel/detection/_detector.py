@@ -59,8 +59,14 @@ class Detector:
         self._login_window = settings.login_window
         self._most_failures = settings.login_failures
         self._login_routes = frozenset(settings.login_routes)
-        self._clients: Recent[_Client] = Recent(_Client, settings.detection_clients)
-        self._failures: Recent[_Failures] = Recent(_Failures, settings.detection_clients)
+        self._clients: Recent[_Client] = Recent(
+            _Client, settings.detection_clients, lambda client: time.monotonic() - client.started <= self._window
+        )
+        self._failures: Recent[_Failures] = Recent(
+            _Failures,
+            settings.detection_clients,
+            lambda failures: time.monotonic() - failures.started <= self._login_window,
+        )
         self._routes: dict[str, int] = {}
         self._lock = threading.Lock()
 
@@ -68,6 +74,11 @@ class Detector:
         """How many clients, and how many sources of failed logins, are remembered."""
         yield ("requests",), len(self._clients)
         yield ("logins",), len(self._failures)
+
+    def observe_forgotten(self) -> Iterator[tuple[tuple[str], float]]:
+        """How many of these were forgotten within their window, since there were too many others."""
+        yield ("requests",), self._clients.forgotten
+        yield ("logins",), self._failures.forgotten
 
     def request(self, user_id: str | None, address: str | None, route: str | None, status: int) -> None:
         """A request has ended.

@@ -15,13 +15,19 @@ class Recent(Generic[T]):
     Parameters:
         make: Makes what a new key begins with.
         most: How many keys a generation holds.
+        missed: Whether what belonged to a key was still of use when it was dropped.
+
+    Attributes:
+        forgotten: How many keys were dropped whose things were of use.
     """
 
-    __slots__ = ("_make", "_most", "_newer", "_older")
+    __slots__ = ("_make", "_missed", "_most", "_newer", "_older", "forgotten")
 
-    def __init__(self, make: Callable[[], T], most: int) -> None:
+    def __init__(self, make: Callable[[], T], most: int, missed: Callable[[T], bool]) -> None:
         self._make = make
         self._most = most
+        self._missed = missed
+        self.forgotten = 0
         self._newer: dict[Hashable, T] = {}
         self._older: dict[Hashable, T] = {}
 
@@ -36,6 +42,7 @@ class Recent(Generic[T]):
         kept = self._older.pop(key, None)
         found = kept if kept is not None else self._make()
         if len(self._newer) >= self._most:
+            self.forgotten += sum(map(self._missed, self._older.values()))
             self._newer, self._older = {}, self._newer
         self._newer[key] = found
         return found

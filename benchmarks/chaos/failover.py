@@ -1,0 +1,132 @@
+"""Redis and PostgreSQL are slow, die, and come back as another server, at an address that stays."""
+
+import os
+import signal
+import uuid
+from contextlib import ExitStack
+
+from tests.servers.pipeline import until
+from tests.servers.postgresql import postgresql_server
+from tests.servers.redis import RedisServer, redis_server
+
+from .parts import END_SECONDS, Application, Row, application
+from .relay import relay
+from .stores import HEALTH_SECONDS, USERS, health, helpers, told
+from .world import World
+
+SLOW_SECONDS = 0.2
+SILENT_SECONDS = 6.0
+
+
+def _is_well(app: Application) -> bool:
+    return until(lambda: health(app)[0], 200, 30) == 200
+
+
+def _replica(stack: ExitStack, of: RedisServer) -> RedisServer:
+    """A server that has what another has."""
+    server = stack.enter_context(redis_server("--replicaof", f"127.0.0.1 {of.port}"))
+    until(lambda: "master_link_status:up" in server.ask("INFO", "replication"), True, 20)
+    return server
+
+
+def redis(at: World) -> Row:
+    row = Row(
+        "Redis slow, then killed and its replica promoted, then a planned switch that leaves the old one read-only"
+    )
+    took: list[float] = []
+    with ExitStack() as stack:
+        first = stack.enter_context(redis_server())
+        second = _replica(stack, first)
+        way = stack.enter_context(relay(first.port))
+        job = f"chaos-{uuid.uuid4().hex[:8]}"
+        environ = {"CHAOS_REDIS": f"redis://127.0.0.1:{way.port}/0"}
+        app = stack.enter_context(application(at.folder, job, at.pipeline.url("otlp_http"), **environ))
+        app.ask(0.1, "/asked")
+        app.sent = 0
+        row.expect("all is healthy at first", _is_well(app))
+        row.undisturbed = [app.ask(at.seconds, "/helpers?user=user-0")]
+        failed, seen = 0, 1
+
+        def more_users() -> None:
+            nonlocal failed, seen
+            failed += helpers(app, range(seen, seen + USERS))
+            seen += USERS
+
+        way.delay = SLOW_SECONDS
+        row.expect("it is healthy while it is slow", health(app)[0] == 200)
+        disturbed = [app.ask(at.seconds, "/helpers?user=user-0")]
+        more_users()
+        way.delay = 0
+        os.kill(first.process.pid, signal.SIGKILL)
+        row.expect("health says healthy of a dead Redis", not told(app, "redis", took))
+        disturbed.append(app.ask(at.seconds, "/helpers?user=user-0"))
+        more_users()
+        second.ask("REPLICAOF", "NO", "ONE")
+        way.target = second.port
+        row.expect("it is healthy with the replica", _is_well(app))
+        more_users()
+        third = _replica(stack, second)
+        third.ask("REPLICAOF", "NO", "ONE")
+        second.ask("REPLICAOF", "127.0.0.1", str(third.port))
+        # Connections that are open stay with the old one, which takes no writes any more.
+        way.target = third.port
+        disturbed.append(app.ask(at.seconds, "/helpers?user=user-0"))
+        more_users()
+        row.disturbed = disturbed
+        row.expect("it is healthy after the switch", _is_well(app))
+        users = until(lambda: at.value(f'max(daily_active_users{{job="{job}"}})'), seen, 60)
+        tasks = until(lambda: at.value(f'sum(ai_tasks_total{{job="{job}",status="success"}})'), app.sent, 60)
+        row.sent = f"{seen} users, {app.sent} tasks"
+        row.arrived = f"{users:.0f} users, {tasks:.0f} tasks; health within {max(took):.1f} s"
+        row.expect(f"{users} of {seen} users", users == seen)
+        row.expect(f"{tasks} of {app.sent} tasks", tasks == app.sent)
+        _felt(at, row, app, failed, took)
+    return row
+
+
+def postgresql(at: World) -> Row:
+    row = Row("PostgreSQL slow, then silent, then killed and another one at its address, then all connections ended")
+    took: list[float] = []
+    with ExitStack() as stack:
+        first, second = (stack.enter_context(postgresql_server()) for _ in range(2))
+        way = stack.enter_context(relay(first.port))
+        job = f"chaos-{uuid.uuid4().hex[:8]}"
+        environ = {"CHAOS_DATABASE": f"postgresql+asyncpg://postgres@127.0.0.1:{way.port}/shop"}
+        app = stack.enter_context(application(at.folder, job, at.pipeline.url("otlp_http"), **environ))
+        app.ask(0.1, "/asked")
+        app.sent = 0
+        row.expect("all is healthy at first", _is_well(app))
+        row.undisturbed = [app.ask(at.seconds)]
+        way.delay = SLOW_SECONDS
+        took.append(health(app)[2])
+        disturbed = [app.ask(at.seconds)]
+        way.delay = SILENT_SECONDS
+        row.expect("health says healthy of a silent database", not told(app, "database", took))
+        disturbed.append(app.ask(at.seconds))
+        way.delay = 0
+        row.expect("it is healthy once it answers", _is_well(app))
+        os.kill(first.process.pid, signal.SIGKILL)
+        row.expect("health says healthy of a dead database", not told(app, "database", took))
+        disturbed.append(app.ask(at.seconds))
+        way.target = second.port
+        row.expect("it is healthy with the other one", _is_well(app))
+        second.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        row.expect("it is healthy after its connections were ended", _is_well(app))
+        row.disturbed = disturbed
+        counted = at.counted(job, app.sent)
+        row.sent, row.arrived = f"{app.sent} requests", f"{counted:.0f} counted; health within {max(took):.1f} s"
+        row.expect(f"{counted:.0f} of {app.sent} requests are counted", counted == app.sent)
+        _felt(at, row, app, 0, took)
+    return row
+
+
+def _felt(at: World, row: Row, app: Application, failed: int, took: list[float]) -> None:
+    """No request has failed or waited for a store, health has kept its time, and the end is in order."""
+    failed += sum(one.failed for one in row.disturbed)
+    row.expect(f"{failed} requests failed", failed == 0)
+    usual, slowest = (max(one.p50 for one in felt) for felt in (row.undisturbed, row.disturbed))
+    row.expect(f"half of the requests took {slowest:.0f} ms", slowest <= usual + at.noise_ms)
+    row.expect(f"health took {max(took):.1f} s", max(took) <= HEALTH_SECONDS)
+    row.end = app.end()
+    row.expect(f"the end took {row.end:.1f} s", row.end <= END_SECONDS)
+    row.faults.extend(app.faults())
