@@ -23,6 +23,7 @@ OTHERWISE = {
     "HighErrorRateFast: no data; and samples too far apart for its window": FROM_BEFORE,
     "RuleEvaluationFailing: healthy; little traffic; counter reset; born at 1; no data": BORN,
     "NotificationsFailing: healthy; little traffic; counter reset; born at 1; no data": BORN,
+    "DetectionTableFull: healthy; little traffic; counter reset; born at 1; no data": BORN,
     "HighLoginFailureRate: fires; not one evaluation earlier; two instances add up": EXTENDED,
     "HighLoginFailureRate: fires; samples each minute, no job": EXTENDED,
     "AvailabilityBurnRate critical: not one evaluation earlier; everything fails from the start": LATER,
