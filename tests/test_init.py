@@ -86,6 +86,13 @@ class TestChannels:
         assert set(config) == {"bridge", "dingtalk", "heartbeat"}
         assert f"write the secret into {tmp_path}/secrets/dingtalk_secret" in capsys.readouterr().out.splitlines()
 
+    def test_what_has_addresses_of_examples_is_to_be_edited(self, tmp_path, capsys):
+        init(tmp_path, "--channel", "email", "--channel", "dingtalk")
+
+        told = capsys.readouterr().out
+        assert f"put your own addresses into {tmp_path}/alerts/bridge.toml, [email]" in told
+        assert "[dingtalk]" not in told
+
     def test_without_any_none_is(self, tmp_path):
         init(tmp_path)
 

@@ -127,7 +127,7 @@ def _add_init(parser: argparse.ArgumentParser) -> None:
 
 
 def _init(arguments: argparse.Namespace) -> int:
-    from .lay_out import Choices, LayOutError, ask, lay_out, secrets_of
+    from .lay_out import Choices, LayOutError, ask, lay_out, secrets_of, to_be_edited
 
     names = [field.name for field in fields(Choices)]
     given: dict[str, Any] = {name: value for name in names if (value := getattr(arguments, name)) is not None}
@@ -140,6 +140,8 @@ def _init(arguments: argparse.Namespace) -> int:
     except LayOutError as error:
         return _failed(error)
     lines = [f"{len(written)} files written to {arguments.folder}"]
+    bridge = arguments.folder / "alerts" / "bridge.toml"
+    lines += [f"put your own addresses into {bridge}, [{name}]" for name in to_be_edited(choices)]
     lines += [f"write the secret into {arguments.folder / 'secrets' / name}" for name in needed]
     lines += [f"then: docker compose --project-directory {arguments.folder} up --build --wait"]
     print("\n".join(lines))  # noqa: T201 - it is a command

@@ -2,6 +2,6 @@
 
 from ._ask import ask
 from ._choices import Choices, LayOutError
-from ._files import contents, lay_out, secrets_of
+from ._files import contents, lay_out, secrets_of, to_be_edited
 
-__all__ = ["Choices", "LayOutError", "ask", "contents", "lay_out", "secrets_of"]
+__all__ = ["Choices", "LayOutError", "ask", "contents", "lay_out", "secrets_of", "to_be_edited"]

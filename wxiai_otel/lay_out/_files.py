@@ -73,6 +73,11 @@ def contents(choices: Choices) -> dict[str, str]:
     return texts
 
 
+def to_be_edited(choices: Choices) -> list[str]:
+    """The channels whose addresses are examples."""
+    return [channel for channel in choices.channels if "example.com" in section(bridge_text(), channel)]
+
+
 def secrets_of(choices: Choices) -> list[str]:
     """The files in ``secrets/`` that are needed."""
     text = "".join(section(bridge_text(), channel) for channel in choices.channels)
