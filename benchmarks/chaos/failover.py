@@ -52,6 +52,9 @@ def redis(at: World) -> Row:
             failed += helpers(app, range(seen, seen + USERS))
             seen += USERS
 
+        def users_told() -> float:
+            return at.value(f'max(daily_active_users{{job="{job}"}})')
+
         way.delay = SLOW_SECONDS
         row.expect("it is healthy while it is slow", health(app)[0] == 200)
         disturbed = [app.ask(at.seconds, "/helpers?user=user-0")]
@@ -65,6 +68,8 @@ def redis(at: World) -> Row:
         way.target = second.port
         row.expect("it is healthy with the replica", _is_well(app))
         more_users()
+        told_so_far = until(users_told, seen, 30)
+        row.expect(f"{told_so_far} of {seen} users with the replica", told_so_far == seen)
         third = _replica(stack, second)
         third.ask("REPLICAOF", "NO", "ONE")
         second.ask("REPLICAOF", "127.0.0.1", str(third.port))
@@ -74,7 +79,7 @@ def redis(at: World) -> Row:
         more_users()
         row.disturbed = disturbed
         row.expect("it is healthy after the switch", _is_well(app))
-        users = until(lambda: at.value(f'max(daily_active_users{{job="{job}"}})'), seen, 60)
+        users = until(users_told, seen, 60)
         tasks = until(lambda: at.value(f'sum(ai_tasks_total{{job="{job}",status="success"}})'), app.sent, 60)
         row.sent = f"{seen} users, {app.sent} tasks"
         row.arrived = f"{users:.0f} users, {tasks:.0f} tasks; health within {max(took):.1f} s"
