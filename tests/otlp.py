@@ -124,7 +124,7 @@ def http_receiver(port: int = 0) -> Iterator[Received]:
 
 
 @contextmanager
-def grpc_receiver() -> Iterator[Received]:
+def grpc_receiver(port: int = 0) -> Iterator[Received]:
     received = Received()
 
     class Traces(trace_grpc.TraceServiceServicer):
@@ -146,7 +146,7 @@ def grpc_receiver() -> Iterator[Received]:
     trace_grpc.add_TraceServiceServicer_to_server(Traces(), server)
     metrics_grpc.add_MetricsServiceServicer_to_server(Metrics(), server)
     logs_grpc.add_LogsServiceServicer_to_server(Logs(), server)
-    received.url = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    received.url = f"http://127.0.0.1:{server.add_insecure_port(f'127.0.0.1:{port}')}"
     server.start()
     try:
         yield received

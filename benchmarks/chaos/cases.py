@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from . import backends, clock, collector, failover, stores, workers
+from . import backends, clock, collector, disk, failover, stores, workers
 from .parts import Row
 from .world import World
 
@@ -11,6 +11,7 @@ CASES: dict[str, Callable[[World], Row]] = {
     **{name: partial(collector.run, fault=fault) for name, fault in collector.FAULTS.items()},
     "slow": collector.slow,
     "moved": collector.moved,
+    "disk": disk.full,
     "jaeger": backends.jaeger,
     "prometheus": backends.prometheus,
     "alerting": backends.alerting,
