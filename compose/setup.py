@@ -34,6 +34,8 @@ class Consumer:
 
 
 CONSUMERS = {
+    # With compose/secure.yml.
+    "collector": Consumer(10001, given=("otlp_tokens", "otlp_cert.pem", "otlp_key.pem")),
     "alertmanager": Consumer(65534, ("bridge_token",), ("smtp_password", "wechat_app_secret", "webhook_url")),
     "bridge": Consumer(
         10001,

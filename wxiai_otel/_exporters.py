@@ -51,7 +51,9 @@ def span_exporter(settings: Settings) -> SpanExporter | None:
         return GrpcSpanExporter(endpoint=target.endpoint)
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-    return OTLPSpanExporter(endpoint=target.endpoint)
+    from ._otlp_session import otlp_session
+
+    return OTLPSpanExporter(endpoint=target.endpoint, session=otlp_session())
 
 
 def metric_exporter(settings: Settings) -> MetricExporter | None:
@@ -66,7 +68,9 @@ def metric_exporter(settings: Settings) -> MetricExporter | None:
         return GrpcMetricExporter(endpoint=target.endpoint)
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 
-    return OTLPMetricExporter(endpoint=target.endpoint)
+    from ._otlp_session import otlp_session
+
+    return OTLPMetricExporter(endpoint=target.endpoint, session=otlp_session())
 
 
 def log_exporter(settings: Settings) -> "LogRecordExporter | None":
@@ -83,7 +87,9 @@ def log_exporter(settings: Settings) -> "LogRecordExporter | None":
         return GrpcLogExporter(endpoint=target.endpoint)
     from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 
-    return OTLPLogExporter(endpoint=target.endpoint)
+    from ._otlp_session import otlp_session
+
+    return OTLPLogExporter(endpoint=target.endpoint, session=otlp_session())
 
 
 def _target(signal: str, exporter: str, settings: Settings) -> _Target | None:

@@ -33,6 +33,7 @@ def validate(*layers, **environ):
     [
         *(LAYERS[:2], (*LAYERS[:2], "self"), LAYERS[:3], LAYERS[:4], LAYERS[:5], (*LAYERS[:4], "sampling"), LAYERS),
         *(AGENT, (*LAYERS[:4], "agent"), GATEWAY, (*LAYERS, "victoriametrics"), (*AGENT, "victoriametrics")),
+        *((*layers, "secure") for layers in (LAYERS[:3], LAYERS, AGENT, GATEWAY)),
     ],
     ids="+".join,
 )
@@ -57,7 +58,11 @@ def test_log_records_go_where_the_knob_says_and_to_nothing_else():
 
 
 @pytest.mark.parametrize(
-    "file", [*(f"collector/{layer}.yaml" for layer in (*LAYERS, "agent", "gateway", "victoriametrics")), "jaeger.yaml"]
+    "file",
+    [
+        *(f"collector/{layer}.yaml" for layer in (*LAYERS, "agent", "gateway", "victoriametrics", "secure")),
+        "jaeger.yaml",
+    ],
 )
 def test_every_knob_has_a_default_and_every_address_is_a_knob(file):
     text = (ROOT / file).read_text()

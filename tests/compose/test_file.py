@@ -87,6 +87,19 @@ def test_the_collectors_layers_are_the_native_ones():
     assert re.findall(r"otelcol/(\w+)\.yaml", text) == ["base", "contract", "traces", "self", "logs"]
 
 
+def test_the_secured_collector_is_the_same_with_the_layer_and_its_secrets():
+    (secured,) = yaml.safe_load((ROOT / "compose" / "secure.yml").read_text())["services"].values()
+    assert secured["command"] == [*SERVICES["collector"]["command"], "--config=/etc/otelcol/secure.yaml"]
+    mounts = dict(volume.split(":")[:2] for volume in secured["volumes"])
+    assert mounts == {"./collector/secure.yaml": "/etc/otelcol/secure.yaml", "collector-secrets": "/run/secrets"}
+    # Each file that the layer reads is one that setup hands out.
+    layer = (ROOT / "collector" / "secure.yaml").read_text()
+    files = dict(re.findall(r"\$\{env:(\w+):-secrets/([\w.]+)\}", layer))
+    assert secured["environment"] == {name: f"/run/secrets/{file}" for name, file in files.items()}
+    assert set(files.values()) == set(CONSUMERS["collector"].given)
+    assert all(port.startswith("${COLLECTOR_PUBLISH_ADDRESS:-127.0.0.1}:") for port in secured["ports"])
+
+
 def test_grafana_is_provisioned_as_its_documentation_says():
     """What cannot be started here: https://grafana.com/docs/grafana/latest/administration/provisioning/"""
     mounts = dict(volume.split(":")[:2] for volume in SERVICES["grafana"]["volumes"])

@@ -20,8 +20,9 @@ ROOT = Path(__file__).parents[2]
 class Collector:
     """A running one: where it takes OTLP, and what it shows."""
 
-    def __init__(self, port: int, shown: int) -> None:
+    def __init__(self, port: int, grpc: int, shown: int) -> None:
         self.endpoint = f"http://127.0.0.1:{port}"
+        self.grpc = f"http://127.0.0.1:{grpc}"
         self._shown = f"http://127.0.0.1:{shown}/metrics"
 
     def exposition(self) -> Scrape:
@@ -54,4 +55,4 @@ def collector(*layers: str, **knobs: str) -> Iterator[Collector]:
             log=Path(folder) / "log",
         ),
     ):
-        yield Collector(port, shown)
+        yield Collector(port, grpc, shown)

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -72,12 +73,12 @@ class Tier:
     def end(self) -> None:
         self._running.close()
 
-    def send(self, kind: str, body: dict) -> int:
-        """Send OTLP as JSON; the status of the answer."""
-        asked = urllib.request.Request(
-            f"{self.endpoint}/v1/{kind}", json.dumps(body).encode(), {"content-type": "application/json"}
-        )
-        with urllib.request.urlopen(asked, timeout=10) as response:
+    def send(self, kind: str, body: dict, context: ssl.SSLContext | None = None, **headers: str) -> int:
+        """Send OTLP as JSON, by TLS where there is a context for it; the status of the answer."""
+        url = self.endpoint if context is None else self.endpoint.replace("http:", "https:")
+        headers["content-type"] = "application/json"
+        asked = urllib.request.Request(f"{url}/v1/{kind}", json.dumps(body).encode(), headers)
+        with urllib.request.urlopen(asked, timeout=10, context=context) as response:
             return response.status
 
     def own(self) -> Scrape:
@@ -94,37 +95,40 @@ class Tier:
 
 
 class Tiers:
-    """Two agents and two gateways.
+    """Agents and gateways.
 
     Parameters:
         folder: For all data.
         sink: Where gateways send what they keep.
-        knobs: Of the gateways.
+        layers: More of all of them.
+        number: Of each.
+        knobs: Of all of them.
     """
 
-    def __init__(self, folder: Path, sink: str, **knobs: str) -> None:
+    def __init__(self, folder: Path, sink: str, *layers: str, number: int = 2, **knobs: str) -> None:
         port = str(free_port())
         self._hosts = folder / "hosts"
         self.gateways = {
             address: Tier(
                 folder / f"gateway-{address}",
-                GATEWAY,
+                (*GATEWAY, *layers),
                 address,
                 COLLECTOR_AGENTS=f"{address}:{port}",
                 COLLECTOR_JAEGER=sink,
                 **knobs,
             )
-            for address in ("127.0.0.2", "127.0.0.3")
+            for address in (f"127.0.0.{2 + one}" for one in range(number))
         }
         bound = f'mount --bind {self._hosts} /etc/hosts && exec "$@"'
         found = {
             "COLLECTOR_GATEWAYS": NAME,
             "COLLECTOR_GATEWAYS_PORT": port,
             "COLLECTOR_GATEWAYS_INTERVAL": "500ms",
+            **knobs,
         }
+        wrap = (*OWN_MOUNTS, "sh", "-c", bound, "sh")
         self.agents = [
-            Tier(folder / f"agent-{number}", AGENT, "127.0.0.1", (*OWN_MOUNTS, "sh", "-c", bound, "sh"), **found)
-            for number in range(2)
+            Tier(folder / f"agent-{one}", (*AGENT, *layers), "127.0.0.1", wrap, **found) for one in range(number)
         ]
 
     def know(self, *addresses: str) -> None:
@@ -140,8 +144,9 @@ class Tiers:
 
 
 @contextmanager
-def tiers(folder: Path, sink: str, **knobs: str) -> Iterator[Tiers]:
-    made = Tiers(folder, sink, **knobs)
+def tiers(folder: Path, sink: str, *layers: str, number: int = 2, **knobs: str) -> Iterator[Tiers]:
+    """Have them run until the block ends."""
+    made = Tiers(folder, sink, *layers, number=number, **knobs)
     made.know(*made.gateways)
     with ExitStack() as ending:
         for one in made.all():

@@ -2,11 +2,15 @@
 
 import os
 import socket
+from typing import Any
 from urllib.parse import urlsplit
 
-from .._exporters import endpoints
+from opentelemetry.sdk.metrics.export import MetricsData
+
+from .._exporters import endpoints, log_exporter, metric_exporter, span_exporter
 from ..settings import Settings
 from ._http import Answer, get, why
+from ._instrumentation import warnings
 from ._report import Report, State
 
 SECTION = "endpoints"
@@ -18,7 +22,7 @@ _UNAUTHORIZED = 401
 
 
 def look_at_otlp(report: Report, settings: Settings) -> None:
-    """Whether each signal's receiver takes connections."""
+    """Whether each signal's receiver takes a request, which is an empty one."""
     found = endpoints(settings)
     if not found:
         message = "nothing is sent: OTEL_EXPORTER_OTLP_ENDPOINT is not set; metrics are at the embedded endpoint only"
@@ -26,9 +30,22 @@ def look_at_otlp(report: Report, settings: Settings) -> None:
     for signal, endpoint in found.items():
         try:
             _connect(endpoint)
-            report.add(SECTION, f"otlp {signal}", State.OK, f"{endpoint} takes connections")
+            refused = _refused(signal, settings)
+            state, message = (State.FAILED, f"refuses: {refused}") if refused else (State.OK, "takes what is sent")
+            report.add(SECTION, f"otlp {signal}", state, f"{endpoint} {message}")
         except (OSError, ValueError) as error:
             report.add(SECTION, f"otlp {signal}", State.FAILED, f"{endpoint} cannot be reached: {why(error)}")
+
+
+def _refused(signal: str, settings: Settings) -> str | None:
+    """Why a request with nothing in it is not taken, as without the token that is wanted; ``None``: it is."""
+    nothing = {"traces": [], "metrics": MetricsData([]), "logs": []}
+    exporter: Any = {"traces": span_exporter, "metrics": metric_exporter, "logs": log_exporter}[signal](settings)
+    with warnings("opentelemetry") as said:
+        taken = exporter.export(nothing[signal]).value == 0
+    exporter.shutdown()
+    # The last one may say only that it was tried in vain.
+    return None if taken else max(said, key=len, default="no reason")
 
 
 def look_at_redis(report: Report, settings: Settings) -> None:

@@ -33,7 +33,7 @@ class Options:
 
 
 def examine(options: Options) -> Report:
-    """Look at this environment, and at what it is connected to. Nothing is sent but the probe."""
+    """Look at this environment, and at what it is connected to. Nothing is sent but the probe, and empty requests."""
     report = Report()
     _environment.look_at_versions(report)
     _environment.look_at_others(report)
