@@ -23,11 +23,24 @@ def test_the_rules_are_those_of_the_alerts():
     assert TARGET.read_text() == text(), "run scripts/generate"
 
 
-@pytest.fixture(scope="module")
-def built() -> str:
-    done = subprocess.run([find("kustomize"), "build", FOLDER], capture_output=True, text=True, check=False)
+def kustomized(folder) -> str:
+    done = subprocess.run([find("kustomize"), "build", folder], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.fixture(scope="module")
+def built() -> str:
+    return kustomized(FOLDER)
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory) -> str:
+    """As somebody else has it: over kubernetes/, with TLS and a token."""
+    folder = tmp_path_factory.mktemp("overlay")
+    base, component = (os.path.relpath(path, folder) for path in (FOLDER, FOLDER / "secure"))
+    (folder / "kustomization.yaml").write_text(f"resources: [{base}]\ncomponents: [{component}]\n")
+    return kustomized(folder)
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +73,17 @@ def test_every_object_is_valid_by_the_official_schemas(built, objects, tmp_path)
     done = checked(built, objects, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"Valid: {len(objects)}, Invalid: 0, Errors: 0, Skipped: 0" in done.stdout
+
+
+@pytest.mark.built
+def test_tls_and_a_token_are_valid_too(secured, tmp_path):
+    objects = list(yaml.safe_load_all(secured))
+    done = checked(secured, objects, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for _, pod in pods(objects):
+        container = pod["containers"][0]
+        volumes = {volume["name"] for volume in pod["volumes"]} | {"data"}
+        assert {mount["name"] for mount in container["volumeMounts"]} <= volumes
 
 
 @pytest.mark.built
@@ -109,8 +133,10 @@ def test_images_are_of_the_native_stacks_versions(objects):
 
 
 @pytest.mark.built
+@pytest.mark.parametrize("which", ["built", "secured"])
 @pytest.mark.parametrize(("kind", "name"), [("DaemonSet", "agent"), ("StatefulSet", "gateway")])
-def test_the_collector_reads_what_its_pod_is_given(objects, kind, name, tmp_path):
+def test_the_collector_reads_what_its_pod_is_given(request, which, kind, name, tmp_path):
+    objects = list(yaml.safe_load_all(request.getfixturevalue(which)))
     for file, content in one(objects, "ConfigMap", "collector")["data"].items():
         (tmp_path / file).write_text(content)
     (container,) = one(objects, kind, name)["spec"]["template"]["spec"]["containers"]
@@ -119,6 +145,7 @@ def test_the_collector_reads_what_its_pod_is_given(objects, kind, name, tmp_path
     command = [find("otelcol"), "validate", *arguments]
     done = subprocess.run(command, env={**os.environ, **environ}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert any("secure" in argument for argument in arguments) == (which == "secured")
     layers = "".join((tmp_path / file.rpartition("/")[2]).read_text() for file in container["args"])
     assert {variable for variable in environ if f"${{env:{variable}" not in layers} == set()
 

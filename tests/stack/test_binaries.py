@@ -56,6 +56,11 @@ def test_the_setting_goes_before_all(tmp_path, on_path, monkeypatch):
     assert find("prometheus") == given
 
 
+def test_a_setting_is_a_name_that_a_shell_knows(tmp_path, monkeypatch):
+    monkeypatch.setenv("STACK_VICTORIA_METRICS", str(program(tmp_path / "mine")))
+    assert find("victoria-metrics") == tmp_path / "mine"
+
+
 @pytest.mark.parametrize("given", ["/nowhere", "/", __file__])
 def test_a_setting_that_is_no_program_says_so(monkeypatch, given):
     monkeypatch.setenv("STACK_PROMTOOL", given)
