@@ -1,7 +1,8 @@
-"""What must not leave the process within a log record, a label, a notification, or on a link between spans.
+"""What must not leave the process: in log records, labels, notifications, and in spans' events, status and links.
 
-Spans have no literal, argument or query string to begin with. A text has what the application has put there, so this is
-a search for what secrets look like, and no promise. The Collector's redaction has the same kinds once more.
+Spans' attributes have no literal, argument or query string to begin with. A text has what the application has put
+there, so this is a search for what secrets look like, and no promise. The Collector's redaction has the same kinds
+once more.
 """
 
 import re
@@ -10,43 +11,70 @@ from typing import Any
 
 MASK = "****"
 
+# Numbers have no word: one is put to the text where it has as many digits in a row as the shortest of them.
+_NUMBER = ("\0number",)
+_DIGITS = re.compile(r"[0-9]{11}")
+
 # Bounded, so that no text takes long: nothing before the telling character may be repeated without limit.
 _QUERY = r"(?<=\S)\?[^\s\"'<>?=]*=[^\s\"'<>]*"
-_PATTERNS = (
+# Each with words of which one is in every text that it finds something in, in small letters: most texts have none of
+# them, and to look for words takes a tenth of the time.
+_PATTERNS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     # What SQLAlchemy and PostgreSQL add to an error: the values.
-    (r"\[parameters: .*", "[parameters: " + MASK),
-    (r"(?m)^(\s*DETAIL:).*$", r"\1 " + MASK),
+    # (They are told in one line by their repr, but for objects that have one of their own.)
+    (r"\[parameters: .*?(?=\n\(Background on this error|\Z)", "[parameters: " + MASK, ("[parameters: ",)),
+    (r"(?m)^(\s*DETAIL:).*$", r"\1 " + MASK, ("detail:",)),
     # The query string of a URL or path.
-    (_QUERY, "?" + MASK),
+    (_QUERY, "?" + MASK, ("?",)),
     # user:password@ of a URL, before mail addresses
-    (r"//[^/\s@]{1,256}@", "//" + MASK + "@"),
-    (r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,255}\.[A-Za-z]{2,24}", MASK),
-    (r"(?i)\b(?:bearer|basic|token)\s{1,8}[A-Za-z0-9._~+/=-]{8,}", MASK),
+    (r"//[^/\s@]{1,256}@", "//" + MASK + "@", ("//",)),
+    (r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,255}\.[A-Za-z]{2,24}", MASK, ("@",)),
+    (r"(?i)\b(?:bearer|basic|token)\s{1,8}[A-Za-z0-9._~+/=-]{8,}", MASK, ("bearer", "basic", "token")),
     # JSON Web Tokens, and the keys of well-known services
     # (Long ones without a dot too: a text of nothing but their beginnings would take as long as it is, squared.)
-    (r"\beyJ(?:[A-Za-z0-9_-]{16,}(?:\.[A-Za-z0-9_-]+){0,2}|[A-Za-z0-9_-]{1,15}(?:\.[A-Za-z0-9_-]+){1,2})", MASK),
-    (r"\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}", MASK),
+    (
+        r"\beyJ(?:[A-Za-z0-9_-]{16,}(?:\.[A-Za-z0-9_-]+){0,2}|[A-Za-z0-9_-]{1,15}(?:\.[A-Za-z0-9_-]+){1,2})",
+        MASK,
+        ("eyj",),
+    ),
+    (r"\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}", MASK, ("k-", "k_")),
     (
         (
             r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|xox[abprs]-[A-Za-z0-9-]{10,}"
             r"|AKIA[0-9A-Z]{16}|AIza[A-Za-z0-9_-]{35}|LTAI[A-Za-z0-9]{12,})"
         ),
         MASK,
+        ("gh", "xox", "akia", "aiza", "ltai"),
     ),
-    (r"(?i)-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,40}PRIVATE KEY-----)?", MASK),
+    (
+        r"(?i)-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,40}PRIVATE KEY-----)?",
+        MASK,
+        ("private key",),
+    ),
     (
         (
             r"(?i)(password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|authorization)"
             r"(\\*[\"']?\s{0,8}[=:]\s{0,8}\\*[\"']?)[^\s&,;\"'\\]+"
         ),
         r"\1\2" + MASK,
+        ("passw", "pwd", "secret", "token", "key", "authorization"),
     ),
     # bank cards, mobile numbers and identity cards
-    (r"\b(?:4[0-9]{12}(?:[0-9]{3})?|5[1-5][0-9]{14}|3[47][0-9]{13}|62[0-9]{14,17})\b", MASK),
-    (r"\b1[3-9][0-9]{9}\b", MASK),
-    (r"\b[1-9][0-9]{5}(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9Xx]\b", MASK),
+    (
+        r"\b(?:4[0-9]{12}(?:[0-9]{3})?|5[1-5][0-9]{14}|3[47][0-9]{13}|62[0-9]{14,17})\b",
+        MASK,
+        _NUMBER,
+    ),
+    (r"\b1[3-9][0-9]{9}\b", MASK, _NUMBER),
+    (
+        r"\b[1-9][0-9]{5}(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9Xx]\b",
+        MASK,
+        _NUMBER,
+    ),
 )
-_COMPILED = tuple((re.compile(pattern, re.DOTALL if "parameters" in pattern else 0), to) for pattern, to in _PATTERNS)
+_COMPILED = tuple(
+    (re.compile(pattern, re.DOTALL if "parameters" in pattern else 0), to, words) for pattern, to, words in _PATTERNS
+)
 
 # Values that are secrets whatever they look like.
 _NAMES = re.compile(
@@ -73,7 +101,8 @@ def redacted(text: str, *, queries: bool = True) -> str:
         text: Any.
         queries: Whether the query strings of URLs are masked whole, which their readers may want to follow.
     """
-    for pattern, mask in _COMPILED:
-        if queries or pattern.pattern != _QUERY:
+    words_in = text.casefold() + (_NUMBER[0] if _DIGITS.search(text) else "")
+    for pattern, mask, words in _COMPILED:
+        if any(word in words_in for word in words) and (queries or pattern.pattern != _QUERY):
             text = pattern.sub(mask, text)
     return text

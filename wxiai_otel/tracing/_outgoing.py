@@ -1,23 +1,35 @@
 """What becomes of spans on their way out, in the exporter's thread.
 
 Protobuf takes no lone surrogates: one in the text of an exception, which JSON of any client's may bring there, would
-have the exporter lose the whole batch. And the Collector's redaction does not see the attributes of links.
+have the exporter lose the whole batch.
+
+What an exception says, on its event and as the span's status, loses what looks like a secret, as in the Collector,
+which need not be in between; and the Collector does not see the attributes of links. Requests that end well have none
+of these, and their spans are handed on as they are.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import Link, Status
 
 from .._guard import fault
 from .._labels import whole
-from .._redaction import redacted_attribute
+from .._redaction import redacted, redacted_attribute
+
+# Drivers say the values of a statement in quotes.
+_VALUE = re.compile(r"'[^']*'")
+_EXCEPTION = ("exception.message", "exception.stacktrace")
+_OF_DATABASE = ("db.system.name", "db.system")
 
 
 class Outgoing(SpanExporter):
-    """Hands spans on as the exporter can write them, and the attributes of links without what looks like a secret.
+    """Hands spans on as the exporter can write them; events, status and links without what looks like a secret.
 
     Parameters:
         exporter: Sends them.
@@ -42,33 +54,54 @@ class Outgoing(SpanExporter):
 def _made_fit(span: ReadableSpan) -> ReadableSpan:
     try:
         return span if _is_fit(span) else _fit(span)
-    except Exception:  # noqa: BLE001 - the exporter may do better
+    except Exception:  # noqa: BLE001 - it goes without what nobody has looked through
         fault("tracing.outgoing")
-        return span
+        return _span(span, span.name, span.attributes, (), (), Status(span.status.status_code))
 
 
 def _is_fit(span: ReadableSpan) -> bool:
     return (
-        not any(link.attributes for link in span.links)
+        not span.status.description
+        and not span.events
+        and not any(link.attributes for link in span.links)
         and _is_whole(span.name)
-        and _is_whole(span.status.description)
         and _are_whole(span.attributes)
-        and all(_is_whole(event.name) and _are_whole(event.attributes) for event in span.events)
     )
 
 
 def _fit(span: ReadableSpan) -> ReadableSpan:
     status = span.status
-    return ReadableSpan(
+    said = whole(status.description or "")
+    is_of_database = any(name in (span.attributes or {}) for name in _OF_DATABASE)
+    return _span(
+        span,
         whole(span.name),
+        _bounded(span.dropped_attributes, _wholly(span.attributes)),
+        _counted(span.dropped_events, [_event(event, is_of_database) for event in span.events]),
+        _counted(span.dropped_links, [_redacted(link) for link in span.links]),
+        Status(status.status_code, redacted(_VALUE.sub("?", said) if is_of_database else said)) if said else status,
+    )
+
+
+def _span(
+    span: ReadableSpan,
+    name: str,
+    attributes: Mapping[str, Any] | None,
+    events: Sequence[Event],
+    links: Sequence[Link],
+    status: Status,
+) -> ReadableSpan:
+    """The span with these in the place of its own."""
+    return ReadableSpan(
+        name,
         span.get_span_context(),
         span.parent,
         span.resource,
-        _wholly(span.attributes),
-        [Event(whole(event.name), _wholly(event.attributes), event.timestamp) for event in span.events],
-        [_redacted(link) for link in span.links],
+        attributes,
+        events,
+        links,
         span.kind,
-        status=Status(status.status_code, whole(status.description)) if status.description else status,
+        status=status,
         start_time=span.start_time,
         end_time=span.end_time,
         instrumentation_scope=span.instrumentation_scope,
@@ -95,6 +128,32 @@ def _whole_value(value: Any) -> Any:
     return [_whole_value(item) for item in value] if isinstance(value, tuple | list) else value
 
 
+def _event(event: Event, is_of_database: bool) -> Event:  # noqa: FBT001 - of the span that it is on
+    attributes = _wholly(event.attributes)
+    if is_of_database:
+        attributes |= {name: _VALUE.sub("?", str(attributes[name])) for name in _EXCEPTION if name in attributes}
+    safe = {name: redacted_attribute(name, value) for name, value in attributes.items()}
+    return Event(redacted(whole(event.name)), _bounded(event.dropped_attributes, safe), event.timestamp)
+
+
 def _redacted(link: Link) -> Link:
     attributes = {name: redacted_attribute(name, value) for name, value in _wholly(link.attributes).items()}
-    return Link(link.context, attributes)
+    return Link(link.context, _bounded(link.dropped_attributes, attributes))
+
+
+def _bounded(dropped: int, attributes: dict[str, Any]) -> Mapping[str, Any]:
+    """The attributes, with how many there were more, which the exporter says."""
+    if not dropped:
+        return attributes
+    kept = BoundedAttributes(attributes=attributes, immutable=False)
+    kept.dropped = dropped
+    return kept
+
+
+def _counted(dropped: int, items: list[Any]) -> Sequence[Any]:
+    """Events or links likewise."""
+    if not dropped:
+        return items
+    kept = BoundedList.from_seq(len(items), items)
+    kept.dropped = dropped
+    return kept
