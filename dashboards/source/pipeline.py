@@ -139,7 +139,7 @@ _COLLECTOR = Section(
                     name,
                     " + ".join(
                         # A failure has no series until there is one.
-                        f'(sum(rate({metric}_{signal}{{job="collector"}}[$__rate_interval])) or vector(0))'
+                        f'(sum(rate({metric}_{signal}{{job=~"collector|gateways"}}[$__rate_interval])) or vector(0))'
                         for signal in _SIGNALS
                     ),
                 )
@@ -156,13 +156,13 @@ _COLLECTOR = Section(
                 "发送队列",
                 "等待发送的批次占队列容量的比例：链路发往 Jaeger，日志发往其存储。",
                 "Batches that wait, of the queue's capacity: traces for Jaeger, log records for what keeps them.",
-                alerts=["CollectorQueueFilling"],
+                alerts=["CollectorQueueFilling", "CollectorGatewayLost"],
                 width=8,
             ),
             [
                 (
                     "{{exporter}}",
-                    'max by (exporter) (otelcol_exporter_queue_size{job="collector"} / otelcol_exporter_queue_capacity{job="collector"})',
+                    'max by (exporter) (otelcol_exporter_queue_size{job=~"collector|gateways"} / otelcol_exporter_queue_capacity{job=~"collector|gateways"})',
                 )
             ],
             "percentunit",
@@ -174,7 +174,7 @@ _COLLECTOR = Section(
                 ("{{job}}", 'max by (job) (process_resident_memory_bytes{job=~"prometheus|alertmanager"})'),
                 (
                     "{{job}}",
-                    'max by (job) (otelcol_process_memory_rss{job="collector"} or otelcol_process_memory_rss_bytes{job="jaeger"})',
+                    'max by (job) (otelcol_process_memory_rss{job=~"collector|gateways"} or otelcol_process_memory_rss_bytes{job="jaeger"})',
                 ),
             ],
             "bytes",
@@ -188,11 +188,11 @@ _COLLECTOR = Section(
             [
                 (
                     "收到",
-                    'sum(rate(otelcol_processor_tail_sampling_new_trace_id_received{job="collector"}[$__rate_interval]))',
+                    'sum(rate(otelcol_processor_tail_sampling_new_trace_id_received{job=~"collector|gateways"}[$__rate_interval]))',
                 ),
                 (
                     "提前丢弃",
-                    'sum(rate(otelcol_processor_tail_sampling_sampling_trace_dropped_too_early{job="collector"}[$__rate_interval]))',
+                    'sum(rate(otelcol_processor_tail_sampling_sampling_trace_dropped_too_early{job=~"collector|gateways"}[$__rate_interval]))',
                 ),
             ],
             "cps",

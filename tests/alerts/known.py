@@ -47,6 +47,11 @@ AFTER_LOSS = {
     "otelcol_exporter_send_failed_log_records": _of("exporter", "server_address", "server_port", "url_path"),
     "otelcol_exporter_enqueue_failed_log_records": _of("exporter"),
 }
+# Agents', of two tiers: tests/tiers has them.
+AGENTS = {
+    "otelcol_loadbalancer_num_backends": _of("resolver"),
+    "otelcol_loadbalancer_backend_outcome": _of("endpoint", "success"),
+}
 # The notification bridge's own.
 BRIDGE = {"wxiai_bridge_notifications_total": _of("channel", "outcome")}
 # node_exporter's, where it is scraped. No program of the pipeline knows the disk.
@@ -59,4 +64,4 @@ RECORDED = {
     rule.name: frozenset({rule.name.split(":")[0]} - {"platform"}) for rule in RECORDING_RULES if ":" in rule.name
 }
 
-OTHERS = PIPELINE | AFTER_LOSS | BRIDGE | NODE_EXPORTER | RECORDED
+OTHERS = PIPELINE | AFTER_LOSS | AGENTS | BRIDGE | NODE_EXPORTER | RECORDED

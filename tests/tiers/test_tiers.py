@@ -20,6 +20,7 @@ pytestmark = [
 PROCESSES = ("web", "api", "worker", "provider")
 # Counters, as the parser calls them.
 DECIDED = "otelcol_processor_tail_sampling_global_count_traces_sampled_total"
+OUTCOME = "otelcol_loadbalancer_backend_outcome_total"
 ACCEPTED = "otelcol_receiver_accepted_spans_total"
 
 
@@ -145,6 +146,8 @@ def test_a_killed_gateway_loses_the_spans_that_waited_for_a_decision_and_no_othe
 
     # Agents do not know yet. What they cannot send waits.
     send(running, meanwhile)
+    # What the alert CollectorGatewayLost looks at.
+    assert until(lambda: all(agent.own().value(OUTCOME, success="false") for agent in running.agents))
     running.know(other)
     assert until(lambda: running.settled(1), 15)
     send(running, after)
