@@ -21,6 +21,7 @@ PROCESSES = ("web", "api", "worker", "provider")
 # Counters, as the parser calls them.
 DECIDED = "otelcol_processor_tail_sampling_global_count_traces_sampled_total"
 OUTCOME = "otelcol_loadbalancer_backend_outcome_total"
+MEMORY = "otelcol_processor_tail_sampling_sampling_traces_on_memory"
 ACCEPTED = "otelcol_receiver_accepted_spans_total"
 
 
@@ -135,12 +136,11 @@ def test_a_trace_of_four_processes_is_decided_once_and_is_whole(running, sink, c
 
 def test_a_killed_gateway_loses_the_spans_that_waited_for_a_decision_and_no_other(running, sink):
     (address, dead), (other, alive) = running.gateways.items()
-    memory = "otelcol_processor_tail_sampling_sampling_traces_on_memory"
-    assert until(lambda: dead.own().value(memory) + alive.own().value(memory) == 0)
+    assert until(lambda: dead.own().value(MEMORY) + alive.own().value(MEMORY) == 0)
     cut, meanwhile, after, again = ids(40), ids(40), ids(40), ids(40)
     send(running, cut, PROCESSES[:2])
-    assert until(lambda: dead.own().value(memory) + alive.own().value(memory) == 40)
-    waiting = dead.own().value(memory)
+    assert until(lambda: dead.own().value(MEMORY) + alive.own().value(MEMORY) == 40)
+    waiting = dead.own().value(MEMORY)
     assert 5 < waiting < 35
     dead.kill()
 
@@ -167,6 +167,21 @@ def test_a_killed_gateway_loses_the_spans_that_waited_for_a_decision_and_no_othe
     send(running, again)
     assert whole(sink, again) == set(again)
     assert dead.own().value(ACCEPTED) > 0
+
+
+def test_a_gateway_that_ends_in_order_decides_on_what_it_has_and_loses_nothing(running, sink):
+    (address, ending), (other, _) = running.gateways.items()
+    waiting = ids(40)
+    send(running, waiting)
+    assert until(lambda: sum(one.own().value(MEMORY) for one in running.gateways.values()) == 40)
+    ending.end()
+    running.know(other)
+    assert until(lambda: running.settled(1), 15)
+
+    ending.start()
+    running.know(address, other)
+    assert until(lambda: running.settled(2), 15)
+    assert whole(sink, waiting) == set(waiting)
 
 
 def test_an_agent_that_was_killed_sends_what_it_has_to_another_set_of_gateways(running, sink):
