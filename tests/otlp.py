@@ -1,7 +1,7 @@
 """OTLP receivers on loopback, by HTTP and by gRPC, which keep what they are sent."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,6 +26,8 @@ class Received:
         self.arrived = threading.Event()
         # What is answered instead of taking it, in turn; of which signal.
         self.refusals: dict[str, list[int]] = {}
+        # Answers in the place of the receiver, as long as it is there.
+        self.instead: Callable[[BaseHTTPRequestHandler], None] | None = None
         # Whoever sends waits until it is set.
         self.goes_on = threading.Event()
         self.goes_on.set()
@@ -82,6 +84,9 @@ def http_receiver(port: int = 0) -> Iterator[Received]:
             body = self.rfile.read(int(self.headers["content-length"]))
             received.peers.add(self.client_address[1])
             received.goes_on.wait()
+            if received.instead is not None:
+                received.instead(self)
+                return
             if refusals := received.refusals.get(self.path):
                 self.send_response(refusals.pop(0))
                 self.send_header("content-length", "0")

@@ -229,5 +229,13 @@ class TestSideBySide:
         assert side_by_side(5, [broken, lambda: calls.append(1), broken]) is True
         assert calls == [1]
 
+    @pytest.mark.faulty
+    def test_where_no_thread_can_be_had_nothing_is_raised_and_it_is_not_done(self, monkeypatch):
+        def refused(_thread):
+            raise RuntimeError("can't start new thread")
+
+        monkeypatch.setattr(threading.Thread, "start", refused)
+        assert side_by_side(1, [lambda: None]) is False
+
     def test_of_nothing_is_done(self):
         assert side_by_side(1, []) is True

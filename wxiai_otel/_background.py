@@ -52,8 +52,8 @@ class Periodic:
     def start(self) -> None:
         """Begin; the first call is made at once. Once begun it goes on until `stop`. Under test, `now` alone calls."""
         if not self._running and not is_under_test():
-            self._running = True
-            threading.Thread(target=self._run, args=(self._stopped, self._due), name=self._name, daemon=True).start()
+            thread = threading.Thread(target=self._run, args=(self._stopped, self._due), name=self._name, daemon=True)
+            self._running = _starts(thread)
 
     def wake(self) -> None:
         """Have the next call made at once."""
@@ -106,11 +106,23 @@ class Periodic:
 
 
 def side_by_side(seconds: float, calls: Sequence[Callable[[], object]]) -> bool:
-    """Make the calls side by side in daemon threads, and wait no longer than `seconds` for all of them."""
+    """Make the calls side by side in daemon threads, and wait no longer than `seconds` for all of them.
+
+    Returns:
+        Whether all were made and have ended; not so where the process may have no more threads.
+    """
     deadline = time.monotonic() + seconds
     threads = [threading.Thread(target=guarded("background.end")(call), daemon=True) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
+    started = [thread for thread in threads if _starts(thread)]
+    for thread in started:
         thread.join(max(0.0, deadline - time.monotonic()))
-    return not any(thread.is_alive() for thread in threads)
+    return len(started) == len(threads) and not any(thread.is_alive() for thread in started)
+
+
+def _starts(thread: threading.Thread) -> bool:
+    try:
+        thread.start()
+    except RuntimeError:
+        fault("background.start")
+        return False
+    return True

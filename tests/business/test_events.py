@@ -1,6 +1,7 @@
 """What goes wrong is a count, an event on the current span and a record in the log; no helper raises."""
 
 import json
+import contextvars
 import logging
 from enum import Enum
 
@@ -147,6 +148,14 @@ def test_an_account_is_told_to_nobody(telemetry, spans, caplog):
     told(spans, caplog, record_login_failure, "password", account="someone@example.org")
     assert "someone" not in caplog.text
     assert "someone" not in telemetry.render_metrics()[0].decode()
+
+
+def test_a_thread_that_outlives_its_request_is_told_of_no_span_that_has_ended(telemetry, caplog):
+    with trace.get_tracer("test").start_as_current_span("request"):
+        late = contextvars.copy_context()
+    late.run(record_error, ValueError("x"), "late")
+    assert scrape(telemetry).value("application_errors_total", component="late") == 1
+    assert not [record for record in caplog.records if record.name.startswith("opentelemetry")]
 
 
 def test_a_registration_is_counted(telemetry):

@@ -1,4 +1,4 @@
-"""The bearer token of /metrics."""
+"""The bearer token of /metrics, and what is answered where nothing can be."""
 
 import hmac
 
@@ -9,6 +9,7 @@ from tests.asgi import get, request
 from tests.monitoring.conftest import header
 from wxiai_otel import SettingError, Settings, setup_telemetry
 from wxiai_otel.monitoring import _metrics
+from wxiai_otel.prometheus import EmbeddedReader
 
 
 async def scraped(app, authorization: bytes | None):
@@ -103,3 +104,17 @@ def test_no_secret_is_in_an_error(app, name, value):
     with pytest.raises(SettingError, match=f"setting {name}: argument {name} is a secret; allowed is") as raised:
         setup_telemetry(app, **{name: value})
     assert "5318008" not in str(raised.value)
+
+
+@pytest.mark.faulty
+async def test_where_the_workers_cannot_be_asked_it_says_so_and_raises_nothing(app, monkeypatch):
+    def gone(self):
+        raise FileNotFoundError("removed")
+
+    setup_telemetry(app)
+    monkeypatch.setattr(EmbeddedReader, "families", gone)
+
+    answer = await get(app, "/monitoring/metrics")
+
+    assert (answer.status, answer.raised) == (503, None)
+    assert b"workers" in answer.body

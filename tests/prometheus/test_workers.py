@@ -1,9 +1,13 @@
 """Workers of one server answer for each other, whichever is asked, and whatever becomes of them."""
 
+import errno
 import json
 import os
+import resource
+import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import textwrap
@@ -13,6 +17,7 @@ import time
 import pytest
 from prometheus_client import Metric
 
+from tests.until import until
 from wxiai_otel.prometheus import _folder, _workers
 from wxiai_otel.prometheus._folder import shared_folder
 from wxiai_otel.prometheus._workers import Workers
@@ -38,10 +43,13 @@ def jobs(workers: Workers) -> float:
 
 OTHER = textwrap.dedent(
     """
-    import sys, time
+    import os, sys, time
     from pathlib import Path
     from tests.prometheus.test_workers import Counting
+    from wxiai_otel.prometheus import _workers
     from wxiai_otel.prometheus._workers import Workers
+
+    _workers._KEEP_SECONDS = float(os.environ.get("WORKERS_KEEP_SECONDS", _workers._KEEP_SECONDS))
 
     workers = Workers(Path(sys.argv[1]), sys.argv[2], Counting(float(sys.argv[3])))
     print("ready", flush=True)
@@ -56,8 +64,8 @@ def other(tmp_path):
     """Starts further workers as processes of their own."""
     started = []
 
-    def start(instance: str, value: float) -> subprocess.Popen:
-        command = [sys.executable, "-c", OTHER, str(tmp_path), instance, str(value)]
+    def start(instance: str, value: float, folder=tmp_path) -> subprocess.Popen:
+        command = [sys.executable, "-c", OTHER, str(folder), instance, str(value)]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         started.append(process)
         assert process.stdout.readline() == "ready\n"
@@ -185,7 +193,7 @@ def test_a_forked_child_does_not_keep_its_parents_socket_open(tmp_path):
 
 class TestTheFolder:
     def test_a_process_that_is_no_worker_has_none(self, monkeypatch):
-        monkeypatch.delenv("SERVER_SOFTWARE", raising=False)
+        monkeypatch.delenv("SERVER_SOFTWARE")
         assert shared_folder("") is None
 
     def test_none_is_none_in_a_worker_too(self, monkeypatch):
@@ -217,3 +225,89 @@ class TestTheFolder:
     def test_one_that_cannot_be_made_is_an_error(self):
         with pytest.raises(OSError, match="/proc/workers"):
             shared_folder("/proc/workers")
+
+
+class TestWhereTheFolderIsNotAsItWas:
+    """Cleaners of temporary folders remove it, disks are full, files are cut off."""
+
+    pytestmark = pytest.mark.faulty
+
+    @pytest.fixture(autouse=True)
+    def soon(self, monkeypatch):
+        monkeypatch.setattr(_workers, "_KEEP_SECONDS", 0.1)
+
+    @staticmethod
+    def answers(workers):
+        """What is answered once it is answered again: until then nothing, rather than too little."""
+        seen = []
+
+        def ask():
+            try:
+                seen.append(jobs(workers))
+            except OSError:
+                return False
+            return True
+
+        assert until(ask, timeout=10)
+        return seen
+
+    def test_a_folder_that_is_removed_comes_back_with_all_that_was_counted(self, tmp_path, other, monkeypatch):
+        monkeypatch.setenv("WORKERS_KEEP_SECONDS", "0.1")
+        folder = tmp_path / "folder"
+        folder.mkdir()
+        workers = Workers(folder, "here", Counting(1))
+        other("ended", 10, folder).communicate("\n")
+        other("b", 100, folder)
+        assert jobs(workers) == 111
+        shutil.rmtree(folder)
+
+        with pytest.raises(OSError, match="removed"):
+            jobs(workers)
+        assert self.answers(workers) == [111]
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        workers.leave(5)
+
+    def test_a_disk_that_is_full_takes_nothing_from_the_answer(self, here, other, monkeypatch):
+        killed = other("a", 10)
+        other("b", 100)
+        assert jobs(here) == 111
+        monkeypatch.setattr(_workers.json, "dumps", full)
+        killed.kill()
+        killed.wait()
+        here._collect.value = 2
+
+        assert [jobs(here), jobs(here)] == [112, 112]
+        monkeypatch.undo()
+        assert [jobs(here), jobs(here)] == [112, 112]
+
+    def test_files_that_are_cut_off_are_left_out(self, here, other, tmp_path):
+        other("ended", 10).communicate("\n")
+        assert jobs(here) == 11
+        killed = other("a", 100)
+        killed.kill()
+        killed.wait()
+        (tmp_path / f"{killed.pid}.json").write_text('{"member": "')
+        (tmp_path / "ended.json").write_text("")
+
+        assert jobs(here) == 11
+
+    def test_a_worker_without_room_for_another_file_answers_again_once_it_has(self, here, monkeypatch):
+        monkeypatch.setattr(_workers, "_ACCEPT_PAUSE_SECONDS", 0.05)
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(5)
+            free = os.dup(0)
+            os.close(free)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+            try:
+                client.connect(str(here._socket_path))
+                time.sleep(0.3)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+            with client.makefile("rb") as answer:
+                assert json.loads(answer.read())["instance"] == "here"
+
+
+def full(*_args, **_kwargs):
+    raise OSError(errno.ENOSPC, "No space left on device")

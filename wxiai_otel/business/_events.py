@@ -175,5 +175,7 @@ def record_user_registration() -> None:
 
 
 def _tell(name: str, level: int, attributes: dict[str, Any]) -> None:
-    trace.get_current_span().add_event(name, attributes)
+    span = trace.get_current_span()
+    if span.is_recording():  # a thread that outlives its request has one that has ended
+        span.add_event(name, attributes)
     logger.log(level, "%s", name, extra={"event": name, "attributes": attributes})

@@ -9,7 +9,11 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from .._guard import fault
 from ._methods import not_allowed
+
+# Of what workers find each other by: it is removed, or cannot be read.
+UNAVAILABLE = "The workers of this server cannot all be asked"
 
 Render = Callable[[str | None], tuple[bytes, str]]
 
@@ -35,10 +39,16 @@ class MetricsEndpoint:
         if response is None and not self._may_see(headers):
             response = PlainTextResponse("Unauthorized", 401, {"WWW-Authenticate": "Bearer"})
         if response is None:
-            accept = ",".join(headers.getlist("accept"))
-            body, content_type = await anyio.to_thread.run_sync(self._render, accept, limiter=CapacityLimiter(1))
-            response = Response(body, headers={"Content-Type": content_type})
+            response = await self._exposition(",".join(headers.getlist("accept")))
         await response(scope, receive, send)
+
+    async def _exposition(self, accept: str) -> Response:
+        try:
+            body, content_type = await anyio.to_thread.run_sync(self._render, accept, limiter=CapacityLimiter(1))
+        except OSError:  # no scrape is better than one in which counters go back
+            fault("prometheus.scrape")
+            return PlainTextResponse(UNAVAILABLE, 503)
+        return Response(body, headers={"Content-Type": content_type})
 
     def _may_see(self, headers: Headers) -> bool:
         if not self._token:

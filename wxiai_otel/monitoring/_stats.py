@@ -7,6 +7,9 @@ import anyio.to_thread
 from fastapi import Depends, FastAPI, HTTPException, Request
 from starlette.types import ASGIApp
 
+from .._guard import fault
+from ._metrics import UNAVAILABLE
+
 if TYPE_CHECKING:
     from prometheus_client import Metric
     from prometheus_client.samples import Sample
@@ -38,7 +41,11 @@ def stats_endpoint(
 
     @endpoint.api_route(path, methods=["GET", "HEAD"], dependencies=[Depends(may_see)])
     async def stats() -> dict[str, Any]:
-        families = await anyio.to_thread.run_sync(collect)
+        try:
+            families = await anyio.to_thread.run_sync(collect)
+        except OSError:
+            fault("stats.collect")
+            raise HTTPException(503, UNAVAILABLE) from None
         return _stats(families, services)
 
     return endpoint

@@ -30,6 +30,15 @@ def shared_folder(named: str) -> Path | None:
         _remove_forgotten(folder)
     else:
         return None
+    return made(folder)
+
+
+def made(folder: Path) -> Path:
+    """A folder, made where it is not there.
+
+    Raises:
+        OSError: It cannot be made, or belongs to somebody else.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.stat().st_uid != os.getuid():
         raise PermissionError(f"{folder} belongs to somebody else")
