@@ -1,7 +1,7 @@
 """What goes wrong is a count, an event on the current span and a record in the log; no helper raises."""
 
-import json
 import contextvars
+import json
 import logging
 from enum import Enum
 
