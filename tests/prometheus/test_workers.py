@@ -193,7 +193,7 @@ def test_a_forked_child_does_not_keep_its_parents_socket_open(tmp_path):
 
 class TestTheFolder:
     def test_a_process_that_is_no_worker_has_none(self, monkeypatch):
-        monkeypatch.delenv("SERVER_SOFTWARE")
+        monkeypatch.delenv("SERVER_SOFTWARE", raising=False)
         assert shared_folder("") is None
 
     def test_none_is_none_in_a_worker_too(self, monkeypatch):
@@ -202,7 +202,7 @@ class TestTheFolder:
 
     def test_a_worker_of_gunicorn_has_one_of_its_parents_for_this_user_only(self, monkeypatch, tmp_path):
         monkeypatch.setenv("SERVER_SOFTWARE", "gunicorn/23.0.0")
-        monkeypatch.setattr(_folder.tempfile, "gettempdir", lambda: str(tmp_path))
+        monkeypatch.setenv("TMPDIR", str(tmp_path))
         folder = shared_folder("")
         assert folder.parent == tmp_path
         assert f"-{os.getppid()}-" in folder.name
@@ -210,7 +210,7 @@ class TestTheFolder:
 
     def test_folders_of_servers_that_are_no_more_are_removed_and_others_are_not(self, monkeypatch, tmp_path):
         monkeypatch.setenv("SERVER_SOFTWARE", "gunicorn/23.0.0")
-        monkeypatch.setattr(_folder.tempfile, "gettempdir", lambda: str(tmp_path))
+        monkeypatch.setenv("TMPDIR", str(tmp_path))
         own_start = _folder._started(os.getpid())
         gone = tmp_path / f"wxiai-otel-{os.getuid()}-{os.getpid()}-{own_start - 1}"
         living = tmp_path / f"wxiai-otel-{os.getuid()}-{os.getpid()}-{own_start}"
@@ -221,6 +221,16 @@ class TestTheFolder:
         assert not gone.exists()
         assert living.exists()
         assert foreign.exists()
+
+    def test_it_is_the_same_one_while_the_disk_is_full(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("SERVER_SOFTWARE", "gunicorn/23")
+        monkeypatch.setenv("TMPDIR", str(tmp_path))
+        before = shared_folder("")
+        # As `tempfile` finds out, in a process of its own, that it cannot write there.
+        monkeypatch.setattr(_folder.tempfile, "gettempdir", lambda: "/var/tmp")
+
+        assert shared_folder("") == before
+        assert before.parent == tmp_path
 
     def test_one_that_cannot_be_made_is_an_error(self):
         with pytest.raises(OSError, match="/proc/workers"):
@@ -279,6 +289,19 @@ class TestWhereTheFolderIsNotAsItWas:
         assert [jobs(here), jobs(here)] == [112, 112]
         monkeypatch.undo()
         assert [jobs(here), jobs(here)] == [112, 112]
+
+    def test_a_worker_that_finds_no_room_for_its_socket_answers_not_alone_but_once_there_is(
+        self, other, tmp_path, monkeypatch
+    ):
+        other("a", 1)
+        with monkeypatch.context() as patch:
+            patch.setattr(socket.socket, "bind", full)
+            late = Workers(tmp_path, "late", Counting(10))
+            with pytest.raises(OSError, match="find each other"):
+                jobs(late)
+
+        assert self.answers(late) == [11]
+        late.leave(5)
 
     def test_files_that_are_cut_off_are_left_out(self, here, other, tmp_path):
         other("ended", 10).communicate("\n")

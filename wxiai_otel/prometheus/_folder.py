@@ -53,10 +53,21 @@ def is_worker() -> bool:
 
 
 def _of_parent(pid: int) -> Path:
-    base = Path(tempfile.gettempdir())
+    base = _temporary()
     if len(str(base)) > _MAX_LENGTH:
         base = Path("/tmp")  # noqa: S108 - the folder below it is for this user only
     return base / f"wxiai-otel-{os.getuid()}-{pid}-{_started(pid)}"
+
+
+def _temporary() -> Path:
+    """The temporary folder, also while its disk is full.
+
+    `tempfile` takes another one then: a worker that is started meanwhile would never find those from before.
+    """
+    named = [os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")]
+    usual = ("/tmp", "/var/tmp", "/usr/tmp")  # noqa: S108 - the folder below it is for this user only
+    found = (path for path in (*named, *usual) if path and os.access(path, os.W_OK | os.X_OK))
+    return Path(next(found, None) or tempfile.gettempdir()).absolute()
 
 
 def _started(pid: int) -> int:

@@ -65,7 +65,12 @@ class Workers:
         with self._locked():
             self._bury(self._socket_path)  # a process of the same number, which was killed before us
             self._keep()
-            self._server = self._listening()
+            try:
+                self._server = self._listening()
+            except OSError:
+                # To answer alone would be another total than that of the others: it is tried again.
+                fault("workers.join")
+                self._server = socket.socket(socket.AF_UNIX)
         threading.Thread(target=self._answer, name="wxiai-otel-workers", daemon=True).start()
         in_forked_child(self._close)
 
@@ -108,9 +113,13 @@ class Workers:
 
     def _listening(self) -> socket.socket:
         server = socket.socket(socket.AF_UNIX)
-        server.settimeout(_KEEP_SECONDS)
-        server.bind(str(self._socket_path))
-        server.listen(16)
+        try:
+            server.settimeout(_KEEP_SECONDS)
+            server.bind(str(self._socket_path))
+            server.listen(16)
+        except OSError:
+            server.close()
+            raise
         return server
 
     def _ask(self, path: Path) -> Worker | None:
@@ -182,8 +191,10 @@ class Workers:
                 self._keep_for_later()
                 continue
             except OSError:
-                # Closed, or there is no room for another file.
+                # Closed, or there is no room for another file, here or in the folder.
                 time.sleep(_ACCEPT_PAUSE_SECONDS)
+                if not self._closed and not self._socket_path.exists():
+                    self._keep_for_later()
                 continue
             try:
                 with client:
