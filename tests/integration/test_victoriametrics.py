@@ -58,7 +58,9 @@ def newest(pipeline, port, job) -> dict[tuple, float]:
         found[tuple(sorted(labels.items()))] = float(one["value"][1])
     # What rules make is each one's own.
     return {
-        key: value for key, value in found.items() if ("instance" in dict(key) and dict(key)["__name__"] != "ALERTS")
+        key: value
+        for key, value in found.items()
+        if "instance" in dict(key) and not dict(key)["__name__"].startswith("ALERTS")
     }
 
 
@@ -160,8 +162,14 @@ def samples(found, end):
             continue
         name = labels["__name__"]
         rank = sorted(set(bounds[name])).index(float(labels["le"])) if "le" in labels else 0
-        step = grown(labels, rank) if COUNTERS.search(name) else 0
-        yield labels, [(now + step * n, end - (SAMPLES - 1 - n) * SCRAPE) for n in range(SAMPLES)]
+        # Counters begin at 0: one that begins with a little has had that as an increase for VictoriaMetrics.
+        first, step = (0.0, grown(labels, rank)) if COUNTERS.search(name) else (now, 0.0)
+        yield labels, [(first + step * n, end - (SAMPLES - 1 - n) * SCRAPE) for n in range(SAMPLES)]
+
+
+def escaped(value: str) -> str:
+    """As OpenMetrics has it: nothing but these, unlike JSON."""
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def openmetrics(series) -> str:
@@ -172,7 +180,7 @@ def openmetrics(series) -> str:
     for name, all_of_it in sorted(by_name.items()):
         lines.append(f"# TYPE {name} unknown")
         for labels, values in all_of_it:
-            written = ",".join(f"{key}={json.dumps(value)}" for key, value in labels.items() if key != "__name__")
+            written = ",".join(f'{key}="{escaped(value)}"' for key, value in labels.items() if key != "__name__")
             lines.extend(f"{name}{{{written}}} {value!r} {at}" for value, at in values)
     return "\n".join([*lines, "# EOF", ""])
 
@@ -212,7 +220,9 @@ def engines(pipeline, traffic, tmp_path_factory):
     """The series of the pipeline under the demo's traffic, an even hour of each."""
     folder = tmp_path_factory.mktemp("engines")
     end = int(time.time()) // SCRAPE * SCRAPE
-    series = list(samples(pipeline.query('{__name__!=""}'), end))
+    # Other tests leave odd labels, and one kind of these is not matched there: docs/victoriametrics.md.
+    found = [one for one in pipeline.query('{__name__!=""}') if "\\" not in "".join(one["metric"].values())]
+    series = list(samples(found, end))
     (folder / "series.txt").write_text(openmetrics(series))
     made = [find("promtool"), "tsdb", "create-blocks-from", "openmetrics", folder / "series.txt", folder / "blocks"]
     subprocess.run(made, check=True, capture_output=True)
@@ -229,7 +239,7 @@ def apart(one, other) -> float:
 
 def test_rules_get_the_same_answers(engines):
     seen = {rule.id: engines.answers(rule.expr) for rule in RULES}
-    assert {name for name, (one, other) in seen.items() if one.keys() != other.keys()} == set()
+    assert {name: one.keys() ^ other.keys() for name, (one, other) in seen.items() if one.keys() != other.keys()} == {}
     assert {name: apart(one, other) for name, (one, other) in seen.items() if apart(one, other) > 0.01} == {}
     assert sum(bool(one) for one, _ in seen.values()) > len(RULES) / 3
 
