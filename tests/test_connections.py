@@ -7,12 +7,14 @@ import time
 import pytest
 from fastapi import FastAPI
 from opentelemetry import trace
+from opentelemetry.sdk.metrics.export import MetricExporter, MetricsData
 
 from tests.otlp import grpc_receiver, http_receiver
 from tests.scrape import scrape
 from tests.servers.uvicorn import free_port
 from tests.until import until
 from wxiai_otel import _connections, setup_telemetry
+from wxiai_otel._guard import faults
 
 
 @pytest.fixture(autouse=True)
@@ -172,3 +174,36 @@ def test_flushing_again_and_again_while_nobody_answers_gathers_no_threads():
     time.sleep(1)
 
     assert threading.active_count() <= before + 1
+
+
+class Closed(MetricExporter):
+    """An exporter that raises where it is closed while it sends, as gRPC's."""
+
+    def __init__(self):
+        super().__init__()
+        self.sends, self.closed = threading.Event(), threading.Event()
+
+    def export(self, _data, *_args, **_kwargs):
+        self.sends.set()
+        self.closed.wait(5)
+        raise ValueError("Cannot invoke RPC on closed channel!")
+
+    def force_flush(self, *_args, **_kwargs):
+        return True
+
+    def shutdown(self, *_args, **_kwargs):
+        self.closed.set()
+
+
+def test_an_export_that_the_shutdown_cuts_off_has_failed_and_is_no_fault():
+    exporter = Closed()
+    connection = _connections.Connection("metrics", exporter, lambda: None)
+    metrics = _connections.Metrics(connection)
+    before = faults()
+    thread = threading.Thread(target=metrics.export, args=(MetricsData([]),))
+    thread.start()
+    assert exporter.sends.wait(5)
+    metrics.shutdown()
+    thread.join(5)
+    assert connection.outcomes == {"success": 0, "failed": 1}
+    assert faults() == before

@@ -82,7 +82,9 @@ class Connection(Generic[E]):
             with short_turns:
                 good = bool(export(self.exporter).name == "SUCCESS")
         except Exception:  # noqa: BLE001 - it is a failure like any other
-            fault(f"export.{self.signal}")
+            # gRPC's raises where it is closed while it sends, as at the end of a process whose receiver is away.
+            if not self._ended.is_set():
+                fault(f"export.{self.signal}")
         finally:
             self.outcomes["success" if good else "failed"] += 1
             self.seconds += monotonic() - began
@@ -157,6 +159,7 @@ class Metrics(MetricExporter):
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
         """See `MetricExporter.shutdown`."""
+        self._connection.end()
         self._connection.exporter.shutdown(timeout_millis, **kwargs)
 
 
