@@ -114,6 +114,12 @@ class Connection(Generic[E]):
         """Try nothing again."""
         self._ended.set()
 
+    def shutdown(self, *args: Any, **kwargs: Any) -> None:
+        """Try nothing again, and shut the exporter down, with what its own method takes."""
+        self.end()
+        shutdown: Callable[..., None] = self.exporter.shutdown  # type: ignore[attr-defined] # each exporter has one
+        shutdown(*args, **kwargs)
+
 
 class Spans(SpanExporter):
     """Sends spans again until they have arrived.
@@ -132,8 +138,7 @@ class Spans(SpanExporter):
 
     def shutdown(self) -> None:
         """See `SpanExporter.shutdown`."""
-        self._connection.end()
-        self._connection.exporter.shutdown()
+        self._connection.shutdown()
 
 
 class Metrics(MetricExporter):
@@ -159,8 +164,7 @@ class Metrics(MetricExporter):
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
         """See `MetricExporter.shutdown`."""
-        self._connection.end()
-        self._connection.exporter.shutdown(timeout_millis, **kwargs)
+        self._connection.shutdown(timeout_millis, **kwargs)
 
 
 class SpanQueue(BatchSpanProcessor):

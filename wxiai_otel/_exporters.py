@@ -1,8 +1,9 @@
 """Exporters of spans, metrics and log records, as the settings and OpenTelemetry's variables say."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, MetricExporter
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter
@@ -11,6 +12,8 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs.export import LogRecordExporter
+
+E = TypeVar("E")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +54,7 @@ def span_exporter(settings: Settings) -> SpanExporter | None:
         return GrpcSpanExporter(endpoint=target.endpoint)
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-    from ._otlp_session import otlp_session
-
-    return OTLPSpanExporter(endpoint=target.endpoint, session=otlp_session())
+    return _by_http(OTLPSpanExporter, target)
 
 
 def metric_exporter(settings: Settings) -> MetricExporter | None:
@@ -68,9 +69,7 @@ def metric_exporter(settings: Settings) -> MetricExporter | None:
         return GrpcMetricExporter(endpoint=target.endpoint)
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 
-    from ._otlp_session import otlp_session
-
-    return OTLPMetricExporter(endpoint=target.endpoint, session=otlp_session())
+    return _by_http(OTLPMetricExporter, target)
 
 
 def log_exporter(settings: Settings) -> "LogRecordExporter | None":
@@ -87,9 +86,14 @@ def log_exporter(settings: Settings) -> "LogRecordExporter | None":
         return GrpcLogExporter(endpoint=target.endpoint)
     from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 
+    return _by_http(OTLPLogExporter, target)
+
+
+def _by_http(exporter: Callable[..., E], target: _Target) -> E:
+    # Here, since requests is imported for OTLP by HTTP only.
     from ._otlp_session import otlp_session
 
-    return OTLPLogExporter(endpoint=target.endpoint, session=otlp_session())
+    return exporter(endpoint=target.endpoint, session=otlp_session())
 
 
 def _target(signal: str, exporter: str, settings: Settings) -> _Target | None:

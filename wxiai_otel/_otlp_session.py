@@ -74,11 +74,9 @@ def _read(response: requests.Response) -> None:
             body += byte
             if len(body) >= _MAX_BODY or monotonic() > until:
                 break
-        else:
-            response._content = bytes(body)  # noqa: SLF001 - it would be read again, and has been
-            return
+    # The connection is kept all the same where the body was read to its end.
     response.close()
-    response._content = bytes(body)  # noqa: SLF001 - as above
+    response._content = bytes(body)  # noqa: SLF001 - it would be read again
 
 
 def _patience(asked: str, timeout: object) -> float:

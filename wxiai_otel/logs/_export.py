@@ -69,8 +69,7 @@ class Redacting(LogRecordExporter):
 
     def shutdown(self) -> None:
         """End the exporter."""
-        self._connection.end()
-        self._connection.exporter.shutdown()  # type: ignore[no-untyped-call] # upstream's has no types
+        self._connection.shutdown()
 
 
 def build_logger_provider(connection: Connection[LogRecordExporter], resource: Resource) -> LoggerProvider | None:
