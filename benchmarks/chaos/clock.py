@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .parts import END_SECONDS, Application, Row, application
+from .parts import Application, Row, application
 from .world import World
 
 BLOCKED_SECONDS = 10
@@ -104,6 +104,5 @@ def _all_counted(at: World, row: Row, app: Application) -> None:
     row.sent, row.arrived = f"{app.sent} requests", f"{counted:.0f} counted"
     row.expect(f"{counted:.0f} of {app.sent} requests are counted", counted == app.sent)
     row.expect("requests failed", not sum(one.failed for one in row.disturbed))
-    row.end = app.end()
-    row.expect(f"the end took {row.end:.1f} s", row.end <= END_SECONDS)
+    row.ended(app)
     row.faults.extend(app.faults())

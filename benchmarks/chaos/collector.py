@@ -8,7 +8,7 @@ from functools import partial
 
 from tests.servers.uvicorn import free_port
 
-from .parts import END_SECONDS, Application, Row, application
+from .parts import Application, Row, application
 from .relay import Relay, relay
 from .world import World
 
@@ -111,8 +111,7 @@ def _behind_a_relay(at: World) -> Iterator[tuple[Relay, Application]]:
 def _end(row: Row, app: Application) -> None:
     """The end of the application within the fault."""
     app.ask(1)
-    row.end = app.end()
-    row.expect(f"the end took {row.end:.1f} s", row.end <= END_SECONDS)
+    row.ended(app)
 
 
 def _rounds(

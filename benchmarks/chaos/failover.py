@@ -2,16 +2,15 @@
 
 import os
 import signal
-import uuid
 from contextlib import ExitStack
 
 from tests.servers.pipeline import until
 from tests.servers.postgresql import postgresql_server
 from tests.servers.redis import RedisServer, redis_server
 
-from .parts import END_SECONDS, Application, Row, application
+from .parts import Application, Row
 from .relay import relay
-from .stores import HEALTH_SECONDS, USERS, health, helpers, told
+from .stores import HEALTH_SECONDS, USERS, begun, health, helpers, told
 from .world import World
 
 SLOW_SECONDS = 0.2
@@ -38,12 +37,7 @@ def redis(at: World) -> Row:
         first = stack.enter_context(redis_server())
         second = _replica(stack, first)
         way = stack.enter_context(relay(first.port))
-        job = f"chaos-{uuid.uuid4().hex[:8]}"
-        environ = {"CHAOS_REDIS": f"redis://127.0.0.1:{way.port}/0"}
-        app = stack.enter_context(application(at.folder, job, at.pipeline.url("otlp_http"), **environ))
-        app.ask(0.1, "/asked")
-        app.sent = 0
-        row.expect("all is healthy at first", _is_well(app))
+        app = stack.enter_context(begun(at, row, CHAOS_REDIS=f"redis://127.0.0.1:{way.port}/0"))
         row.undisturbed = [app.ask(at.seconds, "/helpers?user=user-0")]
         failed, seen = 0, 1
 
@@ -53,7 +47,7 @@ def redis(at: World) -> Row:
             seen += USERS
 
         def users_told() -> float:
-            return at.value(f'max(daily_active_users{{job="{job}"}})')
+            return at.value(f'max(daily_active_users{{job="{app.job}"}})')
 
         way.delay = SLOW_SECONDS
         row.expect("it is healthy while it is slow", health(app)[0] == 200)
@@ -80,7 +74,7 @@ def redis(at: World) -> Row:
         row.disturbed = disturbed
         row.expect("it is healthy after the switch", _is_well(app))
         users = until(users_told, seen, 60)
-        tasks = until(lambda: at.value(f'sum(ai_tasks_total{{job="{job}",status="success"}})'), app.sent, 60)
+        tasks = until(lambda: at.value(f'sum(ai_tasks_total{{job="{app.job}",status="success"}})'), app.sent, 60)
         row.sent = f"{seen} users, {app.sent} tasks"
         row.arrived = f"{users:.0f} users, {tasks:.0f} tasks; health within {max(took):.1f} s"
         row.expect(f"{users} of {seen} users", users == seen)
@@ -95,12 +89,8 @@ def postgresql(at: World) -> Row:
     with ExitStack() as stack:
         first, second = (stack.enter_context(postgresql_server()) for _ in range(2))
         way = stack.enter_context(relay(first.port))
-        job = f"chaos-{uuid.uuid4().hex[:8]}"
-        environ = {"CHAOS_DATABASE": f"postgresql+asyncpg://postgres@127.0.0.1:{way.port}/shop"}
-        app = stack.enter_context(application(at.folder, job, at.pipeline.url("otlp_http"), **environ))
-        app.ask(0.1, "/asked")
-        app.sent = 0
-        row.expect("all is healthy at first", _is_well(app))
+        url = f"postgresql+asyncpg://postgres@127.0.0.1:{way.port}/shop"
+        app = stack.enter_context(begun(at, row, CHAOS_DATABASE=url))
         row.undisturbed = [app.ask(at.seconds)]
         way.delay = SLOW_SECONDS
         took.append(health(app)[2])
@@ -118,7 +108,7 @@ def postgresql(at: World) -> Row:
         second.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
         row.expect("it is healthy after its connections were ended", _is_well(app))
         row.disturbed = disturbed
-        counted = at.counted(job, app.sent)
+        counted = at.counted(app.job, app.sent)
         row.sent, row.arrived = f"{app.sent} requests", f"{counted:.0f} counted; health within {max(took):.1f} s"
         row.expect(f"{counted:.0f} of {app.sent} requests are counted", counted == app.sent)
         _felt(at, row, app, 0, took)
@@ -132,6 +122,5 @@ def _felt(at: World, row: Row, app: Application, failed: int, took: list[float])
     usual, slowest = (max(one.p50 for one in felt) for felt in (row.undisturbed, row.disturbed))
     row.expect(f"half of the requests took {slowest:.0f} ms", slowest <= usual + at.noise_ms)
     row.expect(f"health took {max(took):.1f} s", max(took) <= HEALTH_SECONDS)
-    row.end = app.end()
-    row.expect(f"the end took {row.end:.1f} s", row.end <= END_SECONDS)
+    row.ended(app)
     row.faults.extend(app.faults())

@@ -169,3 +169,8 @@ class Row:
         """Have it be a fault where something does not hold."""
         if not holds:
             self.faults.append(what)
+
+    def ended(self, app: Application) -> None:
+        """End the application, in time."""
+        self.end = app.end()
+        self.expect(f"the end took {self.end:.1f} s", self.end <= END_SECONDS)

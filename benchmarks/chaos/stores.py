@@ -7,7 +7,8 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 from tests.servers.pipeline import until
 from tests.servers.postgresql import postgresql_server
@@ -49,6 +50,16 @@ def helpers(app: Application, users: range) -> int:
     return sum(app.ask(0.04, f"/helpers?user=user-{number}", 25).failed for number in users)
 
 
+@contextmanager
+def begun(at: World, row: Row, **environ: str) -> Iterator[Application]:
+    """An application that has used its stores and finds them healthy."""
+    with application(at.folder, f"chaos-{uuid.uuid4().hex[:8]}", at.pipeline.url("otlp_http"), **environ) as app:
+        app.ask(0.1, "/asked")
+        app.sent = 0
+        row.expect("all is healthy at first", until(lambda: health(app)[0], 200, 20) == 200)
+        yield app
+
+
 def stores(at: World) -> Row:
     row = Row("PostgreSQL, then Redis frozen until health says so and 5 s more, then Redis killed and back empty")
     took: list[float] = []
@@ -59,11 +70,7 @@ def stores(at: World) -> Row:
         first = ExitStack()
         server = first.enter_context(redis_server(port=port))
         environ = {"CHAOS_DATABASE": database.url("asyncpg"), "CHAOS_REDIS": server.url}
-        job = f"chaos-{uuid.uuid4().hex[:8]}"
-        app = stack.enter_context(application(at.folder, job, at.pipeline.url("otlp_http"), **environ))
-        app.ask(0.1, "/asked")
-        app.sent = 0
-        row.expect("all is healthy at first", until(lambda: health(app)[0], 200, 20) == 200)
+        app = stack.enter_context(begun(at, row, **environ))
         row.undisturbed = [app.ask(3, "/helpers?user=user-0") for _ in range(at.rounds)]
         failed, disturbed, seen = 0, [], 1
         for name, process in (("database", database.process), ("redis", server.process)):
@@ -83,8 +90,8 @@ def stores(at: World) -> Row:
         seen += USERS
         stack.enter_context(redis_server(port=port))
         row.expect("redis is healthy again", until(lambda: health(app)[0], 200, 30) == 200)
-        users = until(lambda: at.value(f'max(daily_active_users{{job="{job}"}})'), seen, 60)
-        tasks = until(lambda: at.value(f'sum(ai_tasks_total{{job="{job}",status="success"}})'), app.sent, 60)
+        users = until(lambda: at.value(f'max(daily_active_users{{job="{app.job}"}})'), seen, 60)
+        tasks = until(lambda: at.value(f'sum(ai_tasks_total{{job="{app.job}",status="success"}})'), app.sent, 60)
         row.disturbed = disturbed
         row.sent = f"{seen} users, {app.sent} tasks"
         row.arrived = f"{users:.0f} users, {tasks:.0f} tasks; health within {max(took):.1f} s"
