@@ -24,7 +24,9 @@ def full(at: World) -> Row:
         try:
             lost, told = _outage(at, row, small)
             row.expect("the alert CollectorDropping tells", told)
+            at.collector.kill()
             small.reserve(4 * MIB)
+            at.collector.start(COLLECTOR_DATA=str(small.folder))
             lost_of_reserved, _ = _outage(at, row, small)
             row.expect(f"{lost_of_reserved} spans are lost with the file reserved", not lost_of_reserved)
             row.arrived = f"all counted, {lost} spans lost; reserved: all counted, {lost_of_reserved} spans lost"
