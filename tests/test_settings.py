@@ -1,12 +1,14 @@
 """Each setting: argument before environment before default, and one clear error for a bad value."""
 
 from dataclasses import fields
+from unittest import mock
 
 import pytest
 import redis
 import redis.asyncio
 from hypothesis import given as given_any
 from hypothesis import strategies as st
+from opentelemetry.util import re as re_of_opentelemetry
 from sqlalchemy import create_engine
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -107,6 +109,9 @@ def test_the_environment_gives_a_setting_in_its_own_type(variable, raw, name, va
         ({}, {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, ["http/json", "http/protobuf", "grpc"]),
         ({}, {"OTEL_METRIC_EXPORT_INTERVAL": "often"}, ["OTEL_METRIC_EXPORT_INTERVAL", "often"]),
         ({}, {"WXIAI_OTEL_SHUTDOWN_TIMEOUT": "0"}, ["WXIAI_OTEL_SHUTDOWN_TIMEOUT", "'0'"]),
+        ({}, {"OTEL_EXPORTER_OTLP_TIMEOUT": "10s"}, ["OTEL_EXPORTER_OTLP_TIMEOUT", "'10s'", "greater than 0"]),
+        ({}, {"OTEL_EXPORTER_OTLP_LOGS_PROTOCOL": "http"}, ["OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "'http'", "grpc"]),
+        ({}, {"OTEL_METRICS_EXEMPLAR_FILTER": "all"}, ["OTEL_METRICS_EXEMPLAR_FILTER", "'all'", "trace_based"]),
         ({"state_redis": "nowhere"}, {}, ["setting state_redis", "a secret", "redis://", "memory"]),
         ({"state_redis": object()}, {}, ["setting state_redis", "a client of redis-py"]),
         ({"time_zone": "Mars/Olympus"}, {}, ["'Mars/Olympus'", "IANA", "Asia/Shanghai"]),
@@ -139,6 +144,38 @@ def test_a_bad_value_is_one_error_that_names_the_setting_its_source_the_value_an
         load_settings(arguments, environ)
     for word in words:
         assert word in str(raised.value)
+
+
+@pytest.mark.parametrize("signal", ["", "TRACES_", "METRICS_", "LOGS_"])
+def test_headers_that_are_none_are_named_and_not_shown(signal):
+    variable = f"OTEL_EXPORTER_OTLP_{signal}HEADERS"
+    with pytest.raises(SettingError, match=f"^{variable} is a secret; allowed is .*name=value") as raised:
+        load_settings({}, {variable: "Authorization: Bearer hunter2"})
+    assert "hunter2" not in str(raised.value)
+
+
+def test_standard_variables_that_the_exporters_take_are_taken():
+    environ = {
+        "OTEL_EXPORTER_OTLP_HEADERS": "Authorization=Bearer%20t0ken==, x-tenant = shop",
+        "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": "2.5",
+        "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "grpc",
+        "OTEL_EXPORTER_OTLP_LOGS_HEADERS": " ",
+    }
+    assert load_settings({}, environ) == Settings()
+
+
+@given_any(st.lists(st.text(st.sampled_from('aZ0-_. =:;"\\%/\t\x7fé'), max_size=12).filter(str.strip), max_size=3))
+def test_headers_are_allowed_that_the_exporters_take(parts):
+    raw = ",".join(parts)
+    # They log one that they do not take, whole, and leave it out.
+    with mock.patch.object(re_of_opentelemetry, "_logger") as logger:
+        re_of_opentelemetry.parse_env_headers(raw, liberal=True)
+    try:
+        load_settings({}, {"OTEL_EXPORTER_OTLP_HEADERS": raw})
+    except SettingError:
+        assert logger.warning.called
+    else:
+        assert not logger.warning.called
 
 
 def test_objects_and_callables_are_taken_as_they_are():

@@ -102,7 +102,7 @@ def _target(signal: str, exporter: str, settings: Settings) -> _Target | None:
     if exporter == "none" or not (own or settings.otlp_endpoint):
         return None
     protocol = os.environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL") or settings.otlp_protocol
-    grpc = protocol == "grpc"
+    grpc = protocol.strip().lower() == "grpc"
     # opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp
     of_all = settings.otlp_endpoint if grpc else f"{settings.otlp_endpoint.rstrip('/')}/v1/{signal}"
     return _Target(own or of_all, grpc)

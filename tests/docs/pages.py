@@ -24,6 +24,8 @@ def settings_page() -> str:
         "",
         "An argument of `setup_telemetry(app, …)` goes before the environment, the environment before the default;",
         "of two variables the first goes before the second. An empty variable is an unset one.",
+        "A value that is not allowed is a `SettingError` at the start, also of what OpenTelemetry's exporters read",
+        "of the environment by themselves: headers, timeouts, protocols, and the filter of exemplars.",
         "",
         "| setting | environment | default | |",
         "|---|---|---|---|",

@@ -1,6 +1,5 @@
 """`wxiai-otel doctor`: what it sees, what it says is wrong, and its exit status."""
 
-import json
 import os
 import pty
 import subprocess
@@ -14,71 +13,9 @@ from fastapi import FastAPI
 from tests.otlp import http_receiver
 from tests.servers.redis import redis_server
 from tests.servers.uvicorn import free_port, uvicorn
-from wxiai_otel import _under_test
-from wxiai_otel.cli import main
 
 ROOT = Path(__file__).parents[2]
 DOCTOR = [sys.executable, "-m", "wxiai_otel.cli", "doctor"]
-
-
-class Seen:
-    """What the doctor has said."""
-
-    def __init__(self, said: dict, status: int) -> None:
-        self.said = said
-        self.status = status
-        self.settings = {one["name"]: (one["value"], one["source"]) for one in said["settings"]}
-
-    def of(self, name: str, section: str | None = None) -> tuple[str, str]:
-        """(state, message) of the only thing of that name that was looked at."""
-        (found,) = [one for one in self.said["findings"] if one["name"] == name and section in (None, one["section"])]
-        return found["state"], found["message"]
-
-    def has(self, name: str) -> bool:
-        return any(one["name"] == name for one in self.said["findings"])
-
-
-@pytest.fixture
-def doctor(tmp_path, monkeypatch, capsys):
-    """Runs the command in this process, in a folder and an environment of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # of the servers that a test starts
-    monkeypatch.setattr(sys, "path", list(sys.path))
-
-    def run(*options: str, **environ: str) -> Seen:
-        for name, value in environ.items():
-            monkeypatch.setenv(name, value)
-        status = main(["doctor", "--json", *options])
-        return Seen(json.loads(capsys.readouterr().out), status)
-
-    yield run
-    _under_test.switch(None)
-
-
-@pytest.fixture
-def elsewhere(tmp_path):
-    """Runs it in another process, where other packages are installed."""
-
-    def run(**environ: str) -> Seen:
-        env = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", **environ}
-        command = [*DOCTOR, "--json"]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
-        return Seen(json.loads(done.stdout), done.returncode)
-
-    return run
-
-
-@pytest.fixture
-def module(tmp_path, monkeypatch):
-    """Writes a module with an application."""
-
-    def write(*lines: str) -> str:
-        text = "\n".join(["from fastapi import FastAPI", "import wxiai_otel", "app = FastAPI(title='shop')", *lines])
-        (tmp_path / "shop.py").write_text(text)
-        return "shop:app"
-
-    yield write
-    sys.modules.pop("shop", None)
 
 
 def package(folder: Path, name: str, version: str, *metadata: str, code: str | None = None) -> None:
@@ -154,37 +91,6 @@ class TestThisEnvironment:
         package(tmp_path, "starlette_exporter", "0.23.0")
 
         assert elsewhere().of("starlette-exporter")[1].startswith("0.23.0: counts requests too")
-
-
-class TestSettings:
-    def test_each_has_its_value_and_its_source(self, doctor):
-        seen = doctor(OTEL_SERVICE_NAME="shop", WXIAI_OTEL_METRICS_TOKEN="hunter2")
-
-        assert seen.settings["service_name"] == ("shop", "OTEL_SERVICE_NAME")
-        assert seen.settings["prefix"] == ("/monitoring", "default")
-        assert seen.settings["metrics_token"] == ("set", "WXIAI_OTEL_METRICS_TOKEN")
-        assert "hunter2" not in json.dumps(seen.said)
-
-    def test_arguments_of_the_applications_call_are_one(self, doctor, module):
-        seen = doctor("--app", module("wxiai_otel.setup_telemetry(app, prefix='/internal')"))
-
-        assert seen.settings["prefix"] == ("/internal", "argument")
-
-    def test_a_value_that_is_not_allowed_is_a_failure_and_the_rest_is_looked_at(self, doctor):
-        seen = doctor(WXIAI_OTEL_MAX_SERIES="0", OTEL_METRIC_EXPORT_INTERVAL="never", OTEL_SERVICE_NAME="shop")
-
-        assert seen.of("WXIAI_OTEL_MAX_SERIES") == (
-            "failed",
-            "setting max_series: WXIAI_OTEL_MAX_SERIES is '0'; allowed is a whole number of at least 1",
-        )
-        assert seen.of("OTEL_METRIC_EXPORT_INTERVAL")[0] == "failed"
-        assert seen.settings["service_name"][0] == "shop"
-        assert seen.status == 1
-
-    def test_a_variable_that_is_no_setting_is_a_warning_with_the_likeliest(self, doctor):
-        state, message = doctor(WXIAI_OTEL_PREFFIX="/x").of("WXIAI_OTEL_PREFFIX")
-
-        assert (state, message) == ("warning", "there is no such setting; is it WXIAI_OTEL_PREFIX?")
 
 
 class TestTheApplication:

@@ -5,7 +5,7 @@ from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any
 
-from ..settings import SettingError, Settings, load_settings, variable_of
+from ..settings import STANDARD, SettingError, Settings, load_settings, variable_of
 from ._report import Effective, Report, State
 
 SECTION = "settings"
@@ -13,18 +13,24 @@ _OURS = "WXIAI_OTEL_"
 
 
 def allowed(report: Report, environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment without the variables of settings whose values are not allowed; each is a failure."""
+    """The environment without the variables whose values are not allowed; each is a failure."""
     left = dict(environ)
     for item in fields(Settings):
-        while variable := variable_of(item, left):
-            try:
-                load_settings({}, {variable: left[variable]})
-            except SettingError as error:
-                report.add(SECTION, variable, State.FAILED, str(error))
-                del left[variable]
-            else:
-                break
+        while (variable := variable_of(item, left)) and not _is_allowed(report, variable, left):
+            del left[variable]
+    for variable in STANDARD:
+        if variable in left and not _is_allowed(report, variable, left):
+            del left[variable]
     return left
+
+
+def _is_allowed(report: Report, variable: str, environ: Mapping[str, str]) -> bool:
+    try:
+        load_settings({}, {variable: environ[variable]})
+    except SettingError as error:
+        report.add(SECTION, variable, State.FAILED, str(error))
+        return False
+    return True
 
 
 def look_for_unknown(report: Report, environ: Mapping[str, str]) -> None:

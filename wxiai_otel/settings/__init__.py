@@ -7,5 +7,6 @@ An argument goes before the environment, the environment before the default. A v
 from ._business import Settings
 from ._declare import FindUser, User
 from ._load import SettingError, load_settings, variable_of
+from ._standard import STANDARD
 
-__all__ = ["FindUser", "SettingError", "Settings", "User", "load_settings", "variable_of"]
+__all__ = ["STANDARD", "FindUser", "SettingError", "Settings", "User", "load_settings", "variable_of"]

@@ -7,6 +7,7 @@ from typing import Any
 
 from .._parsers import NotAllowed, Parser, milliseconds
 from ._business import Settings
+from ._standard import STANDARD, headers
 
 _MAX_SHOWN = 200
 
@@ -43,6 +44,9 @@ def load_settings(arguments: Mapping[str, object], environ: Mapping[str, str] | 
         if variable := variable_of(item, environ):
             raw = environ[variable].strip()
             values[item.name] = _parse(item, variable, _ENV_PARSERS.get(variable, parse), raw)
+    for variable, parse in STANDARD.items():
+        if raw := environ.get(variable, "").strip():
+            _read(variable, parse, raw, secret=parse is headers)
     return Settings(**values)
 
 
@@ -58,11 +62,15 @@ def variable_of(item: "Field[Any]", environ: Mapping[str, str]) -> str | None:
 
 
 def _parse(item: "Field[Any]", source: str, parse: Parser, value: object) -> object:
+    return _read(f"setting {item.name}: {source}", parse, value, secret=item.metadata["secret"])
+
+
+def _read(what: str, parse: Parser, value: object, *, secret: bool) -> object:
     try:
         return parse(value)
     except NotAllowed as allowed:
-        shown = "a secret" if item.metadata["secret"] else _shown(value)
-        raise SettingError(f"setting {item.name}: {source} is {shown}; allowed is {allowed}") from None
+        shown = "a secret" if secret else _shown(value)
+        raise SettingError(f"{what} is {shown}; allowed is {allowed}") from None
 
 
 def _shown(value: object) -> str:
