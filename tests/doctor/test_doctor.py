@@ -333,6 +333,12 @@ class TestEndpoints:
         assert "Connection refused" in refused.of("otlp traces")[1]
         assert refused.status == 1
 
+    def test_the_user_of_a_receiver_is_not_told(self, doctor):
+        seen = doctor(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://me:hidden@127.0.0.1:{free_port()}")
+
+        assert "http://****@127.0.0.1" in seen.of("otlp traces")[1]
+        assert "hidden" not in json.dumps(seen.said)
+
     def test_the_redis_that_workers_share(self, doctor):
         with redis_server() as server:
             assert doctor(WXIAI_OTEL_STATE_REDIS=server.url).of("state_redis") == ("ok", "answers")
