@@ -143,3 +143,20 @@ def test_connections_are_kept_from_one_export_to_the_next():
 
         assert len(received.spans) == 5
         assert len(received.peers) == 1
+
+
+@pytest.mark.parametrize(("headers", "shown"), [("", "Basic dXNlcjpwYXNz"), ("authorization=Bearer%20it", "Bearer it")])
+def test_the_user_of_an_endpoint_is_shown_where_no_header_is_named(headers, shown, monkeypatch):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", headers)
+    with http_receiver() as received:
+        seen = []
+
+        def look(to):
+            seen.append(to.headers["authorization"])
+            answers(200)(to)
+
+        received.instead = look
+        set_up(received.url.replace("//", "//user:pass@"))
+        work("a")
+
+        assert until(lambda: seen) == [shown]

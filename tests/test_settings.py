@@ -106,6 +106,7 @@ def test_the_environment_gives_a_setting_in_its_own_type(variable, raw, name, va
             {"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4317"},
             ["OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317", "http"],
         ),
+        ({}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "grpc://me:hidden@collector"}, ["'grpc://****@collector'"]),
         ({}, {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, ["http/json", "http/protobuf", "grpc"]),
         ({}, {"OTEL_METRIC_EXPORT_INTERVAL": "often"}, ["OTEL_METRIC_EXPORT_INTERVAL", "often"]),
         ({}, {"WXIAI_OTEL_SHUTDOWN_TIMEOUT": "0"}, ["WXIAI_OTEL_SHUTDOWN_TIMEOUT", "'0'"]),

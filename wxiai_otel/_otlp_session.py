@@ -12,6 +12,8 @@ from time import monotonic
 from typing import Any
 
 import requests
+from requests.auth import HTTPBasicAuth
+from requests.utils import get_auth_from_url
 
 # OTLP's answers are a few bytes; those of proxies are read as far as anybody would show them.
 _MAX_BODY = 4_096
@@ -40,7 +42,7 @@ class OtlpSession(requests.Session):
     def __init__(self) -> None:
         super().__init__()
         # Any authentication keeps it from looking into the file.
-        self.auth = _as_it_is
+        self.auth = _as_the_url_says
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         """As requests does, but for the authorities."""
@@ -91,7 +93,10 @@ def _patience(asked: str, timeout: object) -> float:
     return min(max(seconds, least), most)
 
 
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def _as_the_url_says(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    named = get_auth_from_url(request.url or "")
+    if any(named) and "Authorization" not in request.headers:
+        return HTTPBasicAuth(*named)(request)
     return request
 
 

@@ -18,9 +18,19 @@ class _Application:
     loop: asyncio.AbstractEventLoop | None = None
 
 
+def in_asyncio() -> bool:
+    """Whether the caller runs in an event loop of asyncio's: servers have others, as Hypercorn's worker of trio."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 def note_loop() -> None:
     """The caller runs in the application's event loop, where its coroutines are to be run."""
-    _Application.loop = asyncio.get_running_loop()
+    if in_asyncio():
+        _Application.loop = asyncio.get_running_loop()
 
 
 class Question:

@@ -16,6 +16,8 @@ _NUMBER = ("\0number",)
 _DIGITS = re.compile(r"[0-9]{11}")
 
 # Bounded, so that no text takes long: nothing before the telling character may be repeated without limit.
+# user:password@ of a URL
+_USER = r"//[^/\s@]{1,256}@"
 _QUERY = r"(?<=\S)\?[^\s\"'<>?=]*=[^\s\"'<>]*"
 # Each with words of which one is in every text that it finds something in, in small letters: most texts have none of
 # them, and to look for words takes a tenth of the time.
@@ -26,8 +28,8 @@ _PATTERNS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (r"(?m)^(\s*DETAIL:).*$", r"\1 " + MASK, ("detail:",)),
     # The query string of a URL or path.
     (_QUERY, "?" + MASK, ("?",)),
-    # user:password@ of a URL, before mail addresses
-    (r"//[^/\s@]{1,256}@", "//" + MASK + "@", ("//",)),
+    # before mail addresses
+    (_USER, "//" + MASK + "@", ("//",)),
     (r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,255}\.[A-Za-z]{2,24}", MASK, ("@",)),
     (r"(?i)\b(?:bearer|basic|token)\s{1,8}[A-Za-z0-9._~+/=-]{8,}", MASK, ("bearer", "basic", "token")),
     # JSON Web Tokens, and the keys of well-known services
@@ -106,3 +108,8 @@ def redacted(text: str, *, queries: bool = True) -> str:
         if any(word in words_in for word in words) and (queries or pattern.pattern != _QUERY):
             text = pattern.sub(mask, text)
     return text
+
+
+def without_users(text: str) -> str:
+    """A text whose URLs name no user and no password: of settings, which hold no other secrets."""
+    return re.sub(_USER, f"//{MASK}@", text)

@@ -1,5 +1,6 @@
 """`wxiai-otel doctor`: what it sees, what it says is wrong, and its exit status."""
 
+import json
 import os
 import pty
 import subprocess
@@ -238,6 +239,12 @@ class TestEndpoints:
         assert refused.of("otlp traces")[0] == "failed"
         assert "Connection refused" in refused.of("otlp traces")[1]
         assert refused.status == 1
+
+    def test_the_user_of_a_receiver_is_not_told(self, doctor):
+        seen = doctor(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://me:hidden@127.0.0.1:{free_port()}")
+
+        assert "http://****@127.0.0.1" in seen.of("otlp traces")[1]
+        assert "hidden" not in json.dumps(seen.said)
 
     def test_the_redis_that_workers_share(self, doctor):
         with redis_server() as server:

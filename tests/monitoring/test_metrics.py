@@ -1,6 +1,8 @@
 """The bearer token of /metrics, and what is answered where nothing can be."""
 
+import asyncio
 import hmac
+import time
 
 import pytest
 from fastapi import FastAPI
@@ -8,7 +10,7 @@ from fastapi import FastAPI
 from tests.asgi import get, request
 from tests.monitoring.conftest import header
 from wxiai_otel import SettingError, Settings, setup_telemetry
-from wxiai_otel.monitoring import _metrics
+from wxiai_otel.monitoring import MetricsEndpoint, _metrics
 from wxiai_otel.prometheus import EmbeddedReader
 
 
@@ -118,3 +120,35 @@ async def test_where_the_workers_cannot_be_asked_it_says_so_and_raises_nothing(a
 
     assert (answer.status, answer.raised) == (503, None)
     assert b"workers" in answer.body
+
+
+async def test_those_who_ask_at_the_same_time_share_a_rendering_that_has_begun_after_they_asked():
+    begun = []
+
+    def render(accept):
+        begun.append(accept)
+        number = len(begun)
+        time.sleep(0.05)
+        return str(number).encode(), "text/plain"
+
+    app = MetricsEndpoint(render, "")
+    first = asyncio.create_task(get(app, "/"))
+    await asyncio.sleep(0.02)
+    later = [asyncio.create_task(get(app, "/")) for _ in range(50)]
+    await asyncio.sleep(0.1)
+    last = asyncio.create_task(get(app, "/"))
+
+    assert [(await one).body for one in (first, *later, last)] == [b"1", *50 * [b"2"], b"3"]
+
+
+async def test_whoever_asks_for_something_else_meanwhile_gets_it(app):
+    setup_telemetry(app)
+    openmetrics = [(b"accept", b"application/openmetrics-text; version=1.0.0")]
+    answers = await asyncio.gather(
+        *(get(app, "/monitoring/metrics", headers=headers) for headers in 3 * [[], openmetrics])
+    )
+
+    assert [header(answer, "content-type").split(";")[0] for answer in answers] == 3 * [
+        "text/plain",
+        "application/openmetrics-text",
+    ]

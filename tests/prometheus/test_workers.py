@@ -15,9 +15,12 @@ import threading
 import time
 
 import pytest
+from fastapi import FastAPI
 from prometheus_client import Metric
 
+from tests.asgi import get
 from tests.until import until
+from wxiai_otel import setup_telemetry
 from wxiai_otel.prometheus import _folder, _workers
 from wxiai_otel.prometheus._folder import shared_folder
 from wxiai_otel.prometheus._workers import Workers
@@ -231,6 +234,23 @@ class TestTheFolder:
 
         assert shared_folder("") == before
         assert before.parent == tmp_path
+
+    def test_it_can_be_used_whatever_the_umask_is(self, tmp_path):
+        before = os.umask(0o177)
+        try:
+            folder = shared_folder(str(tmp_path / "workers"))
+        finally:
+            os.umask(before)
+
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+    @pytest.mark.faulty
+    async def test_a_worker_without_one_answers_nothing_rather_than_its_own_share(self, caplog):
+        app = FastAPI()
+        setup_telemetry(app, workers_folder="/proc/workers")
+
+        assert (await get(app, "/monitoring/metrics")).status == 503
+        assert "set WXIAI_OTEL_WORKERS_FOLDER" in caplog.text
 
     def test_one_that_cannot_be_made_is_an_error(self):
         with pytest.raises(OSError, match="/proc/workers"):

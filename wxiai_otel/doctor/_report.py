@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from .._redaction import without_users
+
 
 class State(StrEnum):
     """How something is."""
@@ -54,8 +56,8 @@ class Report:
     settings: list[Effective] = field(default_factory=list)
 
     def add(self, section: str, name: str, state: State, message: str) -> None:
-        """Add a finding."""
-        self.findings.append(Finding(section, name, state, message))
+        """Add a finding; a report is shown to others."""
+        self.findings.append(Finding(section, without_users(name), state, without_users(message)))
 
     @property
     def healthy(self) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any
 
+from .._redaction import without_users
 from ..settings import STANDARD, SettingError, Settings, load_settings, variable_of
 from ._report import Effective, Report, State
 
@@ -63,6 +64,8 @@ def effective(settings: Settings, environ: Mapping[str, str]) -> list[Effective]
 def _shown(value: Any, *, secret: bool) -> Any:
     if secret:
         return "set" if value else "not set"
+    if isinstance(value, str):
+        return without_users(value)
     if isinstance(value, tuple):
         return [str(each) for each in value]
-    return value if isinstance(value, str | int | float | None) else repr(value)
+    return value if isinstance(value, int | float | None) else repr(value)

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from contextvars import Token
+from inspect import iscoroutinefunction
 from time import perf_counter, time_ns
 
 from opentelemetry.context import Context, attach, detach, get_current
@@ -12,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .._guard import fault, guarded
 from .._labels import exception_type
+from .._questions import in_asyncio
 from .._request import current_request
 from ..tracing import answered, settled
 from ._http import Http
@@ -203,7 +205,7 @@ class HttpExchange:
             if name.lower() == b"content-type":
                 self._stream = self._http.is_stream(bytes(value))
                 break
-        if not self._disconnected and perf_counter() - self._started > _PEEK_AFTER_SECONDS:
+        if not self._disconnected and perf_counter() - self._started > _PEEK_AFTER_SECONDS and in_asyncio():
             self._peek()
         if self._disconnected:
             self._status = CLIENT_CLOSED_REQUEST
@@ -213,9 +215,9 @@ class HttpExchange:
 
         Runs ``receive`` up to its first wait. Messages that it had at hand are kept for the application.
         """
-        if self._receiving:
+        # One that is no coroutine, as Granian's, takes its message at once: it could not be asked again.
+        if self._receiving or not iscoroutinefunction(self._receive):
             return
-        asyncio.get_running_loop()
         while True:
             waiting = self._receive().__await__()
             try:

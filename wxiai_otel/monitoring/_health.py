@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from .._questions import note_loop
+from .._questions import in_asyncio, note_loop
 from ._checks import Health, HealthChecks
 from ._methods import not_allowed
 
@@ -58,6 +58,8 @@ class HealthEndpoint:
         note_loop()
         if not self._checks.are_due(self._max_age):
             return self._checks.known()
+        if not in_asyncio():
+            return await self._check()
         loop = asyncio.get_running_loop()
         checking = self._checking.get(loop)
         if checking is None or checking.done():

@@ -10,6 +10,9 @@ from pathlib import Path
 _NAME = re.compile(r"(?P<prefix>wxiai-otel-\d+)-(?P<pid>\d+)-(?P<start>\d+)")
 # A socket's path may be no longer than 104 bytes on some systems.
 _MAX_LENGTH = 80
+_OURS = 0o700
+# The last one can be written where the root of a container cannot.
+_USUAL = ("/tmp", "/var/tmp", "/usr/tmp", "/dev/shm")  # noqa: S108 - the folder below it is for this user only
 
 
 def shared_folder(named: str) -> Path | None:
@@ -39,9 +42,12 @@ def made(folder: Path) -> Path:
     Raises:
         OSError: It cannot be made, or belongs to somebody else.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if folder.stat().st_uid != os.getuid():
+    folder.mkdir(mode=_OURS, parents=True, exist_ok=True)
+    found = folder.stat()
+    if found.st_uid != os.getuid():
         raise PermissionError(f"{folder} belongs to somebody else")
+    if found.st_mode & _OURS != _OURS:  # the umask has taken some of it
+        folder.chmod(_OURS)
     return folder
 
 
@@ -65,8 +71,7 @@ def _temporary() -> Path:
     `tempfile` takes another one then: a worker that is started meanwhile would never find those from before.
     """
     named = [os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")]
-    usual = ("/tmp", "/var/tmp", "/usr/tmp")  # noqa: S108 - the folder below it is for this user only
-    found = (path for path in (*named, *usual) if path and os.access(path, os.W_OK | os.X_OK))
+    found = (path for path in (*named, *_USUAL) if path and os.access(path, os.W_OK | os.X_OK))
     return Path(next(found, None) or tempfile.gettempdir()).absolute()
 
 

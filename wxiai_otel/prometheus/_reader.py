@@ -20,6 +20,10 @@ from ._workers import Workers
 
 _OPENMETRICS = "application/openmetrics-text"
 _CREATED = "_created"
+_APART = (
+    "the workers of this server have no folder in which they find each other: "
+    "set WXIAI_OTEL_WORKERS_FOLDER to one that they can write, or to none where there is one worker"
+)
 
 
 class EmbeddedReader(PrometheusMetricReader):
@@ -39,6 +43,7 @@ class EmbeddedReader(PrometheusMetricReader):
         self._scrape = threading.Lock()
         self._received: list[MetricsData] = []
         self._workers: Workers | None = None
+        self._apart = False
 
     def _receive_metrics(self, metrics_data: MetricsData, *_args: Any, **_kwargs: Any) -> None:
         if metrics_data is not None:
@@ -52,12 +57,15 @@ class EmbeddedReader(PrometheusMetricReader):
             instance: This process' service.instance.id.
 
         Raises:
-            OSError: The folder cannot be used; this process then answers for itself.
+            OSError: The folder cannot be used. Nothing is answered then: each worker's own counts, in turns, would be
+                counters that go back.
         """
         self._workers = None
+        self._apart = True
         found = shared_folder(folder)
         if found is not None:
             self._workers = Workers(found, instance, self._own)
+        self._apart = False
 
     def leave(self, timeout: float) -> None:
         """Leave the counts of this process to the other workers.
@@ -94,7 +102,13 @@ class EmbeddedReader(PrometheusMetricReader):
             return encode(_registry([family for family in found if _can_be(family, encode)])), content_type
 
     def families(self) -> list[PrometheusMetric]:
-        """The current values: of all workers, where there are several."""
+        """The current values: of all workers, where there are several.
+
+        Raises:
+            OSError: They cannot all be asked.
+        """
+        if self._apart:
+            raise FileNotFoundError(_APART)
         workers = self._workers
         with short_turns, garbage_kept:
             return self._own() if workers is None else workers.merged()

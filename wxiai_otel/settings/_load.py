@@ -6,6 +6,7 @@ from dataclasses import Field, fields
 from typing import Any
 
 from .._parsers import NotAllowed, Parser, milliseconds
+from .._redaction import without_users
 from ._business import Settings
 from ._standard import STANDARD, headers
 
@@ -76,7 +77,7 @@ def _read(what: str, parse: Parser, value: object, *, secret: bool) -> object:
 def _shown(value: object) -> str:
     """A value as an error can have it."""
     try:
-        text = repr(value)
+        text = without_users(repr(value))
     except Exception:  # noqa: BLE001 - Python writes no whole number of thousands of digits; others' repr may do anything
         text = f"a {type(value).__name__}"
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
