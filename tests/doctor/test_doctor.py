@@ -88,6 +88,15 @@ class TestThisEnvironment:
         assert "wxiai-otel[cli] needs >=999" in seen.of("rich")[1]
         assert seen.status == 0
 
+    def test_what_sends_statements_past_sqlalchemy_is_told_of(self, elsewhere, tmp_path):
+        package(tmp_path, "databases", "0.9.0")
+
+        seen = elsewhere()
+
+        assert seen.of("databases")[0] == "note"
+        assert "they are not seen" in seen.of("databases")[1]
+        assert not seen.has("asyncpg"), "a driver is SQLAlchemy's where that is installed"
+
     def test_other_telemetry_is_told_of(self, elsewhere, tmp_path):
         package(tmp_path, "starlette_exporter", "0.23.0")
 
@@ -153,6 +162,29 @@ class TestTheApplication:
 
         assert message in seen.of(target)[1]
         assert seen.status == 1
+
+    def test_what_has_failed_beneath_is_said_too(self, doctor, module):
+        module(
+            "try:", "    import no_such_handler", "except ImportError as error:", "    raise ValueError('x') from error"
+        )
+
+        message = doctor("--app", "shop:app").of("shop:app")[1]
+
+        assert "ValueError: x, from ModuleNotFoundError: No module named 'no_such_handler'" in message
+
+    def test_the_routes_of_included_routers_are_routes(self, doctor, module):
+        bare = doctor("--app", module()).of("shop")[1]
+        sys.modules.pop("shop")
+        target = module(
+            "from fastapi import APIRouter",
+            "router = APIRouter()",
+            "for path in 'abc':",
+            "    router.get('/' + path)(lambda: None)",
+            "app.include_router(router, prefix='/api')",
+        )
+
+        count = int(bare.split()[-2])
+        assert doctor("--app", target).of("shop")[1] == f"FastAPI application with {count + 3} routes"
 
     def test_nothing_leaves_it_while_it_is_looked_at(self, doctor, module):
         with http_receiver() as received:

@@ -212,7 +212,8 @@ async def test_a_refused_connection_and_a_timeout_reach_the_application_and_are_
 
 
 async def test_a_retried_command_is_counted_once(telemetry, server):
-    client = redis.asyncio.Redis(port=server.port)
+    retry = redis.asyncio.retry.Retry(NoBackoff(), 1)
+    client = redis.asyncio.Redis(port=server.port, retry=retry, retry_on_error=[redis.ConnectionError])
     await client.set("a", 1)
     server.ask("CLIENT", "KILL", "TYPE", "normal")
     assert await client.get("a") == b"1"

@@ -5,6 +5,7 @@ import os
 import sys
 from typing import Any
 
+import fastapi.routing
 from fastapi import FastAPI
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
@@ -39,7 +40,9 @@ def load(report: Report, target: str) -> FastAPI | None:
         if not isinstance(found, FastAPI) and getattr(found, "__code__", None) is not None:
             found = found()
     except Exception as error:  # noqa: BLE001 - an application fails in any way
-        report.add(SECTION, target, State.FAILED, f"cannot be imported: {type(error).__name__}: {error}")
+        causes = (error, error.__cause__) if error.__cause__ else (error,)
+        message = ", from ".join(f"{type(each).__name__}: {each}" for each in causes)
+        report.add(SECTION, target, State.FAILED, f"cannot be imported: {message}")
         return None
     app = _unwrapped(found)
     if app is None:
@@ -92,9 +95,15 @@ def look_at_prometheus_client(report: Report, settings: Settings) -> None:
         report.add(SECTION, "prometheus_client names", State.WARNING, message)
 
 
+def _count_routes(app: FastAPI) -> int:
+    # A newer FastAPI has an included router as one route, and this to look into it.
+    inside = getattr(fastapi.routing, "iter_route_contexts", None)
+    return len(app.routes) if inside is None else sum(1 for _ in inside(app.routes))
+
+
 def set_up(report: Report, app: FastAPI) -> Telemetry | None:
     """The application's telemetry: its own, or what ``wxiai-otel run`` would give it."""
-    report.add(SECTION, app.title, State.OK, f"FastAPI application with {len(app.routes)} routes")
+    report.add(SECTION, app.title, State.OK, f"FastAPI application with {_count_routes(app)} routes")
     if contrib.is_instrumented(app) and telemetry_of(app) is None:
         message = "opentelemetry-instrumentation-fastapi is in place: it keeps making the server spans"
         report.add(SECTION, "server spans", State.NOTE, message)

@@ -24,10 +24,15 @@ _SHOWN = (
 # Extras that commands use: what an application has does not fail for them.
 _OF_COMMANDS = ("bridge", "cli")
 # What others do beside this package.
+_NOT_SEEN = "does not send its statements through SQLAlchemy: they are not seen"
 _OWN_SPANS = "makes the spans where the application has switched it on: ours are left out then"
 _OWN_TRACES = "makes traces of its own; --app shows whether its provider comes before ours"
 _OWN_COUNTS = "counts requests too, in prometheus_client: --app shows whether its names are ours"
 _OTHERS = {
+    "databases": _NOT_SEEN,
+    "tortoise-orm": _NOT_SEEN,
+    "peewee": _NOT_SEEN,
+    "aiosql": _NOT_SEEN,
     "opentelemetry-distro": _OWN_TRACES,
     "opentelemetry-instrumentation-sqlalchemy": _OWN_SPANS,
     "opentelemetry-instrumentation-redis": _OWN_SPANS,
@@ -38,6 +43,9 @@ _OTHERS = {
     "prometheus-fastapi-instrumentator": _OWN_COUNTS,
     "starlette-exporter": _OWN_COUNTS,
 }
+
+# SQLAlchemy's, where that is installed.
+_DRIVERS = ("asyncpg", "psycopg", "psycopg2", "psycopg2-binary", "aiosqlite", "aiomysql", "asyncmy")
 
 
 def installed(name: str) -> str | None:
@@ -61,8 +69,9 @@ def look_at_versions(report: Report) -> None:
 
 
 def look_at_others(report: Report) -> None:
-    """Other telemetry that is installed."""
-    for name, meaning in _OTHERS.items():
+    """Other telemetry that is installed, and what sends statements that ours does not see."""
+    drivers = {} if installed("sqlalchemy") else dict.fromkeys(_DRIVERS, _NOT_SEEN)
+    for name, meaning in (_OTHERS | drivers).items():
         if found := installed(name):
             report.add(SECTION, name, State.NOTE, f"{found}: {meaning}")
 

@@ -88,8 +88,13 @@ def read(arguments: Sequence[Any]) -> Command:
 def queued(pipeline: Any) -> tuple[list[Command], list[Any]]:
     """The commands that a pipeline is about to send, and its own entries of them."""
     strategy = getattr(pipeline, "_execution_strategy", None)
-    # A cluster's pipeline of redis.asyncio has no public name for it.
-    queue = list(pipeline.command_stack if strategy is None else strategy._command_queue)  # noqa: SLF001 - as said
+    if strategy is not None:
+        queue = strategy._command_queue  # noqa: SLF001 - a cluster's pipeline of redis.asyncio has no public name for it
+    elif hasattr(pipeline, "command_stack"):
+        queue = pipeline.command_stack
+    else:
+        queue = pipeline._command_stack  # noqa: SLF001 - the same, before redis-py 6
+    queue = list(queue)
     return [read(entry.args if hasattr(entry, "args") else entry[0]) for entry in queue], queue
 
 
