@@ -19,7 +19,8 @@ pytestmark = pytest.mark.built
 STATEMENTS = [
     ("postgresql", "SELECT * FROM users WHERE email = 'SECRET'", "SELECT * FROM users WHERE email = ?"),
     ("postgresql", "INSERT INTO t VALUES ('it''s SECRET', 48151623, 1.5e10)", "INSERT INTO t VALUES (??, ?, ?)"),
-    ("postgresql", "SELECT col1 FROM t2 WHERE a=48151623 AND b=$1", "SELECT col1 FROM t2 WHERE a=? AND b=$?"),
+    ("postgresql", "SELECT col1 FROM t2 WHERE a=48151623 AND b=$1", "SELECT col1 FROM t2 WHERE a=? AND b=$1"),
+    ("postgresql", "SELECT a[48151623:2] WHERE b IN (48151623,2,$12, .5)", "SELECT a[?:?] WHERE b IN (?,?,$12, .?)"),
     ("postgresql", r"SELECT E'a\'SECRET'", "SELECT ?"),
     ("postgresql", "SELECT $tag$SECRET$tag$", "SELECT ?"),
     ("postgresql", "SELECT 1 -- SECRET", "SELECT ?"),
