@@ -10,15 +10,11 @@ from tests.servers.redis import RedisServer, redis_server
 
 from .parts import Application, Row
 from .relay import relay
-from .stores import HEALTH_SECONDS, USERS, begun, health, helpers, told
+from .stores import HEALTH_SECONDS, USERS, begun, health, helpers, is_well, told
 from .world import World
 
 SLOW_SECONDS = 0.2
 SILENT_SECONDS = 6.0
-
-
-def _is_well(app: Application) -> bool:
-    return until(lambda: health(app)[0], 200, 30) == 200
 
 
 def _replica(stack: ExitStack, of: RedisServer) -> RedisServer:
@@ -60,7 +56,7 @@ def redis(at: World) -> Row:
         more_users()
         second.ask("REPLICAOF", "NO", "ONE")
         way.target = second.port
-        row.expect("it is healthy with the replica", _is_well(app))
+        row.expect("it is healthy with the replica", is_well(app))
         more_users()
         told_so_far = until(users_told, seen, 30)
         row.expect(f"{told_so_far} of {seen} users with the replica", told_so_far == seen)
@@ -72,7 +68,7 @@ def redis(at: World) -> Row:
         disturbed.append(app.ask(at.seconds, "/helpers?user=user-0"))
         more_users()
         row.disturbed = disturbed
-        row.expect("it is healthy after the switch", _is_well(app))
+        row.expect("it is healthy after the switch", is_well(app))
         users = until(users_told, seen, 60)
         tasks = until(lambda: at.value(f'sum(ai_tasks_total{{job="{app.job}",status="success"}})'), app.sent, 60)
         row.sent = f"{seen} users, {app.sent} tasks"
@@ -99,14 +95,14 @@ def postgresql(at: World) -> Row:
         row.expect("health says healthy of a silent database", not told(app, "database", took))
         disturbed.append(app.ask(at.seconds))
         way.delay = 0
-        row.expect("it is healthy once it answers", _is_well(app))
+        row.expect("it is healthy once it answers", is_well(app))
         os.kill(first.process.pid, signal.SIGKILL)
         row.expect("health says healthy of a dead database", not told(app, "database", took))
         disturbed.append(app.ask(at.seconds))
         way.target = second.port
-        row.expect("it is healthy with the other one", _is_well(app))
+        row.expect("it is healthy with the other one", is_well(app))
         second.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
-        row.expect("it is healthy after its connections were ended", _is_well(app))
+        row.expect("it is healthy after its connections were ended", is_well(app))
         row.disturbed = disturbed
         counted = at.counted(app.job, app.sent)
         row.sent, row.arrived = f"{app.sent} requests", f"{counted:.0f} counted; health within {max(took):.1f} s"

@@ -50,13 +50,18 @@ def helpers(app: Application, users: range) -> int:
     return sum(app.ask(0.04, f"/helpers?user=user-{number}", 25).failed for number in users)
 
 
+def is_well(app: Application, seconds: float = 30) -> bool:
+    """Whether it says so within the time."""
+    return until(lambda: health(app)[0], 200, seconds) == 200
+
+
 @contextmanager
 def begun(at: World, row: Row, **environ: str) -> Iterator[Application]:
     """An application that has used its stores and finds them healthy."""
     with application(at.folder, f"chaos-{uuid.uuid4().hex[:8]}", at.pipeline.url("otlp_http"), **environ) as app:
         app.ask(0.1, "/asked")
         app.sent = 0
-        row.expect("all is healthy at first", until(lambda: health(app)[0], 200, 20) == 200)
+        row.expect("all is healthy at first", is_well(app, 20))
         yield app
 
 
@@ -82,14 +87,14 @@ def stores(at: World) -> Row:
                 seen += USERS
             finally:
                 os.kill(process.pid, signal.SIGCONT)
-            row.expect(f"{name} is healthy again", until(lambda: health(app)[0], 200, 30) == 200)
+            row.expect(f"{name} is healthy again", is_well(app))
         first.close()
         said.append(told(app, "redis", took))
         disturbed.append(app.ask(5, "/helpers?user=user-0"))
         failed += helpers(app, range(seen, seen + USERS))
         seen += USERS
         stack.enter_context(redis_server(port=port))
-        row.expect("redis is healthy again", until(lambda: health(app)[0], 200, 30) == 200)
+        row.expect("redis is healthy again", is_well(app))
         users = until(lambda: at.value(f'max(daily_active_users{{job="{app.job}"}})'), seen, 60)
         tasks = until(lambda: at.value(f'sum(ai_tasks_total{{job="{app.job}",status="success"}})'), app.sent, 60)
         row.disturbed = disturbed
