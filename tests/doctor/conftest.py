@@ -12,6 +12,7 @@ from wxiai_otel import _under_test
 from wxiai_otel.cli import main
 
 ROOT = Path(__file__).parents[2]
+DOCTOR = [sys.executable, "-m", "wxiai_otel.cli", "doctor"]
 
 
 class Seen:
@@ -54,7 +55,7 @@ def elsewhere(tmp_path):
 
     def run(**environ: str) -> Seen:
         env = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", **environ}
-        command = [sys.executable, "-m", "wxiai_otel.cli", "doctor", "--json"]
+        command = [*DOCTOR, "--json"]
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
         return Seen(json.loads(done.stdout), done.returncode)
 

@@ -11,12 +11,10 @@ import prometheus_client
 import pytest
 from fastapi import FastAPI
 
+from tests.doctor.conftest import DOCTOR, ROOT
 from tests.otlp import http_receiver
 from tests.servers.redis import redis_server
 from tests.servers.uvicorn import free_port, uvicorn
-
-ROOT = Path(__file__).parents[2]
-DOCTOR = [sys.executable, "-m", "wxiai_otel.cli", "doctor"]
 
 
 def package(folder: Path, name: str, version: str, *metadata: str, code: str | None = None) -> None:
