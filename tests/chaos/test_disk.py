@@ -84,7 +84,7 @@ def test_with_the_space_of_its_file_reserved_it_goes_on(small):
             # Several times that in all, and never so much at once that a slow receiver leaves no room.
             for _ in range(10):
                 assert Counter(sender.send() for _ in range(REQUESTS // 10)) == {200: REQUESTS // 10}
-                assert until(lambda: set(arrived(sink)) == sender.taken, 30)
+                assert until(lambda: set(arrived(sink)) == sender.taken)
             assert set(arrived(sink).values()) == {1}
 
 
