@@ -23,6 +23,8 @@ Render = Callable[[str | None], tuple[bytes, str]]
 
 @dataclass(slots=True)
 class _Answer:
+    """What a response is made of: each has one of its own, since middlewares write into its headers."""
+
     status: int
     body: bytes
     content_type: str
