@@ -4,6 +4,7 @@ import gc
 import os
 import subprocess
 import sys
+from pathlib import Path
 from textwrap import indent
 from weakref import ref
 
@@ -36,48 +37,62 @@ ENDINGS = {
     ),
     "multiprocessing, fork in a thread": (
         1,
-        "import multiprocessing, threading\n"
-        "def run():\n"
-        "    child = multiprocessing.get_context('fork').Process(target=record)\n"
-        "    child.start(); child.join()\n"
-        "thread = threading.Thread(target=run); thread.start(); thread.join()",
+        (
+            "import multiprocessing, threading\n"
+            "def run():\n"
+            "    child = multiprocessing.get_context('fork').Process(target=record)\n"
+            "    child.start(); child.join()\n"
+            "thread = threading.Thread(target=run); thread.start(); thread.join()"
+        ),
     ),
     **{
         f"multiprocessing, {method}": (
             2,
-            f"import multiprocessing\ncontext = multiprocessing.get_context({method!r})\n"
-            "child = context.Process(target=record); child.start(); record(); child.join()",
+            (
+                f"import multiprocessing\ncontext = multiprocessing.get_context({method!r})\n"
+                "child = context.Process(target=record); child.start(); record(); child.join()"
+            ),
         )
         for method in ("fork", "spawn", "forkserver")
     },
     "multiprocessing.Pool": (
         2,
-        "import multiprocessing\npool = multiprocessing.get_context('fork').Pool(2, maxtasksperchild=1)\n"
-        "pool.map(record, range(2), chunksize=1); pool.close(); pool.join()",
+        (
+            "import multiprocessing\npool = multiprocessing.get_context('fork').Pool(2, maxtasksperchild=1)\n"
+            "pool.map(record, range(2), chunksize=1); pool.close(); pool.join()"
+        ),
     ),
     "ProcessPoolExecutor": (
         4,
-        "from concurrent.futures import ProcessPoolExecutor\n"
-        "with ProcessPoolExecutor(2) as pool: list(pool.map(record, range(4)))",
+        (
+            "from concurrent.futures import ProcessPoolExecutor\n"
+            "with ProcessPoolExecutor(2) as pool: list(pool.map(record, range(4)))"
+        ),
     ),
     **{
         f"billiard, {method}": (
             2,
-            f"import billiard\nchild = billiard.get_context({method!r}).Process(target=record)\n"
-            "child.start(); record(); child.join()",
+            (
+                f"import billiard\nchild = billiard.get_context({method!r}).Process(target=record)\n"
+                "child.start(); record(); child.join()"
+            ),
         )
         for method in ("fork", "spawn", "forkserver")
     },
     "billiard.Pool": (
         2,
-        "import billiard\npool = billiard.Pool(2, maxtasksperchild=1)\n"
-        "pool.map(record, range(2), chunksize=1); pool.close(); pool.join()",
+        (
+            "import billiard\npool = billiard.Pool(2, maxtasksperchild=1)\n"
+            "pool.map(record, range(2), chunksize=1); pool.close(); pool.join()"
+        ),
     ),
     "after a shutdown, set up again": (
         1,
-        "from wxiai_otel import setup_telemetry as again\n"
-        "setup_telemetry().shutdown()\n"
-        "again(service_name='w', metric_export_interval=60, state_redis='memory'); record()",
+        (
+            "from wxiai_otel import setup_telemetry as again\n"
+            "setup_telemetry().shutdown()\n"
+            "again(service_name='w', metric_export_interval=60, state_redis='memory'); record()"
+        ),
     ),
 }
 
@@ -90,7 +105,7 @@ def test_what_a_process_and_its_children_record_is_exported_when_they_end(tmp_pa
     program = tmp_path / "program.py"
     program.write_text(PROGRAM.format(ending=indent(ending, "    ")))
     with http_receiver() as receiver:
-        environment = {**os.environ, "PYTHONPATH": os.getcwd(), "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url}
+        environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url}
         ended = subprocess.run([sys.executable, str(program)], env=environment, capture_output=True, timeout=60)
     assert receiver.total("user.registrations") == expected, ended.stderr.decode()
 
