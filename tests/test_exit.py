@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from textwrap import indent
+from textwrap import dedent, indent
 from weakref import ref
 
 import pytest
@@ -106,8 +106,30 @@ def test_what_a_process_and_its_children_record_is_exported_when_they_end(tmp_pa
     program.write_text(PROGRAM.format(ending=indent(ending, "    ")))
     with http_receiver() as receiver:
         environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url}
-        ended = subprocess.run([sys.executable, str(program)], env=environment, capture_output=True, timeout=60)
+        ended = subprocess.run(
+            [sys.executable, str(program)], env=environment, capture_output=True, timeout=60, check=False
+        )
     assert receiver.total("user.registrations") == expected, ended.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("recorded", "folder", "logged"),
+    [("record", "", 1), ("record", "none", 1), ("record", "shared", 0), ("abs", "", 0)],
+)
+def test_children_whose_measurements_no_endpoint_shows_log_that_once(tmp_path, recorded, folder, logged):
+    program = tmp_path / "program.py"
+    pool = f"""
+        import multiprocessing
+        pool = multiprocessing.get_context('fork').Pool(3, maxtasksperchild=1)
+        pool.map({recorded}, range(4), chunksize=1); pool.close(); pool.join()
+    """
+    program.write_text(PROGRAM.format(ending=indent(dedent(pool), "    ")))
+    named = str(tmp_path / "shared") if folder == "shared" else folder
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "WXIAI_OTEL_WORKERS_FOLDER": named}
+    ended = subprocess.run(
+        [sys.executable, str(program)], env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ended.stderr.count("are not shown at the metrics endpoint") == logged, ended.stderr
 
 
 def refused(_function) -> None:

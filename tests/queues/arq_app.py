@@ -15,7 +15,7 @@ async def paint(_context: dict, token: str) -> None:
 class WorkerSettings:
     functions = (paint,)
     redis_settings = RedisSettings.from_dsn(shop.BROKER)
-    poll_delay = 0.05
+    poll_delay = 2  # arq may miss a cancellation within a Redis command
 
 
 async def _send(tokens: list[str]) -> None:
