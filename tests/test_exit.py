@@ -132,6 +132,26 @@ def test_children_whose_measurements_no_endpoint_shows_log_that_once(tmp_path, r
     assert ended.stderr.count("are not shown at the metrics endpoint") == logged, ended.stderr
 
 
+def test_children_are_part_of_the_endpoint_if_the_workers_directory_is_set(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        PROGRAM.format(
+            ending=indent(
+                "import multiprocessing\n"
+                "child = multiprocessing.get_context('fork').Process(target=record)\n"
+                "child.start(); record(); child.join()\n"
+                "print(setup_telemetry().render_metrics()[0].decode())",
+                "    ",
+            )
+        )
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "WXIAI_OTEL_WORKERS_FOLDER": str(tmp_path / "shared")}
+    ended = subprocess.run(
+        [sys.executable, str(program)], env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "user_registrations_total 2.0" in ended.stdout, ended.stderr
+
+
 def refused(_function) -> None:
     raise RuntimeError("can't register atexit after shutdown")
 
