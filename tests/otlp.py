@@ -64,6 +64,22 @@ class Received:
         resources = getattr(found, "resource_spans", None) or found.resource_metrics
         return {item.key: item.value.string_value for item in resources[0].resource.attributes}
 
+    def total(self, name: str, **attributes: str) -> float:
+        """A counter's last value in each process, added up."""
+        found: dict[str, float] = {}
+        for request in self.metrics:
+            for resource in request.resource_metrics:
+                process = _strings(resource.resource.attributes)["service.instance.id"]
+                for scope in resource.scope_metrics:
+                    for metric in scope.metrics:
+                        if metric.name == name:
+                            found[process] = sum(
+                                point.as_int or point.as_double
+                                for point in metric.sum.data_points
+                                if attributes.items() <= _strings(point.attributes).items()
+                            )
+        return sum(found.values())
+
     def points(self, name: str) -> list:
         """The data points of a metric in the last request that had it."""
         for request in reversed(self.metrics):
@@ -73,6 +89,10 @@ class Received:
                         if metric.name == name:
                             return list(getattr(metric, metric.WhichOneof("data")).data_points)
         return []
+
+
+def _strings(attributes) -> dict[str, str]:
+    return {item.key: item.value.string_value for item in attributes}
 
 
 @contextmanager

@@ -32,6 +32,15 @@ def periodic():
         one.stop()
 
 
+def refused(_thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+@pytest.fixture
+def no_threads(monkeypatch):
+    monkeypatch.setattr(threading.Thread, "start", refused)
+
+
 def threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "test-periodic"]
 
@@ -229,13 +238,27 @@ class TestSideBySide:
         assert side_by_side(5, [broken, lambda: calls.append(1), broken]) is True
         assert calls == [1]
 
-    @pytest.mark.faulty
-    def test_where_no_thread_can_be_had_nothing_is_raised_and_it_is_not_done(self, monkeypatch):
-        def refused(_thread):
-            raise RuntimeError("can't start new thread")
+    def test_are_made_by_the_caller_if_no_thread_can_be_started(self, no_threads):
+        calls = []
+        assert side_by_side(5, [lambda: calls.append(1), lambda: calls.append(2)]) is True
+        assert calls == [1, 2]
 
-        monkeypatch.setattr(threading.Thread, "start", refused)
-        assert side_by_side(1, [lambda: None]) is False
+    def test_are_made_by_the_caller_for_those_threads_that_cannot_be_started(self, monkeypatch):
+        made, start, left = [], threading.Thread.start, iter([True, False, False])
+        monkeypatch.setattr(threading.Thread, "start", lambda thread: start(thread) if next(left) else refused(thread))
+        assert side_by_side(5, [lambda: made.append(threading.current_thread())] * 3) is True
+        assert made.count(threading.current_thread()) == 2
+
+    @pytest.mark.faulty
+    def test_are_guarded_if_no_thread_can_be_started(self, no_threads):
+        calls = []
+        assert side_by_side(5, [lambda: 1 / 0, lambda: calls.append(1)]) is True
+        assert calls == [1]
+
+    def test_are_left_out_after_the_time_if_no_thread_can_be_started(self, no_threads):
+        calls = []
+        assert side_by_side(0.1, [lambda: time.sleep(0.2), lambda: calls.append(1)]) is False
+        assert calls == []
 
     def test_of_nothing_is_done(self):
         assert side_by_side(1, []) is True

@@ -106,17 +106,29 @@ class Periodic:
 
 
 def side_by_side(seconds: float, calls: Sequence[Callable[[], object]]) -> bool:
-    """Make the calls side by side in daemon threads, and wait no longer than `seconds` for all of them.
+    """Make the calls side by side in daemon threads, and wait at most `seconds` for all of them.
+
+    Calls for which no thread can be started run here, one after the other, as long as there is time: at the process's
+    thread limit, and while Python 3.12.0 to 3.12.2 exit.
 
     Returns:
-        Whether all were made and have ended; not so where the process may have no more threads.
+        Whether all calls have ended in time.
     """
     deadline = time.monotonic() + seconds
-    threads = [threading.Thread(target=guarded("background.end")(call), daemon=True) for call in calls]
-    started = [thread for thread in threads if _starts(thread)]
-    for thread in started:
+    threads: list[threading.Thread] = []
+    rest: list[Callable[[], object]] = []
+    for call in map(guarded("background.end"), calls):
+        thread = threading.Thread(target=call, daemon=True)
+        try:
+            thread.start()
+            threads.append(thread)
+        except RuntimeError:
+            rest.append(call)
+    while rest and time.monotonic() < deadline:
+        rest.pop(0)()
+    for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    return len(started) == len(threads) and not any(thread.is_alive() for thread in started)
+    return not rest and not any(thread.is_alive() for thread in threads)
 
 
 def _starts(thread: threading.Thread) -> bool:

@@ -173,15 +173,21 @@ class SpanQueue(BatchSpanProcessor):
     Parameters:
         exporter: Sends them.
         size: How many may wait; ``None``: as the environment says.
+        timeout: Seconds that `shutdown` waits for the last export. The SDK waits for 30.
     """
 
-    def __init__(self, exporter: SpanExporter, size: int | None) -> None:
+    def __init__(self, exporter: SpanExporter, size: int | None, timeout: float = 30.0) -> None:
         super().__init__(exporter, max_queue_size=size)
+        self._timeout = timeout
         self._begin_alone()
         in_forked_child(self._begin_alone)
 
     def _begin_alone(self) -> None:
         self.dropped = 0
+
+    def shutdown(self) -> None:
+        """See `SpanProcessor.shutdown`."""
+        self._batch_processor.shutdown(timeout_millis=int(self._timeout * 1000))
 
     def on_end(self, span: ReadableSpan) -> None:
         """See `SpanProcessor.on_end`."""

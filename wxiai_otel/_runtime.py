@@ -11,6 +11,7 @@ from opentelemetry.trace import Tracer
 
 from ._background import in_forked_child
 from ._business import BusinessTelemetry
+from ._exit import at_exit
 from ._guard import fault, guarded
 from ._health import health_checks
 from ._questions import NothingToAsk
@@ -99,9 +100,7 @@ class Runtime:
         self.health.start()
         self._join()
         in_forked_child(self._join)
-        # Before the interpreter waits for threads: exporters can still work, and processes of multiprocessing, as
-        # uvicorn's workers are, come by here but not by atexit.
-        _register_atexit(self.shutdown)
+        at_exit(_shutdown_current)
 
     def _join(self) -> None:
         """Answer scrapes together with the other workers; a forked child may have others than its parent."""
@@ -210,10 +209,6 @@ def release(runtime: Runtime) -> None:
         runtime.shutdown()
 
 
-def _register_atexit(function: Any) -> None:
-    register = getattr(threading, "_register_atexit", None)
-    if register is None:
-        import atexit
-
-        register = atexit.register
-    register(function)
+def _shutdown_current() -> None:
+    if (runtime := _runtime) is not None:
+        runtime.shutdown()

@@ -257,7 +257,7 @@ def build_tracer_provider(
             span_limits=_limits(),
         )
     if connection := sending.connect("traces", lambda: span_exporter(settings)):
-        sending.spans = SpanQueue(Outgoing(Spans(connection)), _queue_size(settings))
+        sending.spans = SpanQueue(Outgoing(Spans(connection)), _queue_size(settings), settings.shutdown_timeout)
         provider.add_span_processor(sending.spans)
     return provider, tail
 

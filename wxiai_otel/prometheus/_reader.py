@@ -1,5 +1,9 @@
 """The metric reader of the embedded endpoint."""
 
+import logging
+import mmap
+import multiprocessing
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +28,12 @@ _APART = (
     "the workers of this server have no folder in which they find each other: "
     "set WXIAI_OTEL_WORKERS_FOLDER to one that they can write, or to none where there is one worker"
 )
+_NOT_SHOWN = (
+    "measurements of child processes (ProcessPoolExecutor, multiprocessing) are not shown at the metrics endpoint: "
+    "set WXIAI_OTEL_WORKERS_FOLDER to a directory that the server and its children share, or export by OTLP"
+)
+
+logger = logging.getLogger("wxiai_otel")
 
 
 class EmbeddedReader(PrometheusMetricReader):
@@ -44,6 +54,10 @@ class EmbeddedReader(PrometheusMetricReader):
         self._received: list[MetricsData] = []
         self._workers: Workers | None = None
         self._apart = False
+        self._folder = ""
+        self._process = os.getpid()
+        # Shared with forked children: one of them logs.
+        self._logged = mmap.mmap(-1, 1)
 
     def _receive_metrics(self, metrics_data: MetricsData, *_args: Any, **_kwargs: Any) -> None:
         if metrics_data is not None:
@@ -62,6 +76,7 @@ class EmbeddedReader(PrometheusMetricReader):
         """
         self._workers = None
         self._apart = True
+        self._folder = folder
         found = shared_folder(folder)
         if found is not None:
             self._workers = Workers(found, instance, self._own)
@@ -73,9 +88,17 @@ class EmbeddedReader(PrometheusMetricReader):
         Parameters:
             timeout: Seconds this may take.
         """
+        guarded("prometheus.children")(self._log_not_shown)()
         if self._workers is not None:
             self._workers.leave(timeout)
             self._workers = None
+
+    def _log_not_shown(self) -> None:
+        """Log once if this is a forked child whose measurements no endpoint shows."""
+        is_child = os.getpid() != self._process and multiprocessing.parent_process() is not None
+        if is_child and self._folder in {"", "none"} and not self._logged[0] and _has_counts(self._own()):
+            self._logged[0] = 1
+            logger.warning(_NOT_SHOWN)
 
     def render(self, accept: str | None = None) -> tuple[bytes, str]:
         """Collect and render the current values.
@@ -123,6 +146,16 @@ class EmbeddedReader(PrometheusMetricReader):
         if self._with_application:
             found += guarded("prometheus.application")(_of_application)(found) or []
         return found
+
+
+def _has_counts(families: list[PrometheusMetric]) -> bool:
+    return any(
+        sample.value
+        for family in families
+        if not family.name.startswith("wxiai_otel")
+        for sample in family.samples
+        if sample.name.endswith(("_total", "_count"))
+    )
 
 
 def _of_application(shown: list[PrometheusMetric]) -> list[PrometheusMetric]:
