@@ -58,6 +58,8 @@ _MAX_EVENT_ATTRIBUTE = 16_384
 
 # After whoever waits for a flush has stopped waiting.
 _GRACE_SECONDS = 0.5
+# For a shutdown that has no deadline, as the SDK has it.
+_FINAL_SECONDS = 30.0
 
 Provider: TypeAlias = "TracerProvider | MeterProvider | LoggerProvider"
 
@@ -107,6 +109,7 @@ class Providers:
         tail: Decides which traces are kept; ``None`` where others do.
         processors: Those without which no span need be recorded; ``None``: others know.
         sending: What of it all is sent.
+        exporting: Exports metrics; ``None``: nothing does.
         turns: Whose turn it is to flush a provider, by process.
     """
 
@@ -118,6 +121,7 @@ class Providers:
     tail: TailProcessor | None
     processors: SynchronousMultiSpanProcessor | ConcurrentMultiSpanProcessor | None
     sending: Sending
+    exporting: "ExportingReader | None" = None
     turns: dict[tuple[int, int], threading.Lock] = field(default_factory=dict)
 
     def receives_spans(self) -> bool:
@@ -162,19 +166,21 @@ class Providers:
         """
         seconds = self.timeout if timeout is None else timeout
         deadline = time.monotonic() + seconds
-        ended = side_by_side(seconds, [partial(_shutdown, p, deadline) for p in self.owned])
+        ended = side_by_side(seconds, [partial(self._shutdown, p, deadline) for p in self.owned])
         self.sending.end()
         for provider in self.owned:
             take_back(provider)
         return ended
 
-
-def _shutdown(provider: Provider, deadline: float) -> None:
-    with until(deadline):
-        if isinstance(provider, MeterProvider):
-            provider.shutdown(timeout_millis=left(deadline) * 1000)
-        else:
-            provider.shutdown()
+    def _shutdown(self, provider: Provider, deadline: float) -> None:
+        with until(deadline):
+            if isinstance(provider, MeterProvider):
+                # The provider leaves out readers for which there is no time: their threads would go on for good.
+                if self.exporting is not None:
+                    self.exporting.shutdown(left(_FINAL_SECONDS) * 1000)
+                provider.shutdown(timeout_millis=_FINAL_SECONDS * 1000)
+            else:
+                provider.shutdown()
 
 
 def build_providers(
@@ -201,9 +207,10 @@ def build_providers(
         # Another's that is not the SDK's stays: to set ours would only be refused, with a warning.
         if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
             trace.set_tracer_provider(ours)
-    all_readers = [*readers]
+    all_readers, exporting = [*readers], None
     if connection := sending.connect("metrics", lambda: metric_exporter(settings)):
-        all_readers.append(ExportingReader(Metrics(connection), settings.metric_export_interval, storage))
+        exporting = ExportingReader(Metrics(connection), settings.metric_export_interval, storage)
+        all_readers.append(exporting)
     meter_provider = MeterProvider(all_readers, resource=resource, shutdown_on_exit=False)
     owned.append(meter_provider)
     if type(metrics.get_meter_provider()).__name__ == "_ProxyMeterProvider":
@@ -215,7 +222,15 @@ def build_providers(
         logger_provider = build_logger_provider(log_records, resource)
         owned.extend([logger_provider] if logger_provider else [])
     return Providers(
-        tracer_provider, meter_provider, logger_provider, owned, settings.shutdown_timeout, tail, processors, sending
+        tracer_provider,
+        meter_provider,
+        logger_provider,
+        owned,
+        settings.shutdown_timeout,
+        tail,
+        processors,
+        sending,
+        exporting,
     )
 
 
@@ -245,7 +260,9 @@ class ExportingReader(PeriodicExportingMetricReader):
         self._export_lock = threading.Lock()
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
-        """Export once more, and end."""
+        """Export once more, and end. Another call does nothing."""
+        if self._shutdown:
+            return
         if self._daemon_thread is None:
             guarded("metrics.last")(self.collect)(timeout_millis)
         super().shutdown(timeout_millis, **kwargs)

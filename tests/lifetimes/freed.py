@@ -105,15 +105,17 @@ def answers() -> list:
     return [app]
 
 
-METER = metrics.get_meter("of a module").create_counter("of.a.module")
-TRACER = trace.get_tracer("of a module")
+KEPT: list = []
 
 
 def globals_of_modules() -> list:
     """Meters and tracers that a module has made before any set-up keep the providers that they were given."""
+    if not KEPT:
+        KEPT[:] = metrics.get_meter("of a module").create_counter("of.a.module"), trace.get_tracer("of a module")
+    counter, tracer = KEPT
     app, telemetry = simple()
-    METER.add(1)
-    with TRACER.start_as_current_span("of a module"):
+    counter.add(1)
+    with tracer.start_as_current_span("of a module"):
         pass
     return [app, telemetry]
 
@@ -204,8 +206,9 @@ SCENARIOS: dict[str, Callable[[], list]] = {
     function.__name__: function
     for function in (
         alone, contrib, worker, dead_http, dead_grpc, disabled, set_up_in_lifespan, callables, answers,
-        globals_of_modules, database, cache, helpers,
+        database, cache, helpers,
         two_at_once, mounted, set_up_again, fails, fails_late,
+        globals_of_modules,  # the last: it keeps its providers until the next one
     )
 }  # fmt: skip
 
@@ -239,16 +242,22 @@ def left_of(name: str, count: int, *, shutdown: bool) -> dict:
     settled(lambda: len(threading.enumerate()) == 1)
     before = of_package()
     refs = [one for _ in range(count) for one in once(SCENARIOS[name], shutdown=shutdown)]
-    # A runtime whose application was dropped ends in a thread.
-    settled(lambda: not any(one() is not None for one in refs) and len(threading.enumerate()) == 1)
-    alive = [type(one()).__name__ for one in refs if one() is not None]
-    more = {kind: number - before.get(kind, 0) for kind, number in of_package().items() if number > before.get(kind, 0)}
-    threads = [thread.name for thread in threading.enumerate()[1:]]
-    return {"alive": alive, "more": more, "threads": threads}
+
+    def found() -> dict:
+        kinds = of_package()
+        return {
+            "alive": [type(one()).__name__ for one in refs if one() is not None],
+            "more": {kind: more for kind, number in kinds.items() if (more := number - before.get(kind, 0)) > 0},
+            "threads": [thread.name for thread in threading.enumerate()[1:]],
+        }
+
+    # A runtime whose application was dropped ends in a thread, as does an export to a receiver that is away.
+    settled(lambda: not any(found().values()))
+    return found()
 
 
 def settled(is_so: Callable[[], bool]) -> None:
-    until = time.monotonic() + 5
+    until = time.monotonic() + 10
     gc.collect()
     while not is_so() and time.monotonic() < until:
         time.sleep(0.02)
