@@ -6,6 +6,7 @@ was recorded, however much room there is for what is recorded meanwhile.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from threading import Event
 from time import monotonic
 from typing import Any, Generic, TypeVar
@@ -16,6 +17,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 
 from ._background import in_forked_child
 from ._beside import short_turns
+from ._deadline import left
 from ._guard import fault, guarded
 
 # So long spans are tried to be sent where nobody answers.
@@ -24,6 +26,8 @@ PATIENCE_SECONDS = 600.0
 REFUSALS = 5
 AT_ONCE_SECONDS = 0.5
 PAUSE_SECONDS = (1.0, 5.0)
+# As the SDK has it, for a shutdown that has no deadline.
+_SHUTDOWN_SECONDS = 30.0
 
 E = TypeVar("E")
 
@@ -79,7 +83,7 @@ class Connection(Generic[E]):
         began = monotonic()
         good = False
         try:
-            with short_turns:
+            with short_turns, _by_deadline(self.exporter):
                 good = bool(export(self.exporter).name == "SUCCESS")
         except Exception:  # noqa: BLE001 - it is a failure like any other
             # gRPC's raises where it is closed while it sends, as at the end of a process whose receiver is away.
@@ -97,7 +101,7 @@ class Connection(Generic[E]):
             export: Has an exporter send something, and gives what it says.
             items: How many are lost where it does not succeed.
         """
-        until = monotonic() + PATIENCE_SECONDS
+        until = monotonic() + left(PATIENCE_SECONDS)
         refusals, pause = 0, PAUSE_SECONDS[0]
         while True:
             began = monotonic()
@@ -105,7 +109,7 @@ class Connection(Generic[E]):
                 return True
             now = monotonic()
             refusals += now - began < AT_ONCE_SECONDS
-            if refusals >= REFUSALS or now >= until or self._ended.wait(pause):
+            if refusals >= REFUSALS or now >= until or self._ended.wait(min(pause, until - now)):
                 self.dropped += items
                 return False
             pause = min(2 * pause, PAUSE_SECONDS[1])
@@ -119,6 +123,20 @@ class Connection(Generic[E]):
         self.end()
         shutdown: Callable[..., None] = self.exporter.shutdown  # type: ignore[attr-defined] # each exporter has one
         shutdown(*args, **kwargs)
+
+
+@contextmanager
+def _by_deadline(exporter: Any) -> Iterator[None]:
+    """Have an exporter give up by the deadline of the current work. OTLP's have no public way to change it."""
+    seconds = getattr(exporter, "_timeout", None)
+    if not isinstance(seconds, int | float) or (allowed := left(seconds)) >= seconds:
+        yield
+        return
+    exporter._timeout = allowed  # noqa: SLF001 - see above
+    try:
+        yield
+    finally:
+        exporter._timeout = seconds  # noqa: SLF001
 
 
 class Spans(SpanExporter):
@@ -173,27 +191,25 @@ class SpanQueue(BatchSpanProcessor):
     Parameters:
         exporter: Sends them.
         size: How many may wait; ``None``: as the environment says.
-        timeout: Seconds that `shutdown` waits for the last export. The SDK waits for 30.
     """
 
-    def __init__(self, exporter: SpanExporter, size: int | None, timeout: float = 30.0) -> None:
+    def __init__(self, exporter: SpanExporter, size: int | None) -> None:
         super().__init__(exporter, max_queue_size=size)
-        self._timeout = timeout
         self._begin_alone()
         in_forked_child(self._begin_alone)
 
     def _begin_alone(self) -> None:
         self.dropped = 0
 
-    def shutdown(self) -> None:
-        """See `SpanProcessor.shutdown`."""
-        self._batch_processor.shutdown(timeout_millis=int(self._timeout * 1000))
-
     def on_end(self, span: ReadableSpan) -> None:
         """See `SpanProcessor.on_end`."""
         if self.usage() >= 1 and span.context is not None and span.context.trace_flags.sampled:
             self.dropped += 1
         super().on_end(span)
+
+    def shutdown(self) -> None:
+        """Export what waits, by the deadline of the current work."""
+        self._batch_processor.shutdown(int(left(_SHUTDOWN_SECONDS) * 1000))
 
     def usage(self) -> float:
         """The share of the room that is in use."""

@@ -67,6 +67,7 @@ class Instruments:
     def __init__(self, meter: Meter, max_series: int, storage: Storage | None = None) -> None:
         self._meter = meter
         self._max_series = max_series
+        self._observed: list[list[Observe]] = []
         self._recorders: dict[str, Recorder] = {
             instrument.name: storage.recorder(instrument, max_series)
             if storage is not None
@@ -89,11 +90,15 @@ class Instruments:
         """
         instrument = BY_NAME[name]
         series: Series[Attributes] = Series(instrument, self._max_series, dict)
+        # A meter keeps callbacks for good, and an application's module may keep a meter.
+        observes = [observe]
+        self._observed.append(observes)
 
         def callback(_options: CallbackOptions) -> Iterator[Observation]:
             try:
-                for values, value in observe():
-                    yield Observation(value, series.of(values))
+                for one in observes:
+                    for values, value in one():
+                        yield Observation(value, series.of(values))
             except Exception:  # noqa: BLE001 - the other instruments are still to be collected
                 fault(f"observe.{name}")
 
@@ -103,6 +108,11 @@ class Instruments:
             Kind.OBSERVABLE_COUNTER: self._meter.create_observable_counter,
         }[instrument.kind]
         create(instrument.name, [callback], instrument.unit, instrument.description)
+
+    def end(self) -> None:
+        """Observe nothing any more."""
+        for observes in self._observed:
+            observes.clear()
 
     def _refused(self) -> Iterator[tuple[Values, float]]:
         for name, recorder in self._recorders.items():

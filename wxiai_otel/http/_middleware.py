@@ -23,6 +23,8 @@ class TelemetryMiddleware:
         kind = scope["type"]
         if kind == "lifespan":
             note_loop()
+            if (refill := self._installation.refill) is not None:
+                refill()
             await self.app(scope, receive, self._flushing(send))
             return
         http = self._installation.http

@@ -16,6 +16,7 @@ from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExp
 from opentelemetry.sdk.resources import Resource
 
 from .._connections import Connection
+from .._deadline import left
 from .._guard import fault
 from .._labels import exception_type, printable
 from .._redaction import redacted, redacted_attribute
@@ -31,6 +32,8 @@ _STATEMENTS = ("sqlalchemy.engine", "aiosqlite")
 _BODY_CHARACTERS = 8192
 _FRAMES = 50
 _CAUSES = 5
+# As the SDK has it, for a shutdown that has no deadline.
+_SHUTDOWN_SECONDS = 30.0
 
 _SEVERITIES = (
     (logging.CRITICAL, SeverityNumber.FATAL, "FATAL"),
@@ -72,6 +75,14 @@ class Redacting(LogRecordExporter):
         self._connection.shutdown()
 
 
+class LogQueue(BatchLogRecordProcessor):
+    """The log records that wait to be exported."""
+
+    def shutdown(self) -> None:
+        """Export what waits, by the deadline of the current work."""
+        self._batch_processor.shutdown(int(left(_SHUTDOWN_SECONDS) * 1000))
+
+
 def build_logger_provider(connection: Connection[LogRecordExporter], resource: Resource) -> LoggerProvider | None:
     """A provider that sends in batches; ``None`` where the application has one of its own, which sends already.
 
@@ -83,7 +94,7 @@ def build_logger_provider(connection: Connection[LogRecordExporter], resource: R
         logger.info("the application exports its log records itself: they are left to it")
         return None
     provider = LoggerProvider(resource, shutdown_on_exit=False)
-    provider.add_log_record_processor(BatchLogRecordProcessor(Redacting(connection)))
+    provider.add_log_record_processor(LogQueue(Redacting(connection)))
     set_logger_provider(provider)
     return provider
 

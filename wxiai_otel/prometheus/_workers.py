@@ -104,6 +104,10 @@ class Workers:
         except Exception:  # noqa: BLE001 - the process ends all the same
             fault("workers.leave")
         finally:
+            self._closed = True
+            # Closing alone does not wake the thread. In a forked child this would shut the parent's socket down.
+            with suppress(OSError):
+                self._server.shutdown(socket.SHUT_RDWR)
             self._close()
 
     def _close(self) -> None:
@@ -191,7 +195,9 @@ class Workers:
                 self._keep_for_later()
                 continue
             except OSError:
-                # Closed, or there is no room for another file, here or in the folder.
+                if self._closed:
+                    return
+                # There is no room for another file, here or in the folder.
                 time.sleep(_ACCEPT_PAUSE_SECONDS)
                 if not self._closed and not self._socket_path.exists():
                     self._keep_for_later()
