@@ -15,6 +15,7 @@ from .._labels import exception_type
 from .._request import current_request
 from ..tracing import answered, settled
 from ._http import Http
+from ._native import end_request_data, with_request_data
 from ._route import SCOPE_KEY, RouteTemplate
 from ._servers import has_left, request_cycle
 from ._span import end_span, start_span
@@ -48,6 +49,7 @@ class HttpExchange:
         "_http",
         "_inherits",
         "_method",
+        "_native",
         "_receive",
         "_recorded",
         "_route",
@@ -87,10 +89,11 @@ class HttpExchange:
         self._inherits = not http.own_spans
         if http.own_spans:
             self._span: Span = start_span(http, scope, self._method, parent)
-            self._context: Context = set_span_in_context(self._span, parent)
+            context = set_span_in_context(self._span, parent)
+            self._context, self._native = with_request_data(scope, context)
         else:
             self._span = INVALID_SPAN
-            self._context = parent
+            self._context, self._native = parent, None
         observe_user(scope)
         scope[SCOPE_KEY] = self
         http.requests.add(self)
@@ -131,6 +134,7 @@ class HttpExchange:
         self._scope.pop(SCOPE_KEY, None)
         self._exception = None
         self._cycle = None
+        end_request_data(self._native)
 
     async def receive(self) -> Message:
         """ASGI receive: only the application calls it."""

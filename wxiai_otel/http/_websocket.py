@@ -15,6 +15,7 @@ from .._request import current_request
 from ..tracing import answered, settled
 from ._exchange import CLIENT_CLOSED_REQUEST, SERVER_ERROR, enter, leave
 from ._http import Http
+from ._native import end_request_data, with_request_data
 from ._route import SCOPE_KEY, RouteTemplate
 from ._span import end_span, start_span
 from ._user import observe_user
@@ -50,6 +51,7 @@ class WebSocketExchange:
         "_disconnect_code",
         "_exception",
         "_http",
+        "_native",
         "_receive",
         "_rejected",
         "_route",
@@ -84,7 +86,9 @@ class WebSocketExchange:
         # Another's server span looks for its parent itself, and is an internal one within a parent that is current.
         parent = http.parent(scope) if http.own_spans else get_current()
         self._span = start_span(http, scope, None, parent) if http.own_spans else INVALID_SPAN
-        self._context = set_span_in_context(self._span, parent) if http.own_spans else parent
+        self._context, self._native = parent, None
+        if http.own_spans:
+            self._context, self._native = with_request_data(scope, set_span_in_context(self._span, parent))
         observe_user(scope)
         scope[SCOPE_KEY] = self
 
@@ -105,6 +109,7 @@ class WebSocketExchange:
             self._http.websockets.discard(self)
             self._scope.pop(SCOPE_KEY, None)
             self._exception = None
+            end_request_data(self._native)
             leave(token)
             with suppress(ValueError):  # closed from another context, where ours is not current anyway
                 current_request.reset(request_token)
