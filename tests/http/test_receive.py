@@ -1,14 +1,12 @@
 """Only the application calls ``receive``: whatever is around it, it behaves as without telemetry."""
 
 import asyncio
-import contextlib
 import logging
 from functools import partial
 from logging.handlers import MemoryHandler
 
 import anyio
 import pytest
-import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 from starlette.middleware.base import BaseHTTPMiddleware
@@ -17,6 +15,7 @@ from starlette.testclient import TestClient
 
 from tests.asgi import http_scope
 from tests.http.series import one_series
+from tests.http.served import eventually, served
 from tests.scrape import scrape
 from wxiai_otel import setup_telemetry
 from wxiai_otel._guard import faults
@@ -289,29 +288,6 @@ def slow_application():
     return app
 
 
-async def eventually(find):
-    for _ in range(500):
-        if find():
-            return
-        await asyncio.sleep(0.01)
-
-
-@contextlib.asynccontextmanager
-async def served(app, http):
-    """Serve an application by uvicorn in this event loop, and give a function that connects to it."""
-    config = uvicorn.Config(app, port=0, http=http, lifespan="off", log_level="critical")
-    server = uvicorn.Server(config)
-    server.capture_signals = contextlib.nullcontext
-    serving = asyncio.create_task(server.serve())
-    await eventually(lambda: server.started)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    try:
-        yield lambda: asyncio.open_connection("127.0.0.1", port)
-    finally:
-        server.should_exit = True
-        await serving
-
-
 def counted(telemetry):
     return scrape(telemetry).series("http_requests_total", "endpoint", "status_code")
 
@@ -321,7 +297,7 @@ class TestUvicorn:
     async def test_a_refusal_without_reading_sends_no_100_continue(self, http):
         app = slow_application()
         setup_telemetry(app)
-        async with served(app, http) as connect:
+        async with served(app, http=http) as connect:
             reader, writer = await connect()
             writer.write(b"POST /slow HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\nexpect: 100-continue\r\n\r\n")
             first = await reader.readline()
@@ -332,7 +308,7 @@ class TestUvicorn:
     async def test_a_client_that_leaves_before_the_response_is_499(self, http):
         app = slow_application()
         telemetry = setup_telemetry(app)
-        async with served(app, http) as connect:
+        async with served(app, http=http) as connect:
             _, writer = await connect()
             writer.write(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")
             await asyncio.sleep(0.03)
@@ -345,7 +321,7 @@ class TestUvicorn:
     async def test_behind_a_layer_that_wraps_receive_the_status_that_was_sent_counts(self, http):
         app = slow_application()
         telemetry = setup_telemetry(app)
-        async with served(waits_in_a_task(app), http) as connect:
+        async with served(waits_in_a_task(app), http=http) as connect:
             _, writer = await connect()
             writer.write(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")
             await asyncio.sleep(0.03)
@@ -362,7 +338,7 @@ class TestUvicorn:
         def outcomes():
             return scrape(telemetry).series("http_stream_duration_seconds_count", "outcome")
 
-        async with served(app, http) as connect:
+        async with served(app, http=http) as connect:
             reader, writer = await connect()
             writer.write(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
             await reader.readuntil(b"data: .")
@@ -374,7 +350,7 @@ class TestUvicorn:
     async def test_pipelined_requests_count_one_by_one(self, http):
         app = slow_application()
         telemetry = setup_telemetry(app)
-        async with served(app, http) as connect:
+        async with served(app, http=http) as connect:
             reader, writer = await connect()
             get = b"GET /slow?seconds=0.02 HTTP/1.1\r\nhost: x\r\n%s\r\n"
             writer.write(get % b"" + get % b"" + get % b"connection: close\r\n")

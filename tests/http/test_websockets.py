@@ -9,6 +9,7 @@ from opentelemetry.trace import StatusCode
 
 from tests.asgi import http_scope, websocket
 from tests.http.series import one_series
+from tests.http.served import eventually, served
 from tests.scrape import scrape
 from wxiai_otel import setup_telemetry
 
@@ -83,7 +84,7 @@ async def test_a_disconnect_that_the_application_handles_itself_has_the_same_out
     assert durations(telemetry) == {("/caught", "client_disconnect"): 1}
 
 
-async def rejects(socket):
+async def rejects(socket: WebSocket):
     await socket.close(1008)
 
 
@@ -91,7 +92,7 @@ async def raises_websocket_exception(socket):
     raise WebSocketException(1008)
 
 
-async def denies(socket):
+async def denies(socket: WebSocket):
     await socket.send_denial_response(PlainTextResponse("too many", 429))
 
 
@@ -99,11 +100,11 @@ async def raises_http_exception(socket):
     raise HTTPException(401)
 
 
-async def raises(socket):
+async def raises(socket: WebSocket):
     raise KeyError("token")
 
 
-async def returns(socket):
+async def returns(socket: WebSocket):
     return
 
 
@@ -148,6 +149,26 @@ class TestAHandshakeThatIsNotAccepted:
         }
         assert durations(telemetry) == {}
         assert scrape(telemetry).value("websocket_connections") == 0
+
+    @pytest.mark.parametrize("ws", ["websockets", "websockets-sansio"])
+    async def test_has_the_status_that_uvicorn_sends(self, ws):
+        refusing, upgrade = FastAPI(), "upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n"
+        for name in (ends := ("closed", "denial response", "exception", "no answer")):
+            refusing.websocket(f"/{name.replace(' ', '')}")(HANDSHAKES[name][0])
+        telemetry, statuses = setup_telemetry(refusing), {}
+
+        async with served(refusing, ws=ws) as connect:
+            for name in ends:
+                path = f"/{name.replace(' ', '')}"
+                reader, writer = await connect()
+                key = "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                writer.write(f"GET {path} HTTP/1.1\r\nhost: x\r\n{upgrade}{key}\r\n".encode())
+                statuses[path, (await reader.readline()).split()[1].decode()] = 1
+                writer.close()
+            await eventually(lambda: scrape(telemetry).value("http_requests_total") == len(ends))
+
+        assert scrape(telemetry).series("http_requests_total", "endpoint", "status_code") == statuses
+        assert {status for _, status in statuses} == {"403", "429", "500"}
 
     async def test_of_no_route_is_unmatched(self, app):
         telemetry = setup_telemetry(app)
