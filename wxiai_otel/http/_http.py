@@ -188,8 +188,17 @@ def _reads_only_w3c_headers(propagator: object) -> bool:
     Only known for OpenTelemetry's default propagators. Others may read headers that they do not list in ``fields``,
     as those for B3 do.
     """
-    kind = type(propagator)
-    if kind is CompositePropagator:
-        # There is no public way to list them.
-        return all(type(part) in _W3C for part in getattr(propagator, "_propagators", (None,)))
-    return kind in _W3C
+    global _last  # noqa: PLW0603 - one tuple, replaced in one step
+    last, known = _last
+    if last is not propagator:
+        kind = type(propagator)
+        parts = [propagator]
+        if kind is CompositePropagator:
+            # There is no public way to list them.
+            parts = getattr(propagator, "_propagators", [None])
+        known = all(type(part) in _W3C for part in parts)
+        _last = propagator, known
+    return known
+
+
+_last: tuple[object, bool] = (None, False)
