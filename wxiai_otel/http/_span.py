@@ -11,6 +11,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from starlette.types import Scope
 
+from .._headers import first_of
 from .._labels import message_of
 from ..tracing import DeferredSpan, Start, UnrecordedSpan, record_exception
 from ._http import OTHER_METHOD, Http
@@ -114,7 +115,7 @@ def _captured(http: Http, scope: Scope) -> dict[str, str]:
     if http.capture_query and (query := scope.get("query_string")):
         captured["url.query"] = query[:_MAX_TEXT].decode("latin-1")
     if http.capture_user_agent:
-        agents = [value.decode("latin-1") for name, value in scope["headers"] if name == b"user-agent"]
-        if agents:
-            captured["user_agent.original"] = agents[0][:_MAX_TEXT]
+        agent = first_of(scope["headers"], b"user-agent")
+        if agent is not None:
+            captured["user_agent.original"] = agent[:_MAX_TEXT].decode("latin-1")
     return captured
