@@ -29,9 +29,12 @@ class Backoff:
             raise error.with_traceback(None)
 
     def refused(self, error: Exception) -> None:
-        """Begin a pause, twice as long as the last one."""
+        """Begin a pause, twice as long as the last one, unless another thread's refusal has begun it."""
+        now = time.monotonic()
+        if self._error is not None and now < self._until:
+            return
         self._seconds = min(max(FIRST_SECONDS, 2 * self._seconds), LONGEST_SECONDS)
-        self._until = time.monotonic() + self._seconds
+        self._until = now + self._seconds
         error.__cause__ = error.__context__ = None
         self._error = error.with_traceback(None)
 

@@ -186,8 +186,9 @@ def test_a_client_of_redis_py_is_polled_after_a_fake_was_seen(app, server):
     assert until(lambda: scrape(telemetry).has("cache_size_bytes"))
 
 
+@pytest.mark.parametrize("named", [False, True], ids=["seen", "named"])
 @pytest.mark.parametrize("kind", ["subclass", "blocking pool", "wrapped commands"])
-def test_real_clients_of_any_make_are_polled(app, server, kind, monkeypatch):
+def test_real_clients_of_any_make_are_polled(app, server, kind, named, monkeypatch):
     class Cache(redis.Redis):
         """A client of the application that adds a method."""
 
@@ -201,10 +202,10 @@ def test_real_clients_of_any_make_are_polled(app, server, kind, monkeypatch):
             return original(*words, **options)
 
         monkeypatch.setattr(redis.Redis, "execute_command", wrapped)
-    telemetry = setup(app)
     client = Cache(port=server.port)
     if kind == "blocking pool":
         client = redis.Redis(connection_pool=redis.BlockingConnectionPool(port=server.port))
+    telemetry = setup(app, **({"redis_client": client} if named else {}))
     client.ping()
     client.ping()
     assert until(lambda: scrape(telemetry).has("cache_size_bytes"))

@@ -7,6 +7,7 @@ import redis
 import redis.asyncio
 from redis.sentinel import Sentinel
 
+from tests.servers.certificates import certificates
 from tests.servers.redis import redis_server
 from tests.servers.uvicorn import free_port
 from wxiai_otel.redis import StateRedis
@@ -66,6 +67,26 @@ class TestTheRedis:
                 state.client("tasks").send("SET", state.key("tasks", "y"), "z")
                 assert await used.get(state.key("tasks", "y")) == b"z"
                 await used.delete(state.key("tasks", "y"))
+
+    @pytest.mark.parametrize("library", [redis, redis.asyncio])
+    def test_is_connected_to_with_the_clients_tls(self, library, tmp_path):
+        made = certificates(tmp_path, "DNS:localhost", "IP:127.0.0.1")
+        files = {"cert": made.certificate, "key": made.key, "ca-cert": made.authority}
+        port = free_port()
+        options = [word for name, path in files.items() for word in (f"--tls-{name}-file", str(path))]
+        with redis_server("--tls-port", str(port), *options) as server:  # which wants our certificate too
+            known = {
+                "ssl_ca_certs": str(made.authority),
+                "ssl_certfile": str(made.certificate),
+                "ssl_keyfile": str(made.key),
+            }
+            assert holds(state_of(library.Redis(host="localhost", port=port, ssl=True, **known)), server)
+            query = "&".join(f"{name}={value}" for name, value in known.items())
+            state = state_of(f"rediss://localhost:{port}/0?{query}")
+            assert [holds(state, server) for _ in range(3)] == [True] * 3
+            for stranger in ({}, {**known, "ssl_ca_certs": None}):
+                with pytest.raises(redis.ConnectionError, match="SSL"):
+                    holds(state_of(library.Redis(host="localhost", port=port, ssl=True, **stranger)), server)
 
     def test_is_connected_with_the_clients_password(self):
         with redis_server("--requirepass", "secret") as server:

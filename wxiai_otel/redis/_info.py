@@ -32,18 +32,20 @@ class InfoPoller:
         self._ratio: float | None = None
         self._failing = False
         self._polling = Periodic("wxiai-otel-redis-info", interval, self._poll, self._forget)
+        self._named = client
         if client is not None:
-            self._learn(client, is_named=True)
+            self._learn()
 
     def see(self, client: Any) -> bool:
-        """Learn from a client in use which Redis to poll; whether that is known."""
+        """Learn from the client that is named, or else from one in use, which Redis to poll; whether that is known."""
         if not self._servers:
-            self._learn(client, is_named=False)
+            self._learn(client)
         return bool(self._servers)
 
-    def _learn(self, client: Any, *, is_named: bool) -> None:
+    def _learn(self, client: Any = None) -> None:
+        named = self._named
         try:
-            place = place_of(client, is_named=is_named)
+            place = place_of(client if named is None else named, is_named=named is not None)
             found = (Servers(place, self._timeout), Servers(place, self._timeout))
             if self._servers.setdefault("", found) is found:  # another thread may be learning
                 self._polling.start()

@@ -31,7 +31,7 @@ _ERRORS: Mapping[str, type[exceptions.RedisError]] = {
     "READONLY": exceptions.ReadOnlyError,
     "EXECABORT": exceptions.ExecAbortError,
 }
-_REFUSALS = ("unknown command", "max number of clients", "invalid password", "invalid username-password", "AUTH")
+_NOT_LET_IN = ("max number of clients", "invalid password", "invalid username-password", "AUTH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +180,12 @@ def is_refusal(error: Exception) -> bool:
     """Return whether a server does not let us in, or refuses a command: asking again soon changes nothing."""
     if isinstance(error, exceptions.AuthenticationError | exceptions.NoPermissionError):
         return True
-    return isinstance(error, redis.ResponseError) and any(words in str(error) for words in _REFUSALS)
+    return isinstance(error, redis.ResponseError) and "unknown command" in str(error)
 
 
 def _error(text: str) -> exceptions.RedisError:
+    if text.startswith("ERR ") and any(words in text for words in _NOT_LET_IN):
+        return exceptions.AuthenticationError(text)
     return _ERRORS.get(text.partition(" ")[0], redis.ResponseError)(text)
 
 

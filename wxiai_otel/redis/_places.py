@@ -16,6 +16,7 @@ import redis.sentinel
 from redis.connection import parse_url
 from redis.credentials import UsernamePasswordCredentialProvider
 
+from .._backoff import Backoff
 from .._genuine import comes_from
 from .._questions import NotChecked
 from ._link import Address
@@ -58,6 +59,8 @@ class Place:
         self.service = service
         self.behind = behind or self.seeds[0]
         self.is_cluster = is_cluster
+        # Of connecting: whoever is not let in is not let in for another command either.
+        self.backoff = Backoff()
 
 
 def place_of(client: Any, *, is_named: bool) -> Place:
@@ -71,14 +74,15 @@ def place_of(client: Any, *, is_named: bool) -> Place:
         NotChecked: Only the client itself can reach them.
     """
     if isinstance(client, str):
-        options = parse_url(client)
-        return Place([_address(options, options.pop("connection_class", redis.connection.Connection), is_named)])
+        parsed: dict[str, Any] = parse_url(client)  # type: ignore[no-untyped-call] # redis-py's
+        its_kind = parsed.pop("connection_class", redis.connection.Connection)
+        return Place([_address(parsed, its_kind, is_named)])
     attributes = _attributes(client)
     # A fake may patch the client's class and leave all else as it is.
     genuine = comes_from(getattr(type(client), "execute_command", None), "redis")
     if (manager := attributes.get("nodes_manager")) is not None:
         return _cluster(attributes, manager, is_named=is_named, genuine=genuine)
-    pool = attributes.get("connection_pool")
+    pool: Any = attributes.get("connection_pool")
     kind, options = _pool(pool)
     if not genuine and not _has_connected(pool):
         raise _fake()
@@ -161,7 +165,7 @@ def _tls(options: Mapping[str, Any]) -> Callable[[], ssl.SSLContext]:
         for flag in given.get("exclude_verify_flags", ()):
             made.verify_flags &= ~flag
         if "certfile" in given or "keyfile" in given:
-            made.load_cert_chain(given.get("certfile"), given.get("keyfile"), given.get("password"))
+            made.load_cert_chain(given.get("certfile", ""), given.get("keyfile"), given.get("password"))
         if given.keys() & {"ca_certs", "ca_path", "ca_data"}:
             made.load_verify_locations(given.get("ca_certs"), given.get("ca_path"), given.get("ca_data"))
         if "min_version" in given:

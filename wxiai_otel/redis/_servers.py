@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import redis
 from redis.crc import key_slot
-from redis.exceptions import NoPermissionError
+from redis.exceptions import AuthenticationError, NoPermissionError
 
 from .._backoff import Backoff
 from ._link import Address, Link, Reply, Word, is_refusal
@@ -73,17 +73,21 @@ class Servers:
         return list(replies[-1]) if transaction else replies
 
     def _guarded(self, command: Word, query: Callable[[], T]) -> T:
-        backoff = self._backoffs.setdefault(command, Backoff())
+        letting_in, backoff = self._place.backoff, self._backoffs.setdefault(command, Backoff())
+        letting_in.wait_over()
         backoff.wait_over()
         try:
             found = query()
         except Exception as error:
-            if is_refusal(error):
+            if isinstance(error, AuthenticationError):
+                letting_in.refused(error)
+            elif is_refusal(error):
                 backoff.refused(error)
             if not isinstance(error, NoPermissionError):
                 # Another server may be the primary by now.
                 self._close()
             raise
+        letting_in.answered()
         backoff.answered()
         return found
 

@@ -51,17 +51,19 @@ class StateRedis:
         self._prefix = prefix
         self._place: Place | None = None
         self._groups: dict[str, Group] = {}
+        self._named = client
         if client is not None:
-            self._learn(client, is_named=True)
+            self._learn()
 
     def see(self, client: Any) -> None:
-        """Learn from a client in use which Redis it is, unless that is known."""
+        """Learn from the client that is named, or else from one in use, which Redis it is, unless that is known."""
         if self._place is None:
-            self._learn(client, is_named=False)
+            self._learn(client)
 
-    def _learn(self, client: Any, *, is_named: bool) -> None:
+    def _learn(self, client: Any = None) -> None:
+        named = self._named
         try:
-            self._place = place_of(client, is_named=is_named)
+            self._place = place_of(client if named is None else named, is_named=named is not None)
         except NotChecked:
             pass  # what is shared stays in this process
         except Exception:  # noqa: BLE001 - the client's command is still to be sent
