@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import create_engine, event, text
+from sqlalchemy import Column, Integer, MetaData, Table, TypeDecorator, create_engine, event, text
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import (
     AssertionPool,
@@ -395,3 +396,34 @@ def test_the_numbers_of_a_pool_are_read_without_its_methods_and_before_its_queue
     assert seen.series("db_connection_pool_usage", "pool") == {("theirs",): 1, ("unused",): 0}
     assert seen.series("db_connection_pool_size", "pool") == {("theirs",): 15, ("unused",): 15}
     assert "_queue" not in vars(unused.pool._pool)
+
+
+def test_of_an_exception_of_the_application_only_the_class_is_read(tmp_path, spans):
+    asked = []
+
+    class Strange(Exception):
+        def __getattr__(self, name):
+            asked.append(name)
+            raise AssertionError("called unasked")
+
+    class Money(TypeDecorator):
+        impl = Integer
+        cache_ok = True
+
+        def process_bind_param(self, value, dialect):
+            raise Strange
+
+        def process_result_value(self, value, dialect):
+            raise Strange
+
+    setup_telemetry(FastAPI())
+    table = Table("t", MetaData(), Column("a", Money))
+    for engine in (create_engine(f"sqlite:///{tmp_path}/x.db"), create_engine("sqlite://")):
+        with engine.connect() as connection:
+            table.create(connection)
+            connection.execute(text("INSERT INTO t VALUES (1)"))
+            with pytest.raises(StatementError):
+                connection.execute(table.insert(), {"a": 1})
+            with pytest.raises(Strange):
+                connection.execute(table.select()).all()
+    assert [name for name in asked if not name.startswith("__")] == []
