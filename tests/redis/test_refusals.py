@@ -36,7 +36,7 @@ async def test_what_is_refused_is_asked_for_ever_more_rarely(locked, kind, caplo
     app = FastAPI()
     url = f"redis://shop:{password or 'secret'}@127.0.0.1:{locked.port}/0"
     before = locked.connections()
-    telemetry = setup_telemetry(
+    setup_telemetry(
         app,
         redis_client=url,
         redis_poll_interval=0.02,
@@ -44,7 +44,6 @@ async def test_what_is_refused_is_asked_for_ever_more_rarely(locked, kind, caplo
         health_cache=0.001,
         workers_folder="none",
         task_secret="secret",
-        shutdown_timeout=0.1,
     )
     deadline = time.monotonic() + 1.5
     while time.monotonic() < deadline:
@@ -57,7 +56,6 @@ async def test_what_is_refused_is_asked_for_ever_more_rarely(locked, kind, caplo
     assert locked.connections() - before <= (4 if not password else 8)
     warnings = [record.getMessage() for record in caplog.records if record.name == "wxiai_otel"]
     assert len(warnings) == len(set(warnings)) <= 3, warnings
-    telemetry.shutdown()
 
 
 def test_what_is_allowed_again_works_again(locked, monkeypatch):
