@@ -15,6 +15,10 @@ class NothingToAsk(Exception):
     """There is nobody to ask, as long as the application has not used what would be asked."""
 
 
+class NotChecked(Exception):
+    """Only the application can reach what would be queried, and we use nothing of its own; the message says why."""
+
+
 class _Application:
     # A loop keeps its tasks and callbacks alive, and so the application.
     loop: "ref[asyncio.AbstractEventLoop] | None" = None

@@ -155,8 +155,6 @@ class Tasks:
                 self._swept = time.monotonic()
             self._failing = False
         except Exception as error:  # noqa: BLE001 - Redis may fail in any way; what is pending is tried again
-            if self._state is not None:
-                self._state.forget()
             if not self._failing:
                 self._failing = True
                 logger.warning(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._background import Periodic
-from .._questions import NothingToAsk, Question
+from .._questions import NotChecked, NothingToAsk, Question
 from ..instruments import Values
 
 _LOOK_SECONDS = 1.0
@@ -19,7 +19,7 @@ class Health:
     """What a check has found. The message is for anybody: it names no host, address or exception's text.
 
     Parameters:
-        healthy: Whether all is well.
+        healthy: Whether nothing is known to be wrong.
         message: In a few words.
         latency_ms: How long the check took, in milliseconds; ``None`` where there was nothing to check.
     """
@@ -111,6 +111,8 @@ class HealthChecks:
             return _found(answer.result(0), latency_ms)
         except NothingToAsk:
             return Health(healthy=True, message="not configured", latency_ms=None)
+        except NotChecked as reason:
+            return Health(healthy=True, message=f"not checked: {reason}", latency_ms=None)
         except TimeoutError:
             return Health(healthy=False, message=f"no answer within {self._timeout:g} s", latency_ms=latency_ms)
         except Exception as error:  # noqa: BLE001 - that is what a check does where something is wrong

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import AssertionPool, Pool, QueuePool
+from sqlalchemy.util.queue import AsyncAdaptedQueue
 
 from .._guard import fault
 from ..instruments import Values
@@ -68,7 +69,7 @@ class Pools:
         """The connections checked out of each pool."""
         for engine, label in self._labelled():
             pool = engine.pool
-            used = pool.checkedout() if isinstance(pool, QueuePool) else len(self._checked_out.get(pool, ()))
+            used = _used(pool) if isinstance(pool, QueuePool) else len(self._checked_out.get(pool, ()))
             yield (label,), used
 
     def checkout(self, _connection: Any, record: Any, proxy: Any) -> None:
@@ -94,11 +95,21 @@ class Pools:
             fault("sql.checkin")
 
 
+def _used(pool: QueuePool) -> int:
+    inner: Any = pool._pool  # noqa: SLF001 - the public way would have side effects
+    if isinstance(inner, AsyncAdaptedQueue) and "_queue" not in vars(inner):
+        # Its first use makes the queue, and is the application's: of two made at once, one would lose connections.
+        return 0
+    # By the class: a pool of the application's may do anything in a method of its own.
+    return QueuePool.checkedout(pool)
+
+
 def _limit(pool: Pool) -> int | None:
     if isinstance(pool, QueuePool):
         # 0 connections mean no limit, and so does an overflow of -1.
         overflow: int = pool._max_overflow  # noqa: SLF001 - there is no public way to ask
-        return pool.size() + overflow if pool.size() > 0 and overflow >= 0 else None
+        size = QueuePool.size(pool)
+        return size + overflow if size > 0 and overflow >= 0 else None
     return 1 if isinstance(pool, AssertionPool) else None
 
 

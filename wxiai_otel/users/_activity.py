@@ -134,8 +134,6 @@ class Activity:
         return self._redis
 
     def _failed(self, error: Exception, marks: dict[str, Bitmap]) -> None:
-        if self._state is not None:
-            self._state.forget()
         if not self._failing:
             self._failing = True
             logger.warning("users cannot be told to Redis: %s; they are kept and told later", type(error).__name__)
