@@ -26,7 +26,13 @@ def markdown(message: Message, limit: int) -> str:
     ending = _links(message)
     if size(ending) > limit // 2:
         ending = ""
-    blocks = [_alert(alert) for alert in _ordered(message)]
+    blocks: list[str] = []
+    room = limit
+    for alert in _ordered(message):
+        if room < 0:
+            break
+        blocks.append(_alert(alert))
+        room -= size(blocks[-1])
     if message.omitted:
         blocks.append(f"另有 {message.omitted} 条告警未显示（{message.omitted} more）")
     return cut("\n\n---\n\n".join(blocks), limit - size(ending)) + ending

@@ -12,6 +12,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from starlette.types import Scope
 
 from .._labels import message_of
+from .._redaction import MARGIN
 from ..tracing import DeferredSpan, Start, UnrecordedSpan, record_exception
 from ._http import OTHER_METHOD, Http
 
@@ -82,7 +83,7 @@ def end_span(
         if error_type is not None:
             attributes["error.type"] = error_type
             description = None if exception is None else f"{type(exception).__name__}: {message_of(exception)}"
-            span.set_status(Status(StatusCode.ERROR, description and description[:_MAX_TEXT]))
+            span.set_status(Status(StatusCode.ERROR, description and description[: _MAX_TEXT + MARGIN]))
         if attributes:
             span.set_attributes(attributes)
         if exception is not None:
