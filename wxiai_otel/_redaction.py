@@ -7,7 +7,7 @@ once more.
 
 import re
 from collections.abc import Mapping
-from os.path import commonprefix
+from itertools import takewhile
 from typing import Any
 
 MASK = "****"
@@ -154,8 +154,9 @@ def redacted(
             text = pattern.sub(mask, text)
     if may_be_split:
         # A secret that the cut has split is the end of what was read, and has no mask.
-        split = commonprefix([before[: -MARGIN - 1 : -1], text[: -MARGIN - 1 : -1]])
-        text = text[: len(text) - len(split)]
+        ends = zip(before[: -MARGIN - 1 : -1], text[: -MARGIN - 1 : -1], strict=False)
+        split = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], ends))
+        text = text[: len(text) - split]
     return text[:limit]
 
 
