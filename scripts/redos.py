@@ -6,8 +6,8 @@ repetitions of w the search may stay in p or go to q. A search that starts at ev
 place p of its own. (Weber and Seidl: On the degree of ambiguity of finite automata; Weideman and others: Analyzing
 matching time behavior of backtracking regular expression matchers.)
 
-Bounded repetitions of less than `automaton.MANY` count as bounded. Lookaheads of more than one character and references to groups
-are taken for what they may match.
+Bounded repetitions of less than `automaton.MANY` count as bounded. Lookaheads of more than one character and references
+to groups are taken for what they may match.
 """
 
 from collections import deque

@@ -31,8 +31,15 @@ def clean(text: str) -> str:
 
     Whatever ends a line for some reader is a line's end: Markdown takes a carriage return for one.
     """
+    if text.isprintable():
+        return text
     text = "\n".join(text.encode("utf-8", "replace").decode().splitlines())
     return "".join(char for char in text if char in "\n\t" or char.isprintable() or (char.isspace() and char > "\x9f"))
+
+
+def cleaned(text: str, limit: int) -> str:
+    """Return a clean text of at most ``limit`` bytes. It is cut before it is looked through."""
+    return cut(clean(text[: limit + 1]), limit)
 
 
 def one_line(value: object, limit: int) -> str:

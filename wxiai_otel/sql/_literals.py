@@ -14,10 +14,10 @@ _LIST = rf"{_ITEM}(?:\s*+(?:\)\s*+,\s*+\(|,)\s*+{_ITEM})++"
 # What is shown as it is, in one match: words and signs that begin no literal, comment or placeholder.
 _PLAIN = r"(?P<plain>(?:(?![EeNnBbXxUu]&?')[^\W\d][\w$]*+|[\s.,=()<>+*%?!;@~^|&{}\]]++)++) |"
 _COMMENTS = "--"
-_STRINGS = r"[NnBbXxUu]?&?'(?:[^']|'')*(?:'|\Z)"
+_STRINGS = r"[NnBbXxUu]?&?'(?:[^']++|'')*+(?:'|\Z)"
 # MySQL: comments from # on, and from -- with a blank; escapes in all strings, and strings in double quotes.
 _MYSQL_COMMENTS = r"--(?=\s|\Z) | \#"
-_MYSQL_STRINGS = r"""[NnBbXxUu]?'(?:[^'\\]|''|\\.)*(?:'|\\?\Z) | "(?:[^"\\]|""|\\.)*(?:"|\\?\Z)"""
+_MYSQL_STRINGS = r"""[NnBbXxUu]?'(?:[^'\\]++|''|\\.)*+(?:'|\\?\Z) | "(?:[^"\\]++|""|\\.)*+(?:"|\\?\Z)"""
 
 
 def _tokens_of(plain: str, comments: str, strings: str) -> re.Pattern[str]:
@@ -28,13 +28,13 @@ def _tokens_of(plain: str, comments: str, strings: str) -> re.Pattern[str]:
       (?P<skip>\s+ | (?:{comments})[^\n]* | /\*.*?(?:\*/|\Z))
     | (?P<placeholder>[$:]\d+)
     | (?P<literal>
-          [Ee]'(?:[^'\\]|''|\\.)*(?:'|\\?\Z)
+          [Ee]'(?:[^'\\]++|''|\\.)*+(?:'|\\?\Z)
         | {strings}
         | \$(?P<tag>[A-Za-z_\d]*)\$.*?(?:\$(?P=tag)\$|\Z)
         | 0[xX][\da-fA-F]+
         | \d+(?:\.\d+)?(?:[eE][+-]?\d+)?
       )
-    | (?P<quoted>"(?:[^"]|"")*(?:"|\Z) | `[^`]*(?:`|\Z) | \[[^\W\d][\w\ $]*\])
+    | (?P<quoted>"(?:[^"]++|"")*+(?:"|\Z) | `[^`]*+(?:`|\Z) | \[[^\W\d][\w\ $]*\])
     | (?P<word>[^\W\d][\w$]*)
     | (?P<sign>.)
     """,

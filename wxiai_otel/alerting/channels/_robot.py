@@ -2,13 +2,13 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from .._errors import NotDelivered
 from .._message import Message
 from .._post import post
-from .._render import digest, digest_title, markdown, title
+from .._render import digest, digest_title, title, writer
 from .._secret import Secret
 from .._text import as_text, one_line
 
@@ -96,9 +96,16 @@ def heading(messages: Sequence[Message]) -> str:
     return title(messages[0]) if len(messages) == 1 else digest_title(messages)
 
 
-def content(messages: Sequence[Message], limit: int) -> str:
-    """The text of one message, or of many in one, in at most ``limit`` bytes."""
-    return markdown(messages[0], limit) if len(messages) == 1 else digest(messages, limit)[0]
+def content(messages: Sequence[Message], limit: int) -> Callable[[int], str]:
+    """Return a function that gives the text of one message, or of many in one, in at most so many bytes.
+
+    Parameters:
+        messages: One or many.
+        limit: The most bytes that it will be asked for.
+    """
+    if len(messages) == 1:
+        return writer(messages[0], limit)
+    return lambda most: digest(messages, most)[0]
 
 
 def resolved(messages: Sequence[Message]) -> bool:
