@@ -89,6 +89,14 @@ def class_of(items):
     return f"[{text}]"
 
 
+def each(kind, value):
+    """Some of the letters that a class reads: blanks within a line and between lines are not the same."""
+    if kind is not sre.IN:
+        return []
+    test = re.compile(class_of(value)).fullmatch
+    return [letter for letter in "a0A _-\n\t'" if test(letter)]
+
+
 def pieces(pattern):
     """Every part of a pattern as a text, its beginnings, and two parts side by side."""
     text = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode("latin-1")
@@ -107,6 +115,7 @@ def pieces(pattern):
                     walk(branch)
             elif kind in (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT):
                 walk(value[2])
+            found.update(dict.fromkeys(each(kind, value)))
 
     walk(parser.parse(text, pattern.flags & ~re.UNICODE))
     return [piece for piece in found if piece]
