@@ -40,9 +40,10 @@ from ._deadline import left, until
 from ._exporters import log_exporter, metric_exporter, span_exporter
 from ._globals import take_back
 from ._guard import fault, guarded
+from ._redaction import MARGIN, MAX_TEXT
 from ._storage import Storage
 from .settings import Settings
-from .tracing import Outgoing, TailProcessor, TailSampler, WhenExported, spans_received
+from .tracing import MAX_EVENT_ATTRIBUTE, Outgoing, TailProcessor, TailSampler, WhenExported, spans_received
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import LoggerProvider
@@ -52,9 +53,8 @@ logger = logging.getLogger("wxiai_otel")
 # https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#batch-span-processor
 _USUAL_QUEUE_SIZE = 2048
 
-# Characters of an attribute, and of an event's, where a traceback may stand: as in collector/traces.yaml.
+# Characters of an attribute, as in collector/traces.yaml.
 _MAX_ATTRIBUTE = 4_096
-_MAX_EVENT_ATTRIBUTE = 16_384
 
 # After whoever waits for a flush has stopped waiting.
 _GRACE_SECONDS = 0.5
@@ -301,20 +301,33 @@ def build_tracer_provider(
             span_limits=_limits(),
         )
     if connection := sending.connect("traces", lambda: span_exporter(settings)):
-        sending.spans = guarded("traces.start")(SpanQueue)(Outgoing(Spans(connection)), _queue_size(settings))
+        sending.spans = guarded("traces.start")(SpanQueue)(
+            Outgoing(Spans(connection), _event_limit()), _queue_size(settings)
+        )
         if sending.spans is not None:
             provider.add_span_processor(sending.spans)
     return provider, tail
 
 
 def _limits() -> SpanLimits:
-    """How long attributes may be, as the Collector's redaction has it, unless the environment says so."""
+    """How long attributes may be, as the Collector's redaction has it, unless the environment says so.
+
+    Those of events and links are a margin longer: `Outgoing` cuts them to their final length when it has redacted them.
+    """
     limits = SpanLimits()
-    if not os.environ.get(OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT):
-        limits.max_attribute_length = _MAX_EVENT_ATTRIBUTE
-        if not os.environ.get(OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT):
-            limits.max_span_attribute_length = _MAX_ATTRIBUTE
+    if not os.environ.get(OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT) and not os.environ.get(
+        OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT
+    ):
+        limits.max_span_attribute_length = _MAX_ATTRIBUTE
+    limits.max_attribute_length = _event_limit() + MARGIN
     return limits
+
+
+def _event_limit() -> int:
+    if not os.environ.get(OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT):
+        return MAX_EVENT_ATTRIBUTE
+    limit = SpanLimits().max_attribute_length
+    return MAX_TEXT if limit is None else limit
 
 
 def _queue_size(settings: Settings) -> int | None:

@@ -13,6 +13,7 @@ from starlette.types import Scope
 
 from .._headers import first_of
 from .._labels import message_of
+from .._redaction import MARGIN
 from ..tracing import DeferredSpan, Start, UnrecordedSpan, record_exception
 from ._http import OTHER_METHOD, Http
 
@@ -83,7 +84,7 @@ def end_span(
         if error_type is not None:
             attributes["error.type"] = error_type
             description = None if exception is None else f"{type(exception).__name__}: {message_of(exception)}"
-            span.set_status(Status(StatusCode.ERROR, description and description[:_MAX_TEXT]))
+            span.set_status(Status(StatusCode.ERROR, description and description[: _MAX_TEXT + MARGIN]))
         if attributes:
             span.set_attributes(attributes)
         if exception is not None:

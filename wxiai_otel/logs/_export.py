@@ -19,7 +19,7 @@ from .._connections import Connection
 from .._deadline import left
 from .._guard import fault
 from .._labels import exception_type, printable
-from .._redaction import redacted, redacted_attribute
+from .._redaction import MARGIN, redacted, redacted_attribute
 
 logger = logging.getLogger("wxiai_otel")
 
@@ -30,8 +30,10 @@ _STATEMENTS = ("sqlalchemy.engine", "aiosqlite")
 
 # With the queue's bound these bound what waits.
 _BODY_CHARACTERS = 8192
+_MAX_STACK = 65_536
 _FRAMES = 50
 _CAUSES = 5
+_STACK = "exception.stacktrace"
 # As the SDK has it, for a shutdown that has no deadline.
 _SHUTDOWN_SECONDS = 30.0
 
@@ -59,9 +61,10 @@ class Redacting(LogRecordExporter):
         """Send records without what looks like a secret."""
         for item in batch:
             record = item.log_record
-            record.body = redacted(str(record.body))
+            record.body = redacted(str(record.body), limit=_BODY_CHARACTERS)
             record.attributes = {
-                name: redacted_attribute(name, value) for name, value in (record.attributes or {}).items()
+                name: redacted_attribute(name, value, limit=_MAX_STACK if name == _STACK else _BODY_CHARACTERS)
+                for name, value in (record.attributes or {}).items()
             }
         good = self._connection.again(lambda exporter: exporter.export(batch), len(batch))
         return LogRecordExportResult.SUCCESS if good else LogRecordExportResult.FAILURE
@@ -145,26 +148,31 @@ class LogExport:
         for name in self._attributes:
             value = getattr(record, name, None)
             if isinstance(value, str):
-                attributes[name] = printable(value[:_BODY_CHARACTERS])
+                attributes[name] = _printable(value)
             elif isinstance(value, bool | int | float):
                 attributes[name] = value
         exception = record.exc_info[1] if record.exc_info else None
         if exception is not None:
             attributes["exception.type"] = exception_type(exception)
-            attributes["exception.stacktrace"] = _stack(exception)
+            attributes[_STACK] = _stack(exception)
         return LogRecord(
             timestamp=int(record.created * 1e9),
             observed_timestamp=time.time_ns(),
             context=get_current(),
             severity_number=number,
             severity_text=text,
-            body=printable(_text(record)[:_BODY_CHARACTERS]),
+            body=_printable(_text(record)),
             attributes=attributes,
         )
 
 
 def _is_of(name: str, loggers: tuple[str, ...]) -> bool:
     return name.startswith(loggers) and any(name == one or name.startswith(f"{one}.") for one in loggers)
+
+
+def _printable(text: str) -> str:
+    """Return a text with what its redaction has to read."""
+    return printable(text[: _BODY_CHARACTERS + MARGIN])
 
 
 def _text(record: logging.LogRecord) -> str:
