@@ -56,8 +56,10 @@ def monitor_ai_task(
     def decorate(*called: Any, **options: Any) -> Any:
         if len(called) != 1 or options or not is_function(called[0]):
             refuse("monitor_ai_task", InvalidInput("it decorates functions, and takes the service first", "function"))
-            # Without parentheses the service is the function itself, and this is its first call.
-            return service(*called, **options) if callable(service) else called[0]
+            # Without parentheses the service is the function itself, and this is a call of it.
+            if callable(service) and not (len(called) == 1 and hasattr(type(called[0]), "__get__")):
+                return service(*called, **options)
+            return called[0]
         (function,) = called
 
         @checked("monitor_ai_task", "ai.begin")

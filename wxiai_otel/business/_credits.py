@@ -52,6 +52,10 @@ def monitor_credits_operation(
     if (allowed := _allowed_operation(operation)) is None:
         # Without parentheses the operation is the function itself.
         return operation if callable(operation) else _undecorated
+    find_balance = balance if callable(balance) else None
+    if balance is not None and find_balance is None:
+        message = f"`balance` must be a function of the result, got {shown(balance)}"
+        refuse("monitor_credits_operation", InvalidInput(message, "balance"))
 
     def decorate(function: F) -> F:
         if not is_function(function):
@@ -67,7 +71,8 @@ def monitor_credits_operation(
             options = {"amount": find_amount, "service": service, "user_role": user_role}
             given, label, role = [resolved(name, option, args, kwargs) for name, option in options.items()]
             moved = _allowed_amount("monitor_credits_operation", "amount", given)
-            return _Operation(business, allowed, moved, label, role, balance)
+            service_label, role_label = word(label, "service"), word(role, "user_role")
+            return _Operation(business, allowed, moved, service_label, role_label, find_balance)
 
         return observed(function, begin)
 
@@ -101,9 +106,11 @@ class _Operation:
         left = self._left(result) if self._operation == CONSUME else None
         _count(self._business, self._operation, self._amount, left, self._service, self._role)
 
-    @guarded("credits.balance")
+    @checked("monitor_credits_operation", "credits.balance")
     def _left(self, result: Any) -> float | None:
-        return number_of(self._balance(result) if self._balance is not None else _credit_of(result))
+        return number_of(
+            _credit_of(result) if self._balance is None else resolved("balance", self._balance, (result,), {})
+        )
 
     @guarded("credits.fail")
     def fail(self, error: BaseException) -> None:

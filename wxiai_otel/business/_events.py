@@ -6,7 +6,6 @@ from typing import Any
 
 from opentelemetry import trace
 
-from .._labels import whole
 from .._request import current_request
 from ._inputs import checked
 from ._process import OTHER, Business, current
@@ -135,7 +134,7 @@ def count_security_event(
     """Count a security event, whoever has noticed it."""
     known = event_type in EVENT_TYPES or event_type in business.settings.security_event_types
     business.instruments["security.events"].record(1, (event_type if known else OTHER, severity))
-    said = {name: whole(value) if isinstance(value, str) else value for name, value in details.items()}
+    said = {name: word(value, name) if issubclass(type(value), str) else value for name, value in details.items()}
     _tell(event_type, SEVERITIES[severity], {**said, "severity": severity})
 
 

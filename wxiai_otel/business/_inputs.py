@@ -1,7 +1,6 @@
 """What the helpers are given: checked before anything is counted, because a counter cannot take anything back."""
 
 import functools
-import inspect
 import logging
 import os
 import sys
@@ -9,7 +8,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, ParamSpec, TypeVar
+from types import CoroutineType
+from typing import Any, ParamSpec, TypeVar, cast
 
 from .._guard import fault
 from .._parsers import NotAllowed, boolean
@@ -97,8 +97,8 @@ def resolved(parameter: str, option: Any, args: tuple[Any, ...], kwargs: dict[st
     except Exception:  # noqa: BLE001 - it is the application's code
         fault("helpers.option")
         return None
-    if inspect.iscoroutine(value):
-        value.close()
+    if issubclass(type(value), CoroutineType):
+        cast("CoroutineType[Any, Any, Any]", value).close()
         raise InvalidInput(f"`{parameter}` must be a value or a function, got a coroutine function", parameter)
     return value
 
