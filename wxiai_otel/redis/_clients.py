@@ -99,17 +99,19 @@ class Patches:
         self._see = see
         self._active = True
         self._replaced: list[tuple[type, str, Any, Method]] = []
-        for start, sync, asynchronous in (
-            (calls.command, _COMMANDS + _MULTI_COMMANDS, _ASYNC_COMMANDS + _ASYNC_MULTI_COMMANDS),
-            (calls.immediate_command, _IMMEDIATE, _ASYNC_IMMEDIATE),
-            (calls.message, _MESSAGES, _ASYNC_MESSAGES),
-            (lambda client, _: calls.message(client, ("MONITOR",)), _MONITORS, _ASYNC_MONITORS),
-            (calls.pipeline, _PIPELINES + _MULTI_PIPELINES, _ASYNC_PIPELINES + _ASYNC_MULTI_PIPELINES),
+        for start, show, sync, asynchronous in (
+            (calls.command, see, _COMMANDS, _ASYNC_COMMANDS),
+            (calls.command, self._see_active, _MULTI_COMMANDS, _ASYNC_MULTI_COMMANDS),
+            (calls.immediate_command, see, _IMMEDIATE, _ASYNC_IMMEDIATE),
+            (calls.message, see, _MESSAGES, _ASYNC_MESSAGES),
+            (lambda client, _: calls.message(client, ("MONITOR",)), see, _MONITORS, _ASYNC_MONITORS),
+            (calls.pipeline, see, _PIPELINES, _ASYNC_PIPELINES),
+            (calls.pipeline, self._see_active, _MULTI_PIPELINES, _ASYNC_MULTI_PIPELINES),
         ):
             for place in sync:
-                self._replace(*place, functools.partial(self._sync, start))
+                self._replace(*place, functools.partial(self._sync, start, show))
             for place in asynchronous:
-                self._replace(*place, functools.partial(self._async, start))
+                self._replace(*place, functools.partial(self._async, start, show))
         for places, one_call in ((_REPEATING, True), (_REPEATED, False)):
             for place in places:
                 self._replace(*place, functools.partial(self._as_one, one_call))
@@ -139,7 +141,7 @@ class Patches:
         self._replaced.append((owner, name, owner.__dict__[name], wrapper))
         setattr(owner, name, wrapper)
 
-    def _begin(self, start: Start, client: Any, args: tuple[Any, ...]) -> Call | None:
+    def _begin(self, start: Start, see: See, client: Any, args: tuple[Any, ...]) -> Call | None:
         if not self._active:
             return None
         try:
@@ -147,13 +149,20 @@ class Patches:
         except Exception:  # noqa: BLE001 - the command is sent all the same
             fault("redis.start")
             return None
-        if call is not None and (sending := _sending(client)) is not None:
-            self._see(sending)
+        if call is not None:
+            see(client)
         return call
 
-    def _sync(self, start: Start, original: Method) -> Method:
+    def _see_active(self, client: Any) -> None:
+        """Show the client of the active database, if known by now."""
+        executor = getattr(getattr(client, "_client", client), "command_executor", None)
+        database = getattr(executor, "active_database", None)
+        if database is not None:
+            self._see(database.client)
+
+    def _sync(self, start: Start, see: See, original: Method) -> Method:
         def send(client: Any, *args: Any, **options: Any) -> Any:
-            call = self._begin(start, client, args)
+            call = self._begin(start, see, client, args)
             if call is None:
                 return original(client, *args, **options)
             try:
@@ -166,9 +175,9 @@ class Patches:
 
         return send
 
-    def _async(self, start: Start, original: Method) -> Method:
+    def _async(self, start: Start, see: See, original: Method) -> Method:
         async def send(client: Any, *args: Any, **options: Any) -> Any:
-            call = self._begin(start, client, args)
+            call = self._begin(start, see, client, args)
             if call is None:
                 return await original(client, *args, **options)
             try:
@@ -205,14 +214,6 @@ class Patches:
                 attempts.end()
 
         return repeat
-
-
-def _sending(client: Any) -> Any:
-    """Return the client that sends to one database, if known by now."""
-    if not type(client).__module__.endswith("multidb.client"):
-        return client
-    database = getattr(client, "_client", client).command_executor.active_database
-    return None if database is None else database.client
 
 
 def _noting_failure(original: Method) -> Method:
