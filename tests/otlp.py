@@ -28,6 +28,8 @@ class Received:
         self.refusals: dict[str, list[int]] = {}
         # Answers in the place of the receiver, as long as it is there.
         self.instead: Callable[[BaseHTTPRequestHandler], None] | None = None
+        # By gRPC: what each request is answered, by signal.
+        self.answers: dict[str, object] = {}
         # Whoever sends waits until it is set.
         self.goes_on = threading.Event()
         self.goes_on.set()
@@ -155,17 +157,17 @@ def grpc_receiver(port: int = 0) -> Iterator[Received]:
     class Traces(trace_grpc.TraceServiceServicer):
         def Export(self, request, context):
             received.take("traces", request)
-            return trace_pb.ExportTraceServiceResponse()
+            return received.answers.get("traces") or trace_pb.ExportTraceServiceResponse()
 
     class Metrics(metrics_grpc.MetricsServiceServicer):
         def Export(self, request, context):
             received.take("metrics", request)
-            return metrics_pb.ExportMetricsServiceResponse()
+            return received.answers.get("metrics") or metrics_pb.ExportMetricsServiceResponse()
 
     class Logs(logs_grpc.LogsServiceServicer):
         def Export(self, request, context):
             received.take("logs", request)
-            return logs_pb.ExportLogsServiceResponse()
+            return received.answers.get("logs") or logs_pb.ExportLogsServiceResponse()
 
     server = grpc.server(futures.ThreadPoolExecutor(2))
     trace_grpc.add_TraceServiceServicer_to_server(Traces(), server)

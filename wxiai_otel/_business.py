@@ -157,7 +157,7 @@ def _begin_at_zero(instruments: Instruments, settings: Settings) -> None:
     roles = (None, *settings.roles, "other")
     for service, role in product(services, roles):
         instruments["ai.tasks.submitted"].record(0, (service, role))
-        for status in ("pending", "success", "failed"):
+        for status in ("pending", "success", "failed", "cancelled"):
             instruments["ai.tasks"].record(0, (service, status, role))
     for operation, role in product(("consume", "refund", "purchase"), roles):
         instruments["credits.operations"].record(0, (operation, role))

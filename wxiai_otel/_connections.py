@@ -5,6 +5,7 @@ there at all. And the SDK's exporters try for ten seconds: what they were given 
 was recorded, however much room there is for what is recorded meanwhile.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event
@@ -18,7 +19,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from ._background import in_forked_child
 from ._beside import short_turns
 from ._deadline import left
-from ._guard import fault, guarded
+from ._guard import LOG_INTERVAL_SECONDS, fault, guarded
+from ._otlp_answers import Rejection, noting_rejections
 
 # So long spans are tried to be sent where nobody answers.
 PATIENCE_SECONDS = 600.0
@@ -30,6 +32,10 @@ PAUSE_SECONDS = (1.0, 5.0)
 _SHUTDOWN_SECONDS = 30.0
 
 E = TypeVar("E")
+
+logger = logging.getLogger("wxiai_otel")
+
+_ITEMS = {"traces": "spans", "metrics": "data points", "logs": "log records"}
 
 
 class Connection(Generic[E]):
@@ -58,6 +64,8 @@ class Connection(Generic[E]):
         self.outcomes = {"success": 0, "failed": 0}
         self.seconds = 0.0
         self.dropped = 0
+        self.rejected = 0
+        self._warned_at = -LOG_INTERVAL_SECONDS
         self._ended = Event()
 
     def _begin_alone(self) -> None:
@@ -74,25 +82,14 @@ class Connection(Generic[E]):
             raise RuntimeError(f"there is no exporter of {self.signal} in this process")
         return self._exporter
 
-    def once(self, export: Callable[[E], Any]) -> bool:
-        """Whether an export succeeds; it is counted, with its duration.
+    def once(self, export: Callable[[E], Any], count: Callable[[], int]) -> bool:
+        """Return whether an export succeeds. It is counted, with its duration, and so is what the receiver rejects.
 
         Parameters:
             export: Has an exporter send something, and gives what it says.
+            count: Gives the number of items.
         """
-        began = monotonic()
-        good = False
-        try:
-            with short_turns, _by_deadline(self.exporter):
-                good = bool(export(self.exporter).name == "SUCCESS")
-        except Exception:  # noqa: BLE001 - it is a failure like any other
-            # gRPC's raises where it is closed while it sends, as at the end of a process whose receiver is away.
-            if not self._ended.is_set():
-                fault(f"export.{self.signal}")
-        finally:
-            self.outcomes["success" if good else "failed"] += 1
-            self.seconds += monotonic() - began
-        return good
+        return self._try(export, count)[0]
 
     def again(self, export: Callable[[E], Any], items: int) -> bool:
         """The same, again until it has succeeded, for as long as that is of use. What comes meanwhile has to wait.
@@ -105,14 +102,50 @@ class Connection(Generic[E]):
         refusals, pause = 0, PAUSE_SECONDS[0]
         while True:
             began = monotonic()
-            if self.once(export):
-                return True
+            good, rejected = self._try(export, lambda: items)
+            # The receiver would reject the same again.
+            if good or rejected:
+                return good
             now = monotonic()
             refusals += now - began < AT_ONCE_SECONDS
             if refusals >= REFUSALS or now >= until or self._ended.wait(min(pause, until - now)):
                 self.dropped += items
                 return False
             pause = min(2 * pause, PAUSE_SECONDS[1])
+
+    def _try(self, export: Callable[[E], Any], count: Callable[[], int]) -> tuple[bool, bool]:
+        """Return whether an export succeeds, and whether the receiver has rejected all of it."""
+        began = monotonic()
+        good = rejected = False
+        try:
+            with short_turns, _by_deadline(self.exporter), noting_rejections() as rejections:
+                good = bool(export(self.exporter).name == "SUCCESS")
+            rejected = bool(rejections) and self._reject(rejections, count())
+            good = good and not rejected
+        except Exception:  # noqa: BLE001 - it is a failure like any other
+            # gRPC's raises where it is closed while it sends, as at the end of a process whose receiver is away.
+            if not self._ended.is_set():
+                fault(f"export.{self.signal}")
+        finally:
+            self.outcomes["success" if good else "failed"] += 1
+            self.seconds += monotonic() - began
+        return good, rejected
+
+    def _reject(self, rejections: Sequence[Rejection], items: int) -> bool:
+        """Count and log what the receiver rejected; return whether that is all of it."""
+        rejected = min(sum(rejection.items for rejection in rejections), items)
+        self.rejected += rejected
+        now = monotonic()
+        if now - self._warned_at >= LOG_INTERVAL_SECONDS:
+            self._warned_at = now
+            message = next((rejection.message for rejection in rejections if rejection.message), "no reason given")
+            if rejected:
+                logger.warning(
+                    "The OTLP receiver rejected %d of %d %s: %s", rejected, items, _ITEMS[self.signal], message
+                )
+            else:
+                logger.warning("The OTLP receiver accepted all %s with a warning: %s", _ITEMS[self.signal], message)
+        return 0 < items <= rejected
 
     def end(self) -> None:
         """Try nothing again."""
@@ -173,7 +206,9 @@ class Metrics(MetricExporter):
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> MetricExportResult:
         """See `MetricExporter.export`."""
-        good = self._connection.once(lambda exporter: exporter.export(metrics_data, timeout_millis, **kwargs))
+        good = self._connection.once(
+            lambda exporter: exporter.export(metrics_data, timeout_millis, **kwargs), lambda: _points(metrics_data)
+        )
         return MetricExportResult.SUCCESS if good else MetricExportResult.FAILURE
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
@@ -183,6 +218,15 @@ class Metrics(MetricExporter):
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
         """See `MetricExporter.shutdown`."""
         self._connection.shutdown(timeout_millis, **kwargs)
+
+
+def _points(data: MetricsData) -> int:
+    return sum(
+        len(metric.data.data_points)
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    )
 
 
 class SpanQueue(BatchSpanProcessor):
@@ -248,8 +292,9 @@ class Sending:
             yield (connection.signal,), connection.seconds
 
     def observe_dropped(self) -> Iterator[tuple[tuple[str, str], float]]:
-        """What was recorded and never sent, by signal and reason."""
+        """What was recorded and never delivered, by signal and reason."""
         for connection in self._connections:
+            yield (connection.signal, "rejected"), connection.rejected
             if connection.signal != "metrics":
                 yield (connection.signal, "not_sent"), connection.dropped
         if self.spans is not None:

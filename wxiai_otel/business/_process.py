@@ -11,6 +11,7 @@ from .._request import current_request
 from ..instruments import Instruments
 from ..settings import Settings
 from ._tasks import Tasks
+from ._words import word
 
 logger = logging.getLogger("wxiai_otel")
 
@@ -57,15 +58,15 @@ class Business:
         if given is None:
             request = current_request.get()
             return request.role() if request is not None else None
-        word = getattr(given, "value", given)
-        if word == ANONYMOUS:
+        role = word(given, "user_role")
+        if role == ANONYMOUS:
             return None
-        return word if isinstance(word, str) and word in self.settings.roles else OTHER
+        return role if role is not None and role in self.settings.roles else OTHER
 
     def service(self, given: object) -> str:
         """The label of an AI service: a known one, or ``other``."""
-        word = str(getattr(given, "value", given)).lower()
-        return word if word in self.settings.ai_services else OTHER
+        service = (word(given, "service") or OTHER).lower()
+        return service if service in self.settings.ai_services else OTHER
 
 
 _business: Business | None = None
