@@ -8,6 +8,7 @@ from weakref import WeakMethod
 
 from ._guard import fault, guarded
 from ._own import own_traffic
+from ._reentry import Flag, Turn
 from ._under_test import is_on as is_under_test
 
 
@@ -40,20 +41,19 @@ class Periodic:
         self._function = function
         self._forked = forked
         self._running = False
-        self._renew()
+        self._stopped = Flag()
+        self._due = Flag()
+        self._turn = Turn()
         in_forked_child(self._after_fork)
-
-    def _renew(self) -> None:
-        # Another thread of the parent's may have held its locks.
-        self._stopped = threading.Event()
-        self._due = threading.Event()
-        self._turn = threading.Lock()
 
     def start(self) -> None:
         """Begin; the first call is made at once. Once begun it goes on until `stop`. Under test, `now` alone calls."""
-        if not self._running and not is_under_test():
-            thread = threading.Thread(target=self._run, args=(self._stopped, self._due), name=self._name, daemon=True)
-            self._running = _starts(thread)
+        if is_under_test() or self._running:
+            return
+        # Before the thread is made, which a destructor may interrupt that starts it too.
+        self._running = True
+        thread = threading.Thread(target=self._run, args=(self._stopped, self._due), name=self._name, daemon=True)
+        self._running = _starts(thread)
 
     def wake(self) -> None:
         """Have the next call made at once."""
@@ -66,15 +66,12 @@ class Periodic:
             timeout: Seconds to wait for that one.
 
         Returns:
-            Whether the call was made.
+            Whether the call was made. It is not if this thread interrupts one.
         """
-        if not self._turn.acquire(timeout=max(0.0, timeout)):
-            return False
-        try:
-            self._call()
-        finally:
-            self._turn.release()
-        return True
+        with self._turn.taken(timeout) as taken:
+            if taken:
+                self._call()
+            return taken
 
     def stop(self) -> None:
         """Make no more calls in the background."""
@@ -82,11 +79,10 @@ class Periodic:
         self._stopped.set()
         self._due.set()
 
-    def _run(self, stopped: threading.Event, due: threading.Event) -> None:
+    def _run(self, stopped: Flag, due: Flag) -> None:
         while not stopped.is_set():
             due.clear()
-            with self._turn:
-                self._call()
+            self.now(threading.TIMEOUT_MAX)
             due.wait(self._interval)
 
     def _call(self) -> None:
@@ -98,7 +94,7 @@ class Periodic:
 
     def _after_fork(self) -> None:
         was_running, self._running = self._running, False
-        self._renew()
+        self._stopped, self._due = Flag(), Flag()
         if self._forked is not None:
             self._forked()
         if was_running:

@@ -6,7 +6,6 @@ was recorded, however much room there is for what is recorded meanwhile.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from threading import Event
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
@@ -17,6 +16,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from ._background import in_forked_child
 from ._beside import short_turns
 from ._guard import fault, guarded
+from ._reentry import Flag
 
 # So long spans are tried to be sent where nobody answers.
 PATIENCE_SECONDS = 600.0
@@ -54,7 +54,7 @@ class Connection(Generic[E]):
         self.outcomes = {"success": 0, "failed": 0}
         self.seconds = 0.0
         self.dropped = 0
-        self._ended = Event()
+        self._ended = Flag()
 
     def _begin_alone(self) -> None:
         # To close it here could hang.
@@ -167,6 +167,15 @@ class Metrics(MetricExporter):
         self._connection.shutdown(timeout_millis, **kwargs)
 
 
+def wakes_without_lock(processor: Any) -> None:
+    """Have a batch processor of the SDK wake its thread by a `Flag`: its event holds a lock while it is set."""
+    batch: Any = getattr(processor, "_batch_processor", None)
+    before = getattr(batch, "_worker_awaken", None)
+    if before is not None:
+        batch._worker_awaken = Flag()  # noqa: SLF001 - there is no public way
+        before.set()  # its thread, which waits for the event, turns to the flag
+
+
 class SpanQueue(BatchSpanProcessor):
     """The spans that wait to be sent, of which the oldest is dropped where there is no more room.
 
@@ -177,10 +186,13 @@ class SpanQueue(BatchSpanProcessor):
 
     def __init__(self, exporter: SpanExporter, size: int | None) -> None:
         super().__init__(exporter, max_queue_size=size)
-        self._begin_alone()
+        wakes_without_lock(self)
+        self.dropped = 0
         in_forked_child(self._begin_alone)
 
     def _begin_alone(self) -> None:
+        # The SDK has made another event in the child.
+        wakes_without_lock(self)
         self.dropped = 0
 
     def on_end(self, span: ReadableSpan) -> None:

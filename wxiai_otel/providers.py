@@ -36,7 +36,7 @@ from ._background import in_forked_child, side_by_side
 from ._connections import Metrics, Sending, SpanQueue, Spans
 from ._exporters import log_exporter, metric_exporter, span_exporter
 from ._guard import guarded
-from ._storage import Storage
+from ._storage import Storage, collects_alone
 from .settings import Settings
 from .tracing import Outgoing, TailProcessor, TailSampler, WhenExported, spans_received
 
@@ -189,6 +189,8 @@ def build_providers(
     if connection := sending.connect("metrics", lambda: metric_exporter(settings)):
         all_readers.append(ExportingReader(Metrics(connection), settings.metric_export_interval, storage))
     meter_provider = MeterProvider(all_readers, resource=resource, shutdown_on_exit=False)
+    for reader in all_readers:
+        collects_alone(reader)
     owned.append(meter_provider)
     if type(metrics.get_meter_provider()).__name__ == "_ProxyMeterProvider":
         metrics.set_meter_provider(meter_provider)

@@ -3,8 +3,6 @@
 import logging
 import math
 import sys
-import threading
-from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from numbers import Real
@@ -12,13 +10,13 @@ from typing import Any
 
 from .._guard import guarded
 from .._labels import whole
+from .._reentry import may_log
 from ..instruments import Values
 from ._process import Business
 
 logger = logging.getLogger("wxiai_otel")
 
-_refused: Counter[str] = Counter()
-_lock = threading.Lock()
+_refused: dict[str, int] = {}
 
 
 def refuse(business: Business, helper: str, message: str) -> None:
@@ -35,17 +33,16 @@ def refuse(business: Business, helper: str, message: str) -> None:
     strict = business.settings.strict
     if strict or (strict is None and "pytest" in sys.modules):
         raise ValueError(f"{helper}: {message}")
-    with _lock:
-        _refused[helper] += 1
-        first = _refused[helper] == 1
-    logger.log(logging.WARNING if first else logging.DEBUG, "%s: %s; it is not recorded", helper, message)
+    _refused.setdefault(helper, 0)
+    _refused[helper] += 1
+    first = _refused[helper] == 1
+    if may_log():
+        logger.log(logging.WARNING if first else logging.DEBUG, "%s: %s; it is not recorded", helper, message)
 
 
 def refusals() -> Iterator[tuple[Values, float]]:
     """How many calls of each helper were refused."""
-    with _lock:
-        counts = dict(_refused)
-    for helper, count in counts.items():
+    for helper, count in _refused.copy().items():
         yield (helper,), count
 
 

@@ -15,10 +15,11 @@ from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.resources import Resource
 
-from .._connections import Connection
+from .._connections import Connection, wakes_without_lock
 from .._guard import fault
 from .._labels import exception_type, printable
 from .._redaction import redacted, redacted_attribute
+from .._reentry import Serial
 
 logger = logging.getLogger("wxiai_otel")
 
@@ -83,7 +84,8 @@ def build_logger_provider(connection: Connection[LogRecordExporter], resource: R
         logger.info("the application exports its log records itself: they are left to it")
         return None
     provider = LoggerProvider(resource, shutdown_on_exit=False)
-    provider.add_log_record_processor(BatchLogRecordProcessor(Redacting(connection)))
+    provider.add_log_record_processor(processor := BatchLogRecordProcessor(Redacting(connection)))
+    wakes_without_lock(processor)
     set_logger_provider(provider)
     return provider
 
@@ -100,6 +102,7 @@ class LogExport:
         self._provider = provider
         self._attributes = attributes
         self._active = True
+        self._serial = Serial()
         self._original = original = logging.Logger.callHandlers
 
         def call_handlers(of: logging.Logger, record: logging.LogRecord) -> None:
@@ -120,8 +123,15 @@ class LogExport:
         try:
             if _is_of(record.name, _TELEMETRY) or _is_of(record.name, _STATEMENTS) or not is_instrumentation_enabled():
                 return
-            self._provider.get_logger(record.name).emit(self._translated(record))
+            # The provider holds locks, and a destructor that logs may interrupt it.
+            self._serial.run(self._emit, record.name, self._translated(record))
         except Exception:  # noqa: BLE001 - the record has been with the application's handlers
+            fault("logs.export")
+
+    def _emit(self, name: str, record: LogRecord) -> None:
+        try:
+            self._provider.get_logger(name).emit(record)
+        except Exception:  # noqa: BLE001 - as above, of another thread too
             fault("logs.export")
 
     def _translated(self, record: logging.LogRecord) -> LogRecord:

@@ -60,6 +60,8 @@ class Workers:
         self._socket_path = folder / f"{os.getpid()}.sock"
         self._snapshot_path = self._socket_path.with_suffix(".json")
         self._closed = False
+        # The thread that has the folder's lock, which a signal handler may interrupt and want it too.
+        self._holder: int | None = None
         self._complete_from = 0.0
         self._last_ended: dict[str, Any] = _NOBODY
         with self._locked():
@@ -225,6 +227,10 @@ class Workers:
 
     @contextmanager
     def _locked(self, timeout: float = _LOCK_SECONDS) -> Iterator[None]:
+        me = threading.get_ident()
+        if self._holder == me:
+            yield
+            return
         deadline = time.monotonic() + timeout
         with self._lock_file() as lock:
             while True:
@@ -234,7 +240,11 @@ class Workers:
                 if time.monotonic() > deadline:
                     raise TimeoutError("another worker is being scraped, and does not come to an end")
                 time.sleep(_LOCK_PAUSE_SECONDS)
-            yield
+            self._holder = me
+            try:
+                yield
+            finally:
+                self._holder = None
 
     def _lock_file(self) -> BinaryIO:
         path = self._folder / _LOCK

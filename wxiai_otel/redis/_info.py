@@ -1,7 +1,6 @@
 """What Redis holds, by INFO, asked in the background over a connection of our own."""
 
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -29,7 +28,6 @@ class InfoPoller:
         self._used: float | None = None
         self._ratio: float | None = None
         self._failing = False
-        self._lock = threading.Lock()
         self._polling = Periodic("wxiai-otel-redis-info", interval, self._poll, self._forget)
         if client is not None:
             self.see(client)
@@ -39,10 +37,10 @@ class InfoPoller:
         if self._servers is not None:
             return
         try:
-            with self._lock:
-                if self._servers is None:
-                    self._servers = servers_of(client)
-                    self._polling.start()
+            # No lock: a destructor that uses Redis may interrupt this.
+            servers = servers_of(client)
+            self._servers = self._servers or servers
+            self._polling.start()
         except Exception:  # noqa: BLE001 - the client's command is still to be sent
             fault("redis.see")
 
