@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import weakref
-from collections import Counter
+from collections import Counter, deque
 
 from opentelemetry import metrics, trace
 
@@ -67,7 +67,6 @@ HELPERS = {
     "start and complete": (start_and_complete, None),
     "ai task": (ai_task, None),
     "fault": (lambda: fault("test"), None),
-    "render": (lambda: telemetry.render_metrics(), None),  # noqa: PLW0108 - it is set up later
     "log": (lambda: logging.getLogger("application").error("a record"), None),
 }
 
@@ -97,10 +96,10 @@ class Interruption:
     """Calls the helpers in turn, by something that interrupts the thread."""
 
     def __init__(self, calls):
-        self.calls, self.names, self.within = calls, itertools.cycle(HELPERS), 0
+        self.calls, self.names, self.within, self.active = calls, itertools.cycle(HELPERS), 0, True
 
     def __call__(self, *_):
-        if self.within > 2:  # a destructor of a destructor's: often enough
+        if not self.active or self.within > 2:  # a destructor of a destructor's: often enough
             return
         self.within += 1
         try:
@@ -154,10 +153,12 @@ class Weak(Destructor):
         class Leaked:
             pass
 
+        references = deque(maxlen=100)
+
         def make():
             leaked = Leaked()
             leaked.me = leaked
-            weakref.finalize(leaked, self).atexit = False
+            references.append(weakref.ref(leaked, self))
 
         self.make = make
 
@@ -167,7 +168,7 @@ class Profile(Interruption):
         events = itertools.count()
 
         def profile(*_):
-            if next(events) % 97 == 0:
+            if next(events) % 499 == 0:
                 self()
 
         sys.setprofile(profile)
@@ -186,8 +187,9 @@ def run_main(interruption, calls, seconds):
 
 
 def main(kind, seconds):
-    global telemetry
     faulthandler.dump_traceback_later(seconds + HANG_SECONDS, exit=True)
+    logging.getLogger("application").addHandler(logging.NullHandler())
+    logging.getLogger("application").propagate = False
     records = queue.Queue(1_000)
     handler = logging.handlers.QueueHandler(records)  # whose queue holds a lock that is not reentrant
     handler.handleError = lambda _record: None
@@ -204,6 +206,7 @@ def main(kind, seconds):
         task_secret="secret",
         time_zone="UTC",
     )
+    HELPERS["render"] = (telemetry.render_metrics, None)
     before = parse(telemetry.render_metrics()[0].decode())
     ended = threading.Event()
 
@@ -224,6 +227,7 @@ def main(kind, seconds):
             run_main(interruption, main_calls, seconds)
         finally:
             interruption.end()
+            interruption.active = False
     ended.set()
     for thread in threads:
         thread.join()

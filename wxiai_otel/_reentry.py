@@ -20,7 +20,7 @@ import os
 import queue
 import sys
 import threading
-from _thread import allocate_lock
+from _thread import allocate_lock, get_ident
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -34,21 +34,23 @@ from weakref import WeakSet
 import opentelemetry.sdk.version
 
 _PAUSE_SECONDS = 0.001
+# Changes of others that a thread runs beside its own. The next one goes on.
+_MOST_CHANGES = 100
 
 
 class Serial:
     """Runs the changes of one state one after another, without waiting.
 
     A thread that finds another change under way, its own or another thread's, leaves its change to it and goes on. Each
-    change runs exactly once. A change must not raise.
+    change runs exactly once, the latest when the state is read by `held` or `finish`. A change must not raise.
     """
 
     __slots__ = ("__weakref__", "_holder", "_waiting")
 
     def __init__(self) -> None:
-        # An entry is a claim: `dict.setdefault` is one step. An exception that a signal handler raises anywhere leaves
-        # no claim behind, because a claim is removed by whose it is.
-        self._holder: dict[None, object] = {}
+        # The entry is the claim of the one that runs changes: its thread, in a list of its own. `dict.setdefault` is
+        # one step, and an exception that a signal handler raises anywhere leaves no claim behind.
+        self._holder: dict[None, list[int]] = {}
         self._waiting: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         _forked.add(self)
 
@@ -61,7 +63,7 @@ class Serial:
         """Run a change and return only when it has run.
 
         Returns:
-            Whether it has run in time. If this thread interrupts another change, it runs later.
+            Whether it has run in time. If this thread interrupts another change, it runs after that.
         """
         ran: list[bool] = []
 
@@ -71,18 +73,32 @@ class Serial:
 
         self.run(last)
         until = monotonic() + seconds
-        while not ran and monotonic() < until:
+        while not ran and not self._interrupted() and monotonic() < until:
             sleep(_PAUSE_SECONDS)
+            self._run_waiting()
         return bool(ran)
+
+    def _interrupted(self) -> bool:
+        return self._holder.get(None) == [get_ident()]
 
     @contextmanager
     def held(self, seconds: float) -> Iterator[bool]:
-        """Have all changes wait during the block. Yields whether that was possible in time."""
-        holder, me = self._holder, object()
+        """Run what waits, and have all further changes wait during the block.
+
+        Parameters:
+            seconds: How long to wait for another thread.
+
+        Yields:
+            Whether they wait. They do not if this thread interrupts a change.
+        """
+        holder, me = self._holder, [get_ident()]
         until = monotonic() + seconds
         try:
-            while not (held := holder.setdefault(None, me) is me) and monotonic() < until:
+            while not (held := holder.setdefault(None, me) is me) and not self._interrupted() and monotonic() < until:
                 sleep(_PAUSE_SECONDS)
+            for _ in range(len(self._waiting) if held else 0):
+                change, args = self._waiting.popleft()
+                change(*args)
             yield held
         finally:
             if None in holder and holder[None] is me:
@@ -90,13 +106,15 @@ class Serial:
             self._run_waiting()
 
     def _run_waiting(self) -> None:
-        waiting, holder, me = self._waiting, self._holder, object()
+        waiting, holder, me = self._waiting, self._holder, [get_ident()]
+        left = _MOST_CHANGES
         # Again after each release: another thread may have left a change just before it.
-        while waiting:
+        while waiting and left > 0:
             try:
                 if holder.setdefault(None, me) is not me:
                     return
-                while waiting:
+                while waiting and left > 0:
+                    left -= 1
                     change, args = waiting.popleft()
                     change(*args)
             finally:

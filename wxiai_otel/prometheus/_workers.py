@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -40,6 +41,8 @@ _LOCK_SECONDS = 10.0
 _LOCK_PAUSE_SECONDS = 0.01
 # A process without room for another file may have some soon.
 _ACCEPT_PAUSE_SECONDS = 0.5
+
+_parts = count()
 
 
 class Workers:
@@ -273,7 +276,8 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 def _write(path: Path, content: object) -> None:
     """Write a file as a whole or not at all."""
-    part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}")
+    # Of its own: a thread may be interrupted by what writes the same file.
+    part = path.with_name(f"{path.name}.{os.getpid()}-{next(_parts)}")
     try:
         part.write_text(json.dumps(content))
         part.replace(path)
