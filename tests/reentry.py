@@ -53,8 +53,8 @@ def start_and_complete():
 
 # Each helper, and the metric whose total its calls are, if it is of this helper alone.
 HELPERS = {
-    "error": (lambda: wxiai_otel.record_error(f"E{next(numbers) % 300}", "c"), "application_errors_total"),
-    "login": (lambda: wxiai_otel.record_login_failure(f"r{next(numbers) % 40}", "account"), "login_failures_total"),
+    "error": (lambda: wxiai_otel.record_error(f"E{next(numbers)}", "c"), "application_errors_total"),
+    "login": (lambda: wxiai_otel.record_login_failure(f"r{next(numbers)}", "account"), "login_failures_total"),
     "payment": (lambda: wxiai_otel.record_payment_failure("alipay", "timeout"), "payment_failures_total"),
     "upload": (lambda: wxiai_otel.record_upload_failure(ValueError()), "file_upload_failures_total"),
     "security": (lambda: wxiai_otel.record_security_event("probe", "info", path="/x"), None),
@@ -128,12 +128,13 @@ class Signal(Interruption):
 
 class Destructor(Interruption):
     def begin(self):
-        gc.set_threshold(1)
         interruption = self
 
         class Leaked:
             def __init__(self):
                 self.me = self
+                # The collector comes after so many objects more: anywhere in what runs next.
+                gc.set_threshold(1 + next(numbers) % 61)
 
             def __del__(self):
                 interruption()
@@ -158,6 +159,7 @@ class Weak(Destructor):
         def make():
             leaked = Leaked()
             leaked.me = leaked
+            gc.set_threshold(1 + next(numbers) % 61)
             references.append(weakref.ref(leaked, self))
 
         self.make = make
