@@ -11,7 +11,7 @@ import time
 import pytest
 
 from wxiai_otel import record_error, setup_telemetry
-from wxiai_otel._reentry import Flag, Serial, Turn, may_log, may_use_sdk
+from wxiai_otel._reentry import Flag, Serial, may_log, may_use_sdk
 
 # Longer runs find rarer faults: the default is for every day.
 SECONDS = float(os.environ.get("REENTRY_SECONDS", "1"))
@@ -205,12 +205,28 @@ class TestSerial:
         serial.run(change, True)  # forever, if it ran all that it finds
         assert serial._waiting
 
-    @pytest.mark.parametrize("of_parent", [Serial, Turn])
-    def test_is_free_in_a_forked_child_though_another_thread_had_it(self, of_parent):
-        one, held, release = of_parent(), threading.Event(), threading.Event()
+    def test_held_is_refused_to_the_thread_that_holds_it_and_to_another_in_time(self):
+        serial, found = Serial(), []
+
+        def other():
+            with serial.held(0.05) as held:
+                found.append(held)
+
+        with serial.held(1) as held:
+            assert held
+            with serial.held(60) as again:
+                assert not again
+            thread = threading.Thread(target=other)
+            thread.start()
+            thread.join()
+        other()
+        assert found == [False, True]
+
+    def test_is_free_in_a_forked_child_though_another_thread_had_it(self):
+        serial, held, release = Serial(), threading.Event(), threading.Event()
 
         def hold():
-            with one.held(1) if isinstance(one, Serial) else one.taken(1):
+            with serial.held(1):
                 held.set()
                 release.wait(10)
 
@@ -219,7 +235,7 @@ class TestSerial:
         held.wait(5)
         if (child := os.fork()) == 0:
             signal.alarm(10)
-            with one.held(1) if isinstance(one, Serial) else one.taken(1) as free:
+            with serial.held(1) as free:
                 os._exit(0 if free else 1)
         release.set()
         thread.join()
@@ -248,25 +264,6 @@ class TestFlag:
         flag.clear()
         assert not flag.is_set()
         assert not flag.wait(timeout)
-
-
-class TestTurn:
-    def test_is_refused_to_a_thread_that_has_it_and_to_another_in_time(self):
-        turn, found = Turn(), []
-
-        def other():
-            with turn.taken(0.05) as taken:
-                found.append(taken)
-
-        with turn.taken(1) as taken:
-            assert taken
-            with turn.taken(1) as again:
-                assert not again
-            thread = threading.Thread(target=other)
-            thread.start()
-            thread.join()
-        other()
-        assert found == [False, True]
 
 
 class TestLocksOfOthers:

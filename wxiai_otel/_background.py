@@ -8,7 +8,7 @@ from weakref import WeakMethod
 
 from ._guard import fault, guarded
 from ._own import own_traffic
-from ._reentry import Flag, Turn
+from ._reentry import Flag, Serial
 from ._under_test import is_on as is_under_test
 
 
@@ -43,7 +43,7 @@ class Periodic:
         self._running = False
         self._stopped = Flag()
         self._due = Flag()
-        self._turn = Turn()
+        self._turn = Serial()
         in_forked_child(self._after_fork)
 
     def start(self) -> None:
@@ -68,10 +68,10 @@ class Periodic:
         Returns:
             Whether the call was made. It is not if this thread interrupts one.
         """
-        with self._turn.taken(timeout) as taken:
-            if taken:
+        with self._turn.held(timeout) as held:
+            if held:
                 self._call()
-            return taken
+            return held
 
     def stop(self) -> None:
         """Make no more calls in the background."""

@@ -11,8 +11,8 @@ rendering can reach:
 One step is a statement on built-in types without a call in it, e.g. ``self.count += 1``, or a single call of a method
 written in C, e.g. ``dict.setdefault``. CPython switches threads and runs signal handlers only between such steps.
 
-`Flag` replaces `threading.Event`, whose ``set`` holds a lock. `Turn` is for long work, e.g. a scrape: threads
-wait for each other for a bounded time, and a thread never waits for itself.
+Long work of one thread at a time, e.g. a scrape, uses `Serial.held`: threads wait for each other for a bounded time,
+and a thread never waits for itself. `Flag` replaces `threading.Event`, whose ``set`` holds a lock.
 """
 
 import logging
@@ -83,13 +83,13 @@ class Serial:
 
     @contextmanager
     def held(self, seconds: float) -> Iterator[bool]:
-        """Run what waits, and have all further changes wait during the block.
+        """Run what waits, and have all further changes, and other threads that hold it, wait during the block.
 
         Parameters:
             seconds: How long to wait for another thread.
 
         Yields:
-            Whether they wait. They do not if this thread interrupts a change.
+            Whether they wait. They do not if this thread interrupts a change or a block.
         """
         holder, me = self._holder, [get_ident()]
         until = monotonic() + seconds
@@ -158,46 +158,7 @@ class Flag:
         return True
 
 
-class Turn:
-    """Long work, one thread at a time. A thread that is in it is refused, instead of waiting for itself."""
-
-    __slots__ = ("__weakref__", "_lock", "_taken")
-
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._taken = False
-        _forked.add(self)
-
-    @contextmanager
-    def taken(self, seconds: float) -> Iterator[bool]:
-        """Take the turn for the block. Yields whether it is this block's.
-
-        Parameters:
-            seconds: How long to wait for another thread.
-        """
-        lock = self._lock
-        if not lock.acquire(timeout=min(max(0.0, seconds), threading.TIMEOUT_MAX)):
-            yield False
-            return
-        try:
-            if self._taken:
-                yield False
-                return
-            self._taken = True
-            try:
-                yield True
-            finally:
-                self._taken = False
-        finally:
-            lock.release()
-
-    def after_fork(self) -> None:
-        """Forget the parent's threads."""
-        self._lock = threading.RLock()
-        self._taken = False
-
-
-_forked: "WeakSet[Serial | Turn]" = WeakSet()
+_forked: "WeakSet[Serial]" = WeakSet()
 
 
 def _after_fork() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from .._background import Periodic
 from .._questions import NothingToAsk, Question
-from .._reentry import Turn
+from .._reentry import Serial
 from ..instruments import Values
 
 _LOOK_SECONDS = 1.0
@@ -54,7 +54,7 @@ class HealthChecks:
         self._checks = {name: _Check(function) for name, function in checks.items()}
         self._interval = interval
         self._timeout = timeout
-        self._turn = Turn()
+        self._turn = Serial()
         # What is not configured costs nothing to ask for, and may be soon.
         self._work = Periodic("wxiai-otel-health", min(interval, _LOOK_SECONDS), self._look)
 
@@ -85,8 +85,8 @@ class HealthChecks:
             max_age: Seconds for which what was found before is good enough.
         """
         # Each is bounded by the timeout: another thread that makes them is ready by then.
-        with self._turn.taken(2 * self._timeout + _LOOK_SECONDS) as taken:
-            if not taken:
+        with self._turn.held(2 * self._timeout + _LOOK_SECONDS) as held:
+            if not held:
                 return self.known()
             started = time.monotonic()
             ended: dict[Future[Any], float] = {}

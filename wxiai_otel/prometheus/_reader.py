@@ -11,7 +11,7 @@ from prometheus_client import Metric as PrometheusMetric
 from .._accept import encoder
 from .._beside import garbage_kept, short_turns
 from .._guard import fault, guarded
-from .._reentry import Turn, may_use_sdk
+from .._reentry import Serial, may_use_sdk
 from .._storage import Storage
 from ._application import application_families
 from ._collector import ContractCollector, untaken
@@ -41,7 +41,7 @@ class EmbeddedReader(PrometheusMetricReader):
         super().__init__(disable_target_info=True, scope_info_enabled=False, registry=CollectorRegistry())
         self._storage = storage
         self._with_application = with_application
-        self._scrape = Turn()
+        self._scrape = Serial()
         self._received: MetricsData | None = None
         self._workers: Workers | None = None
         self._apart = False
@@ -117,8 +117,8 @@ class EmbeddedReader(PrometheusMetricReader):
     def _own(self) -> list[PrometheusMetric]:
         # One scrape at a time has the SDK collect. One that interrupts it, or that takes its turn too late, shows what
         # the SDK has collected last: the SDK holds locks.
-        with self._scrape.taken(_SCRAPE_SECONDS) as taken:
-            if taken and may_use_sdk():
+        with self._scrape.held(_SCRAPE_SECONDS) as held:
+            if held and may_use_sdk():
                 self.collect()
             data = self._storage.added_to(self._received)
         found = list(ContractCollector(data).collect())
