@@ -15,6 +15,7 @@ from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.resources import Resource
 
+from .._background import in_forked_child
 from .._connections import Connection, wakes_without_lock
 from .._guard import fault
 from .._labels import exception_type, printable
@@ -73,6 +74,22 @@ class Redacting(LogRecordExporter):
         self._connection.shutdown()
 
 
+class LogQueue(BatchLogRecordProcessor):
+    """The log records that wait to be sent.
+
+    Parameters:
+        exporter: Sends them.
+    """
+
+    def __init__(self, exporter: LogRecordExporter) -> None:
+        super().__init__(exporter)
+        self._wake_without_lock()
+        in_forked_child(self._wake_without_lock)
+
+    def _wake_without_lock(self) -> None:
+        wakes_without_lock(self)
+
+
 def build_logger_provider(connection: Connection[LogRecordExporter], resource: Resource) -> LoggerProvider | None:
     """A provider that sends in batches; ``None`` where the application has one of its own, which sends already.
 
@@ -84,8 +101,7 @@ def build_logger_provider(connection: Connection[LogRecordExporter], resource: R
         logger.info("the application exports its log records itself: they are left to it")
         return None
     provider = LoggerProvider(resource, shutdown_on_exit=False)
-    provider.add_log_record_processor(processor := BatchLogRecordProcessor(Redacting(connection)))
-    wakes_without_lock(processor)
+    provider.add_log_record_processor(LogQueue(Redacting(connection)))
     set_logger_provider(provider)
     return provider
 
