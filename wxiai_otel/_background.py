@@ -11,6 +11,7 @@ from weakref import WeakMethod
 from ._deadline import until
 from ._guard import fault, guarded
 from ._own import own_traffic
+from ._reentry import Flag, Serial
 from ._under_test import is_on as is_under_test
 
 logger = logging.getLogger("wxiai_otel")
@@ -57,23 +58,22 @@ class Periodic:
         self._function = function
         self._forked = forked
         self._running = self._wanted = False
-        self._renew()
+        self._stopped = Flag()
+        self._due = Flag()
+        self._turn = Serial()
         in_forked_child(self._after_fork)
-
-    def _renew(self) -> None:
-        # Another thread of the parent's may have held its locks.
-        self._stopped = threading.Event()
-        self._due = threading.Event()
-        self._turn = threading.Lock()
 
     def start(self) -> None:
         """Begin; the first call is made at once. Once begun it goes on until `stop`. Under test, `now` alone calls."""
         self._wanted = True
-        if not self._running and not is_under_test():
-            thread = threading.Thread(target=self._run, args=(self._stopped, self._due), name=self._name, daemon=True)
-            self._running = _starts(thread)
-            if not self._running:
-                logger.warning("cannot start the thread %s: its work is not done until one can be started", self._name)
+        if self._running or is_under_test():
+            return
+        # Before the thread is made, which a destructor may interrupt that starts it too.
+        self._running = True
+        thread = threading.Thread(target=self._run, args=(self._stopped, self._due), name=self._name, daemon=True)
+        self._running = _starts(thread)
+        if not self._running:
+            logger.warning("cannot start the thread %s: its work is not done until one can be started", self._name)
 
     def wake(self) -> None:
         """Have the next call made at once."""
@@ -88,15 +88,12 @@ class Periodic:
             timeout: Seconds to wait for that one.
 
         Returns:
-            Whether the call was made.
+            Whether the call was made. It is not if this thread interrupts one.
         """
-        if not self._turn.acquire(timeout=max(0.0, timeout)):
-            return False
-        try:
-            self._call()
-        finally:
-            self._turn.release()
-        return True
+        with self._turn.held(timeout) as held:
+            if held:
+                self._call()
+            return held
 
     def stop(self) -> None:
         """Make no more calls in the background."""
@@ -104,11 +101,10 @@ class Periodic:
         self._stopped.set()
         self._due.set()
 
-    def _run(self, stopped: threading.Event, due: threading.Event) -> None:
+    def _run(self, stopped: Flag, due: Flag) -> None:
         while not stopped.is_set():
             due.clear()
-            with self._turn:
-                self._call()
+            self.now(threading.TIMEOUT_MAX)
             due.wait(self._interval)
 
     def _call(self) -> None:
@@ -120,7 +116,7 @@ class Periodic:
 
     def _after_fork(self) -> None:
         was_running, self._running = self._running, False
-        self._renew()
+        self._stopped, self._due = Flag(), Flag()
         if self._forked is not None:
             self._forked()
         if was_running:

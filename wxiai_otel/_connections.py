@@ -8,7 +8,6 @@ was recorded, however much room there is for what is recorded meanwhile.
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from threading import Event
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
@@ -21,6 +20,7 @@ from ._beside import short_turns
 from ._deadline import left
 from ._guard import LOG_INTERVAL_SECONDS, fault, guarded
 from ._otlp_answers import Rejection, noting_rejections
+from ._reentry import Flag
 
 # So long spans are tried to be sent where nobody answers.
 PATIENCE_SECONDS = 600.0
@@ -66,7 +66,7 @@ class Connection(Generic[E]):
         self.dropped = 0
         self.rejected = 0
         self._warned_at = -LOG_INTERVAL_SECONDS
-        self._ended = Event()
+        self._ended = Flag()
 
     def _begin_alone(self) -> None:
         # To close it here could hang.
@@ -229,6 +229,15 @@ def _points(data: MetricsData) -> int:
     )
 
 
+def wakes_without_lock(processor: Any) -> None:
+    """Have a batch processor of the SDK wake its thread by a `Flag`: its event holds a lock while it is set."""
+    batch: Any = getattr(processor, "_batch_processor", None)
+    before = getattr(batch, "_worker_awaken", None)
+    if before is not None:
+        batch._worker_awaken = Flag()  # noqa: SLF001 - there is no public way
+        before.set()  # its thread, which waits for the event, turns to the flag
+
+
 class SpanQueue(BatchSpanProcessor):
     """The spans that wait to be sent, of which the oldest is dropped where there is no more room.
 
@@ -239,10 +248,13 @@ class SpanQueue(BatchSpanProcessor):
 
     def __init__(self, exporter: SpanExporter, size: int | None) -> None:
         super().__init__(exporter, max_queue_size=size)
-        self._begin_alone()
+        wakes_without_lock(self)
+        self.dropped = 0
         in_forked_child(self._begin_alone)
 
     def _begin_alone(self) -> None:
+        # The SDK has made another event in the child.
+        wakes_without_lock(self)
         self.dropped = 0
 
     def on_end(self, span: ReadableSpan) -> None:

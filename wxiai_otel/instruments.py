@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
-from opentelemetry.context import Context
+from opentelemetry.context import Context, get_current
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from ._guard import fault, faults
 from ._series import Attributes, Series, Values
-from ._storage import Storage
+from ._storage import Storage, sdk_storage
 from .catalogue import BY_NAME, INSTRUMENTS, Instrument, Kind
 
 __all__ = ["Instruments", "Observe", "Recorder", "Values"]
@@ -32,7 +32,7 @@ class Recorder(Protocol):
 
 
 class _SdkRecorder:
-    """Records in the SDK's own storage."""
+    """Records in the SDK's own storage, which has locks: see `sdk_storage`."""
 
     __slots__ = ("_record", "series")
 
@@ -52,7 +52,9 @@ class _SdkRecorder:
 
     def record(self, value: float, values: Values = (), context: Context | None = None) -> None:
         """See `Recorder.record`."""
-        self._record(value, self.series.of(values), context)
+        if context is None:
+            context = get_current()  # of the caller, whoever adds it
+        sdk_storage.run(self._record, value, self.series.of(values), context)
 
 
 class Instruments:

@@ -299,7 +299,7 @@ def test_a_forked_child_tells_its_own_users_also_where_the_parent_was_telling(se
     activity.start()
     activity.saw("parent")
     assert activity.flush(5)
-    with activity._lock:
+    with activity._serial.held(1):
         child = os.fork()
         if child == 0:
             # One that waits for a lock of its parent's waits for ever.

@@ -6,6 +6,7 @@ from typing import Any
 
 from opentelemetry import trace
 
+from .._reentry import may_log, may_use_sdk
 from .._request import current_request
 from ._inputs import checked
 from ._process import OTHER, Business, current
@@ -184,6 +185,8 @@ def _text_of(user_id: object) -> str:
 
 def _tell(name: str, level: int, attributes: dict[str, Any]) -> None:
     span = trace.get_current_span()
-    if span.is_recording():  # a thread that outlives its request has one that has ended
+    # Its lock may be held by what this interrupts. (A thread that outlives its request has a span that has ended.)
+    if may_use_sdk() and span.is_recording():
         span.add_event(name, attributes)
-    logger.log(level, "%s", name, extra={"event": name, "attributes": attributes})
+    if may_log():
+        logger.log(level, "%s", name, extra={"event": name, "attributes": attributes})

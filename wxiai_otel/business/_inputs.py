@@ -4,8 +4,6 @@ import functools
 import logging
 import os
 import sys
-import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import CoroutineType
@@ -13,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from .._guard import fault
 from .._parsers import NotAllowed, boolean
+from .._reentry import may_log
 from ..instruments import Values
 from ._process import current
 from ._token import TaskTokenError
@@ -23,8 +22,7 @@ R = TypeVar("R")
 
 logger = logging.getLogger("wxiai_otel")
 
-_refused: Counter[tuple[str, str]] = Counter()  # by helper and parameter
-_lock = threading.Lock()
+_refused: dict[tuple[str, str], int] = {}  # by helper and parameter
 
 
 def refuse(helper: str, invalid: InvalidInput | TaskTokenError) -> None:
@@ -41,20 +39,19 @@ def refuse(helper: str, invalid: InvalidInput | TaskTokenError) -> None:
     if not isinstance(invalid, UnreadableInput) and _is_strict():
         raise type(invalid)(message) from None
     kind = (helper, getattr(invalid, "parameter", "token"))
-    with _lock:
-        _refused[kind] += 1
-        first = _refused[kind] == 1
+    _refused.setdefault(kind, 0)
+    _refused[kind] += 1
+    first = _refused[kind] == 1
     with suppress(Exception):  # a logging handler of the application's may itself be broken
-        logger.log(logging.WARNING if first else logging.DEBUG, "%s; it is not recorded", message)
+        if may_log():
+            logger.log(logging.WARNING if first else logging.DEBUG, "%s; it is not recorded", message)
 
 
 def refusals() -> Iterator[tuple[Values, float]]:
     """Yield how many inputs of each helper were refused."""
-    with _lock:
-        refused = list(_refused.items())
-    counts: Counter[str] = Counter()
-    for (helper, _), count in refused:
-        counts[helper] += count
+    counts: dict[str, int] = {}
+    for (helper, _), count in _refused.copy().items():
+        counts[helper] = counts.get(helper, 0) + count
     for helper, count in counts.items():
         yield (helper,), count
 

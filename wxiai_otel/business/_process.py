@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from opentelemetry.trace import Tracer
+from opentelemetry.trace import NoOpTracer, Tracer
 
+from .._reentry import may_log, may_use_sdk
 from .._request import current_request
 from ..instruments import Instruments
 from ..settings import Settings
@@ -16,6 +17,7 @@ from ._words import word
 logger = logging.getLogger("wxiai_otel")
 
 OTHER = "other"
+_NO_SPANS = NoOpTracer()
 ANONYMOUS = "anonymous"  # the label of nobody's role
 
 
@@ -40,7 +42,7 @@ class Business:
     Parameters:
         settings: Of the process.
         instruments: Record the metrics.
-        tracer: Makes the spans.
+        spans: Makes the spans.
         tasks: The AI tasks that end in another process.
         activity: The users seen; ``None`` where they are not counted.
         logins: Watches failed logins; ``None`` where nothing is looked for.
@@ -48,10 +50,15 @@ class Business:
 
     settings: Settings
     instruments: Instruments
-    tracer: Tracer
+    spans: Tracer
     tasks: Tasks
     activity: Activity | None
     logins: Logins | None
+
+    @property
+    def tracer(self) -> Tracer:
+        """What makes the spans: none while this thread interrupts the SDK, which holds locks."""
+        return self.spans if may_use_sdk() else _NO_SPANS
 
     def role(self, given: object = None) -> str | None:
         """The label of a role, by default of the current request's user; ``None`` for nobody."""
@@ -76,7 +83,7 @@ _told = False
 def current() -> Business | None:
     """The business telemetry of this process; ``None`` before `setup_telemetry`, or where it is disabled."""
     global _told
-    if _business is None and not _told:
+    if _business is None and not _told and may_log():
         _told = True
         logger.info("nothing is recorded in this process: setup_telemetry has not been called, or is disabled")
     return _business

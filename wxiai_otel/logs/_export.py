@@ -15,11 +15,13 @@ from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.resources import Resource
 
-from .._connections import Connection
+from .._background import in_forked_child
+from .._connections import Connection, wakes_without_lock
 from .._deadline import left
 from .._guard import fault
 from .._labels import exception_type, printable
 from .._redaction import MARGIN, redacted, redacted_attribute
+from .._reentry import Serial
 
 logger = logging.getLogger("wxiai_otel")
 
@@ -79,7 +81,19 @@ class Redacting(LogRecordExporter):
 
 
 class LogQueue(BatchLogRecordProcessor):
-    """The log records that wait to be exported."""
+    """The log records that wait to be exported.
+
+    Parameters:
+        exporter: Exports them.
+    """
+
+    def __init__(self, exporter: LogRecordExporter) -> None:
+        super().__init__(exporter)
+        self._wake_without_lock()
+        in_forked_child(self._wake_without_lock)
+
+    def _wake_without_lock(self) -> None:
+        wakes_without_lock(self)
 
     def shutdown(self) -> None:
         """Export what waits, by the deadline of the current work."""
@@ -114,6 +128,7 @@ class LogExport:
         self._provider = provider
         self._attributes = attributes
         self._active = True
+        self._serial = Serial()
         self._original = original = logging.Logger.callHandlers
 
         def call_handlers(of: logging.Logger, record: logging.LogRecord) -> None:
@@ -134,8 +149,15 @@ class LogExport:
         try:
             if _is_of(record.name, _TELEMETRY) or _is_of(record.name, _STATEMENTS) or not is_instrumentation_enabled():
                 return
-            self._provider.get_logger(record.name).emit(self._translated(record))
+            # The provider holds locks, and a destructor that logs may interrupt it.
+            self._serial.run(self._emit, record.name, self._translated(record))
         except Exception:  # noqa: BLE001 - the record has been with the application's handlers
+            fault("logs.export")
+
+    def _emit(self, name: str, record: LogRecord) -> None:
+        try:
+            self._provider.get_logger(name).emit(record)
+        except Exception:  # noqa: BLE001 - as above, of another thread too
             fault("logs.export")
 
     def _translated(self, record: logging.LogRecord) -> LogRecord:

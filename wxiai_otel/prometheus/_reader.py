@@ -4,7 +4,6 @@ import logging
 import mmap
 import multiprocessing
 import os
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +15,7 @@ from prometheus_client import Metric as PrometheusMetric
 from .._accept import encoder
 from .._beside import garbage_kept, short_turns
 from .._guard import fault, guarded
+from .._reentry import Serial, may_use_sdk
 from .._storage import Storage
 from ._application import application_families
 from ._collector import ContractCollector, untaken
@@ -24,6 +24,7 @@ from ._workers import Workers
 
 _OPENMETRICS = "application/openmetrics-text"
 _CREATED = "_created"
+_SCRAPE_SECONDS = 10.0
 _APART = (
     "the workers of this server have no folder in which they find each other: "
     "set WXIAI_OTEL_WORKERS_FOLDER to one that they can write, or to none where there is one worker"
@@ -50,8 +51,8 @@ class EmbeddedReader(PrometheusMetricReader):
         super().__init__(disable_target_info=True, scope_info_enabled=False, registry=CollectorRegistry())
         self._storage = storage
         self._with_application = with_application
-        self._scrape = threading.Lock()
-        self._received: list[MetricsData] = []
+        self._scrape = Serial()
+        self._received: MetricsData | None = None
         self._workers: Workers | None = None
         self._apart = False
         self._folder = ""
@@ -61,7 +62,7 @@ class EmbeddedReader(PrometheusMetricReader):
 
     def _receive_metrics(self, metrics_data: MetricsData, *_args: Any, **_kwargs: Any) -> None:
         if metrics_data is not None:
-            self._received.append(self._storage.added_to(metrics_data))
+            self._received = metrics_data
 
     def join(self, folder: str, instance: str) -> None:
         """Answer for all workers of the server from now on, where this process is one of several.
@@ -137,11 +138,12 @@ class EmbeddedReader(PrometheusMetricReader):
             return self._own() if workers is None else workers.merged()
 
     def _own(self) -> list[PrometheusMetric]:
-        # One scrape at a time has the SDK collect: upstream's reader hands the data over in a shared place.
-        with self._scrape:
-            self._received.clear()
-            self.collect()
-            data = MetricsData([resource for found in self._received for resource in found.resource_metrics])
+        # One scrape at a time has the SDK collect. One that interrupts it, or that takes its turn too late, shows what
+        # the SDK has collected last: the SDK holds locks.
+        with self._scrape.held(_SCRAPE_SECONDS) as held:
+            if held and may_use_sdk():
+                self.collect()
+            data = self._storage.added_to(self._received)
         found = list(ContractCollector(data).collect())
         if self._with_application:
             found += guarded("prometheus.application")(_of_application)(found) or []
