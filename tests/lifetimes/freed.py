@@ -55,11 +55,11 @@ def worker() -> list:
 
 def dead_http() -> list:
     logging.getLogger("shop").error("exported")
-    return simple(otlp_endpoint=DEAD, shutdown_timeout=0.2)
+    return simple(otlp_endpoint=DEAD, shutdown_timeout=0.1)
 
 
 def dead_grpc() -> list:
-    return simple(otlp_endpoint=DEAD, otlp_protocol="grpc", shutdown_timeout=0.2)
+    return simple(otlp_endpoint=DEAD, otlp_protocol="grpc", shutdown_timeout=0.1)
 
 
 def disabled() -> list:
@@ -260,7 +260,7 @@ def settled(is_so: Callable[[], bool]) -> None:
     until = time.monotonic() + 10
     gc.collect()
     while not is_so() and time.monotonic() < until:
-        time.sleep(0.02)
+        time.sleep(0.05)
         gc.collect()
 
 

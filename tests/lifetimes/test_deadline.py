@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from starlette.testclient import TestClient
 
 from tests.otlp import http_receiver
 from tests.servers.uvicorn import uvicorn
+from tests.until import until as until_true
 from wxiai_otel import setup_telemetry
 from wxiai_otel._deadline import Allowance, left, until
 
@@ -112,6 +114,16 @@ class TestTheParts:
         self.serve(app)
 
         assert 0.4 < seconds_of(lambda: telemetry.force_flush(0.5)) < 1.2
+
+
+def test_a_shutdown_for_which_no_time_is_left_ends_the_threads_all_the_same():
+    before = set(threading.enumerate())
+    for _ in range(3):
+        telemetry = setup_telemetry(FastAPI(), otlp_endpoint="http://127.0.0.1:9", shutdown_timeout=0.01)
+        telemetry._runtime.providers.shutdown(0)
+        telemetry.shutdown()
+
+    assert until_true(lambda: set(threading.enumerate()) <= before, 8)
 
 
 def test_what_was_recorded_after_a_lifespan_that_took_no_time_is_exported_at_the_end():

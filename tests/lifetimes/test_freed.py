@@ -12,9 +12,9 @@ from tests.lifetimes.freed import SCENARIOS
 
 @pytest.fixture(scope="module", params=["shutdown", "drop"])
 def left(request, tmp_path_factory):
-    """What is left of three applications of each scenario, in a process where telemetry is not under test."""
+    """What is left of two applications of each scenario, in a process where telemetry is not under test."""
     folder = str(tmp_path_factory.mktemp("workers"))
-    command = [sys.executable, "-m", "tests.lifetimes.freed", request.param, "3", *SCENARIOS, folder]
+    command = [sys.executable, "-m", "tests.lifetimes.freed", request.param, "2", *SCENARIOS, folder]
     ran = subprocess.run(command, capture_output=True, check=False, timeout=120, env=dict(os.environ))
     assert ran.returncode == 0, ran.stderr.decode()
     return json.loads(ran.stdout.decode().splitlines()[-1])
