@@ -288,7 +288,7 @@ def never(*_arguments, **_options):
         ("psycopg", {"connect_args": {"cursor_factory": never}}),
         ("psycopg_async", {"async_creator": never}),
     ],
-    ids=str,
+    ids="async_creator async_creator_fn password application_name creator cursor_factory async_psycopg".split(),
 )
 def test_functions_of_the_application_are_not_called(server, driver, options):
     make = create_engine if driver == "psycopg" else create_async_engine
