@@ -8,16 +8,22 @@ unset VIRTUAL_ENV PYTHONPATH PYTHONHOME
 die() { echo "$(basename "$0"): $*" >&2; exit 1; }
 step() { printf '\n== %s\n' "$*" >&2; }
 
+# The interpreters of supported versions, one for each version: of the PATH, and those that pyenv has.
+pythons() {
+  local candidate
+  for candidate in python3.12 python3.11 python3 python3.13 python "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.{11,12,13}.*/bin/python; do
+    "$candidate" -c 'import os, sys
+if (3, 11) <= sys.version_info < (3, 14) and sys.implementation.name == "cpython":
+    print("%d.%d" % sys.version_info[:2], os.path.realpath(sys.executable))' 2>/dev/null || true
+  done | awk '!seen[$1]++ { print $2 }'
+}
+
 # The first Python of a supported version.
 find_python() {
-  local name
-  for name in python3.12 python3.11 python3 python3.13 python; do
-    if command -v "$name" >/dev/null && "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-      command -v "$name"
-      return
-    fi
-  done
-  die "Python 3.11 or newer is needed: apt-get install python3"
+  local found
+  mapfile -t found < <(pythons)
+  [ ${#found[@]} != 0 ] || die "Python 3.11 to 3.13 is needed: apt-get install python3"
+  echo "${found[0]}"
 }
 
 # Install Debian packages: as root by apt-get, else say which are needed.
@@ -71,15 +77,15 @@ need_uv() {
   echo "$wanted" > .venv-uv/lock
 }
 
-# An environment exactly as a lock says: environment <folder> <lock>
+# An environment exactly as a lock says: environment <folder> <lock> [<python>]
 environment() {
   need_uv
-  local folder=$1 lock=$2 wanted
+  local folder=$1 lock=$2 python=${3:-} wanted
   wanted=$(sha256sum "$lock" | cut -d' ' -f1)
   [ "$(cat "$folder/lock" 2>/dev/null)" = "$wanted" ] && "$folder/bin/python" -c '' 2>/dev/null && return
   [ -w . ] || die "cannot write in $PWD, where the environments are made"
   step "installing $lock in $folder"
-  "$UV" venv --quiet --clear --python "$(find_python)" "$folder"
+  "$UV" venv --quiet --clear --python "${python:-$(find_python)}" "$folder"
   "$UV" pip install --quiet --python "$folder/bin/python" --require-hashes --no-deps -r "$lock" \
     || die "installing $lock failed: is the package index reachable?"
   echo "$wanted" > "$folder/lock"

@@ -44,7 +44,7 @@ def fresh_telemetry(request: pytest.FixtureRequest) -> Iterator[None]:
     before = _guard.faults()
     yield
     if _runtime._runtime is not None:
-        _runtime._runtime.providers.timeout = 1.0
+        _runtime._runtime.allowance.left = 1.0
         _runtime._runtime.shutdown()
     forget_global_providers()
     if request.node.get_closest_marker("faulty") is None:

@@ -28,6 +28,8 @@ class Received:
         self.refusals: dict[str, list[int]] = {}
         # Answers in the place of the receiver, as long as it is there.
         self.instead: Callable[[BaseHTTPRequestHandler], None] | None = None
+        # By gRPC: what each request is answered, by signal.
+        self.answers: dict[str, object] = {}
         # Whoever sends waits until it is set.
         self.goes_on = threading.Event()
         self.goes_on.set()
@@ -64,6 +66,22 @@ class Received:
         resources = getattr(found, "resource_spans", None) or found.resource_metrics
         return {item.key: item.value.string_value for item in resources[0].resource.attributes}
 
+    def total(self, name: str, **attributes: str) -> float:
+        """A counter's last value in each process, added up."""
+        found: dict[str, float] = {}
+        for request in self.metrics:
+            for resource in request.resource_metrics:
+                process = _strings(resource.resource.attributes)["service.instance.id"]
+                for scope in resource.scope_metrics:
+                    for metric in scope.metrics:
+                        if metric.name == name:
+                            found[process] = sum(
+                                point.as_int or point.as_double
+                                for point in metric.sum.data_points
+                                if attributes.items() <= _strings(point.attributes).items()
+                            )
+        return sum(found.values())
+
     def points(self, name: str) -> list:
         """The data points of a metric in the last request that had it."""
         for request in reversed(self.metrics):
@@ -73,6 +91,10 @@ class Received:
                         if metric.name == name:
                             return list(getattr(metric, metric.WhichOneof("data")).data_points)
         return []
+
+
+def _strings(attributes) -> dict[str, str]:
+    return {item.key: item.value.string_value for item in attributes}
 
 
 @contextmanager
@@ -135,17 +157,17 @@ def grpc_receiver(port: int = 0) -> Iterator[Received]:
     class Traces(trace_grpc.TraceServiceServicer):
         def Export(self, request, context):
             received.take("traces", request)
-            return trace_pb.ExportTraceServiceResponse()
+            return received.answers.get("traces") or trace_pb.ExportTraceServiceResponse()
 
     class Metrics(metrics_grpc.MetricsServiceServicer):
         def Export(self, request, context):
             received.take("metrics", request)
-            return metrics_pb.ExportMetricsServiceResponse()
+            return received.answers.get("metrics") or metrics_pb.ExportMetricsServiceResponse()
 
     class Logs(logs_grpc.LogsServiceServicer):
         def Export(self, request, context):
             received.take("logs", request)
-            return logs_pb.ExportLogsServiceResponse()
+            return received.answers.get("logs") or logs_pb.ExportLogsServiceResponse()
 
     server = grpc.server(futures.ThreadPoolExecutor(2))
     trace_grpc.add_TraceServiceServicer_to_server(Traces(), server)

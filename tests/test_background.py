@@ -8,7 +8,9 @@ from weakref import ref
 
 import pytest
 
-from wxiai_otel._background import Periodic, side_by_side
+from wxiai_otel import _background
+from wxiai_otel._background import Periodic, in_forked_child, side_by_side
+from wxiai_otel._deadline import left
 from wxiai_otel._own import is_own_traffic
 
 
@@ -30,6 +32,15 @@ def periodic():
     yield make
     for one in made:
         one.stop()
+
+
+def refused(_thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+@pytest.fixture
+def no_threads(monkeypatch):
+    monkeypatch.setattr(threading.Thread, "start", refused)
 
 
 def threads() -> list[threading.Thread]:
@@ -149,6 +160,31 @@ class TestTheThread:
         assert gone() is None
 
 
+class TestAtTheThreadLimit:
+    @pytest.mark.faulty
+    def test_the_work_begins_once_it_is_woken_and_a_thread_can_be_started(self, periodic, monkeypatch):
+        calls = []
+        with monkeypatch.context() as limited:
+            limited.setattr(threading.Thread, "start", refused)
+            work = periodic(lambda: calls.append(1))
+            work.start()
+            assert work.now(1)
+        assert calls == [1]
+        work.wake()
+        until(lambda: len(calls) == 2)
+
+    def test_work_that_is_not_begun_or_was_stopped_is_not_begun_by_waking(self, periodic):
+        calls = []
+        work = periodic(lambda: calls.append(1))
+        work.wake()
+        work.start()
+        until(lambda: calls == [1])
+        work.stop()
+        work.wake()
+        time.sleep(0.05)
+        assert calls == [1]
+
+
 class TestAFork:
     def fork(self, child) -> str:
         reading, writing = os.pipe()
@@ -191,6 +227,50 @@ class TestAFork:
         assert self.fork(child) == "True"
         release.set()
 
+    def test_calls_methods_in_the_order_of_their_registration(self):
+        order = []
+
+        class Forked:
+            def __init__(self, number):
+                self.number = number
+                in_forked_child(self.after_fork)
+
+            def after_fork(self):
+                order.append(self.number)
+
+        alive = [Forked(number) for number in range(3)]
+        assert self.fork(lambda: order) == "[0, 1, 2]"
+        del alive[1]
+        assert self.fork(lambda: order) == "[0, 2]"
+
+    def test_costs_nothing_for_objects_that_are_gone(self, monkeypatch):
+        registered = []
+        monkeypatch.setattr(os, "register_at_fork", lambda **hooks: registered.append(hooks))
+        before = len(_background._forked)
+        for _ in range(100):
+            Periodic("test-periodic", 60, lambda: None)
+        gc.collect()
+        assert len(_background._forked) <= before
+        assert registered == []
+
+    @pytest.mark.faulty
+    def test_calls_the_others_whatever_one_raises(self):
+        order = []
+
+        class Forked:
+            def __init__(self, raises):
+                self.raises = raises
+                in_forked_child(self.after_fork)
+
+            def after_fork(self):
+                order.append(self.raises)
+                if self.raises:
+                    raise RuntimeError
+
+        alive = [Forked(True), Forked(False)]
+        assert self.fork(lambda: order) == "[True, False]"
+        assert len(alive) == 2
+
     def test_begins_nothing_that_was_not_begun_or_was_stopped(self, periodic):
         calls = []
         periodic(lambda: calls.append(1))
@@ -229,13 +309,32 @@ class TestSideBySide:
         assert side_by_side(5, [broken, lambda: calls.append(1), broken]) is True
         assert calls == [1]
 
-    @pytest.mark.faulty
-    def test_where_no_thread_can_be_had_nothing_is_raised_and_it_is_not_done(self, monkeypatch):
-        def refused(_thread):
-            raise RuntimeError("can't start new thread")
+    def test_are_made_by_the_caller_if_no_thread_can_be_started(self, no_threads):
+        calls = []
+        assert side_by_side(5, [lambda: calls.append(1), lambda: calls.append(2)]) is True
+        assert calls == [1, 2]
 
-        monkeypatch.setattr(threading.Thread, "start", refused)
-        assert side_by_side(1, [lambda: None]) is False
+    def test_are_made_by_the_caller_for_those_threads_that_cannot_be_started(self, monkeypatch):
+        made, start, left = [], threading.Thread.start, iter([True, False, False])
+        monkeypatch.setattr(threading.Thread, "start", lambda thread: start(thread) if next(left) else refused(thread))
+        assert side_by_side(5, [lambda: made.append(threading.current_thread())] * 3) is True
+        assert made.count(threading.current_thread()) == 2
+
+    @pytest.mark.faulty
+    def test_are_guarded_if_no_thread_can_be_started(self, no_threads):
+        calls = []
+        assert side_by_side(5, [lambda: 1 / 0, lambda: calls.append(1)]) is True
+        assert calls == [1]
+
+    def test_have_a_share_of_the_time_each_if_no_thread_can_be_started(self, no_threads):
+        shares = []
+        assert side_by_side(3, [lambda: shares.append(left(60))] * 3) is True
+        assert shares == pytest.approx([1, 1.5, 3], abs=0.1)
+
+    def test_are_late_but_made_if_no_thread_can_be_started(self, no_threads):
+        shares = []
+        assert side_by_side(0.1, [lambda: time.sleep(0.2), lambda: shares.append(left(60))]) is False
+        assert shares == [0]
 
     def test_of_nothing_is_done(self):
         assert side_by_side(1, []) is True

@@ -124,32 +124,23 @@ def test_sql_is_asked_of_the_engine_that_is_named(shop):
     assert until(lambda: value(telemetry) == 30)
 
 
-@pytest.mark.parametrize("where", ["file", "memory"])
-def test_sql_is_asked_of_an_asynchronous_engine(shop, where):
-    app = FastAPI()
-    engine = create_async_engine(f"sqlite+aiosqlite:///{shop}" if where == "file" else "sqlite+aiosqlite://")
-    telemetry = setup_telemetry(
-        app,
-        avg_user_credits="SELECT avg(credits) FROM account",
-        gauge_engine=engine,
-        gauge_poll_interval=0.05,
+def test_sql_is_asked_of_an_asynchronous_engine(shop):
+    engine = create_async_engine(f"sqlite+aiosqlite:///{shop}")
+    telemetry = polled(avg_user_credits="SELECT avg(credits) FROM account", gauge_engine=engine)
+    assert until(lambda: value(telemetry) == 30)
+
+
+def test_sql_is_not_asked_where_it_would_take_the_applications_connection(caplog):
+    engine = create_async_engine("sqlite+aiosqlite://")
+    telemetry = polled(avg_user_credits="SELECT 7", gauge_engine=engine)
+    assert until(lambda: caplog.records)
+    time.sleep(0.2)
+    (record,) = [record for record in caplog.records if record.name == "wxiai_otel"]
+    assert record.getMessage() == (
+        "avg_user_credits is not polled: the database is in memory; set gauge_engine to another engine, "
+        "or avg_user_credits to a callable"
     )
-
-    @app.get("/x")
-    async def x():
-        async with engine.begin() as connection:
-            await connection.execute(text("CREATE TABLE IF NOT EXISTS account (credits INTEGER)"))
-            await connection.execute(text("DELETE FROM account"))
-            await connection.execute(text("INSERT INTO account VALUES (10), (20), (60)"))
-
-    @app.get("/end")
-    async def end():
-        await engine.dispose()
-
-    with TestClient(app) as client:
-        assert client.get("/x").status_code == 200
-        assert until(lambda: value(telemetry) == 30)
-        client.get("/end")
+    assert value(telemetry) is None
 
 
 def test_sql_of_ours_is_neither_counted_nor_traced(shop, spans):

@@ -1,21 +1,27 @@
 """`setup_telemetry`: when it may be called, what it changes, and what it leaves alone."""
 
 import asyncio
+import gc
 import logging
 import subprocess
 import sys
 from contextlib import asynccontextmanager
+from copy import copy
+from functools import partial
 
 import pytest
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
+from opentelemetry import trace
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
 from tests.asgi import get, request
+from tests.otlp import http_receiver
 from tests.scrape import parse, scrape
 from wxiai_otel import SettingError, SetupError, setup_telemetry
+from wxiai_otel.telemetry import telemetry_of
 
 
 def test_alone_it_shows_the_contract_at_monitoring_metrics():
@@ -285,6 +291,43 @@ class TestTheEnd:
         await get(app, "/x")
 
         assert scrape(again).value("http_requests_total") == 1
+
+    async def test_set_up_again_the_spans_of_the_second_time_are_exported(self):
+        for _ in range(2):
+            with http_receiver() as receiver:
+                telemetry = setup_telemetry(FastAPI(), otlp_endpoint=receiver.url, trace_share=1)
+                with trace.get_tracer("shop").start_as_current_span("of the application"):
+                    pass
+                telemetry.shutdown()
+                assert [span.name for span in receiver.spans] == ["of the application"]
+
+    @pytest.mark.parametrize("kind", ["function", "method", "partial", "object"])
+    async def test_what_the_application_is_asked_is_asked_as_long_as_it_lives(self, kind):
+        class Check:
+            def method(self):
+                return "asked"
+
+            __call__ = method
+
+        check = {
+            "function": lambda: "asked",
+            "method": Check().method,
+            "partial": partial(Check.method, Check()),
+            "object": Check(),
+        }[kind]
+        app = FastAPI()
+        setup_telemetry(app, health_checks={"own": check})
+        del check
+        gc.collect()
+
+        assert b'"own":{"healthy":true,"message":"asked"' in (await get(app, "/monitoring/health")).body
+
+    def test_a_copy_of_an_application_is_another_application(self):
+        app = FastAPI()
+        first = setup_telemetry(app)
+
+        assert telemetry_of(copy(app)) is None
+        assert telemetry_of(app) is first
 
     def test_a_process_ends_at_once_though_its_collector_is_dead(self):
         code = (

@@ -1,25 +1,43 @@
 """Work that is done again and again in the background, and in a forked child as well."""
 
+import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from itertools import count
 from weakref import WeakMethod
 
+from ._deadline import until
 from ._guard import fault, guarded
 from ._own import own_traffic
+from ._reentry import Flag, Serial
 from ._under_test import is_on as is_under_test
+
+logger = logging.getLogger("wxiai_otel")
 
 
 def in_forked_child(method: Callable[[], None]) -> None:
-    """Have a method called in every forked child, as long as its object lives."""
-    weak = WeakMethod(method)
+    """Have a method called in every forked child, as long as its object lives.
 
-    def call() -> None:
-        if (alive := weak()) is not None:
-            guarded("background.fork")(alive)()
+    Methods are called in the order of their registration.
+    """
+    # os.register_at_fork keeps what it is given for good: the process registers one function, which knows the others.
+    number = next(_numbers)
+    _forked[number] = WeakMethod(method, lambda _: _forked.pop(number, None))
 
-    os.register_at_fork(after_in_child=call)
+
+_numbers = count()
+_forked: dict[int, WeakMethod[Callable[[], None]]] = {}
+
+
+def _after_fork() -> None:
+    for weak in list(_forked.values()):
+        if (method := weak()) is not None:
+            guarded("background.fork")(method)()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class Periodic:
@@ -39,25 +57,29 @@ class Periodic:
         self._interval = interval
         self._function = function
         self._forked = forked
-        self._running = False
-        self._renew()
+        self._running = self._wanted = False
+        self._stopped = Flag()
+        self._due = Flag()
+        self._turn = Serial()
         in_forked_child(self._after_fork)
-
-    def _renew(self) -> None:
-        # Another thread of the parent's may have held its locks.
-        self._stopped = threading.Event()
-        self._due = threading.Event()
-        self._turn = threading.Lock()
 
     def start(self) -> None:
         """Begin; the first call is made at once. Once begun it goes on until `stop`. Under test, `now` alone calls."""
-        if not self._running and not is_under_test():
-            thread = threading.Thread(target=self._run, args=(self._stopped, self._due), name=self._name, daemon=True)
-            self._running = _starts(thread)
+        self._wanted = True
+        if self._running or is_under_test():
+            return
+        # Before the thread is made, which a destructor may interrupt that starts it too.
+        self._running = True
+        thread = threading.Thread(target=self._run, args=(self._stopped, self._due), name=self._name, daemon=True)
+        self._running = _starts(thread)
+        if not self._running:
+            logger.warning("cannot start the thread %s: its work is not done until one can be started", self._name)
 
     def wake(self) -> None:
         """Have the next call made at once."""
         self._due.set()
+        if self._wanted:
+            self.start()
 
     def now(self, timeout: float) -> bool:
         """Make a call here and now, after the one that is being made.
@@ -66,27 +88,23 @@ class Periodic:
             timeout: Seconds to wait for that one.
 
         Returns:
-            Whether the call was made.
+            Whether the call was made. It is not if this thread interrupts one.
         """
-        if not self._turn.acquire(timeout=max(0.0, timeout)):
-            return False
-        try:
-            self._call()
-        finally:
-            self._turn.release()
-        return True
+        with self._turn.held(timeout) as held:
+            if held:
+                self._call()
+            return held
 
     def stop(self) -> None:
         """Make no more calls in the background."""
-        self._running = False
+        self._running = self._wanted = False
         self._stopped.set()
         self._due.set()
 
-    def _run(self, stopped: threading.Event, due: threading.Event) -> None:
+    def _run(self, stopped: Flag, due: Flag) -> None:
         while not stopped.is_set():
             due.clear()
-            with self._turn:
-                self._call()
+            self.now(threading.TIMEOUT_MAX)
             due.wait(self._interval)
 
     def _call(self) -> None:
@@ -98,7 +116,7 @@ class Periodic:
 
     def _after_fork(self) -> None:
         was_running, self._running = self._running, False
-        self._renew()
+        self._stopped, self._due = Flag(), Flag()
         if self._forked is not None:
             self._forked()
         if was_running:
@@ -106,23 +124,31 @@ class Periodic:
 
 
 def side_by_side(seconds: float, calls: Sequence[Callable[[], object]]) -> bool:
-    """Make the calls side by side in daemon threads, and wait no longer than `seconds` for all of them.
+    """Make calls at the same time in daemon threads, and wait at most `seconds` for all of them.
+
+    Calls for which no thread can be started are made here, one after the other: at the process's thread limit, and
+    while CPython 3.12.0 to 3.12.2 exits. Each has an equal share of the time that is left, see `_deadline.left`.
 
     Returns:
-        Whether all were made and have ended; not so where the process may have no more threads.
+        Whether all calls have ended in time.
     """
     deadline = time.monotonic() + seconds
-    threads = [threading.Thread(target=guarded("background.end")(call), daemon=True) for call in calls]
-    started = [thread for thread in threads if _starts(thread)]
+    guarded_calls = [guarded("background.end")(call) for call in calls]
+    threads = [threading.Thread(target=call, daemon=True) for call in guarded_calls]
+    refused = [call for call, thread in zip(guarded_calls, threads, strict=True) if not _starts(thread)]
+    for number, call in enumerate(refused):
+        now = time.monotonic()
+        with until(now + max(0.0, deadline - now) / (len(refused) - number)):
+            call()
+    started = [thread for thread in threads if thread.ident is not None]
     for thread in started:
         thread.join(max(0.0, deadline - time.monotonic()))
-    return len(started) == len(threads) and not any(thread.is_alive() for thread in started)
+    return not any(thread.is_alive() for thread in started) and not (refused and time.monotonic() > deadline)
 
 
 def _starts(thread: threading.Thread) -> bool:
     try:
         thread.start()
-    except RuntimeError:
-        fault("background.start")
+    except (RuntimeError, MemoryError):  # the thread limit, the end of the interpreter, no room for a stack
         return False
     return True

@@ -7,10 +7,10 @@ which the whole process stands still, although none of these objects needs one.
 
 import gc
 import sys
-import threading
 from collections.abc import Callable
 
 from ._background import in_forked_child
+from ._reentry import Serial
 
 _TURN_SECONDS = 0.0005
 _HALF_A_MICROSECOND = 5e-7
@@ -26,24 +26,27 @@ class _WhileAny:
     def __init__(self, begin: Callable[[], Callable[[], None]]) -> None:
         self._begin = begin
         self._threads = 0
-        self._lock = threading.Lock()
+        self._serial = Serial()
         in_forked_child(self._end_alone)
 
     def __enter__(self) -> None:
-        with self._lock:
-            self._threads += 1
-            if self._threads == 1:
-                self._end = self._begin()
+        self._serial.run(self._add)
 
     def __exit__(self, *_raised: object) -> None:
-        with self._lock:
-            self._threads -= 1
-            if self._threads == 0:
-                self._end()
+        self._serial.run(self._remove)
+
+    def _add(self) -> None:
+        self._threads += 1
+        if self._threads == 1:
+            self._end = self._begin()
+
+    def _remove(self) -> None:
+        self._threads -= 1
+        if self._threads == 0:
+            self._end()
 
     def _end_alone(self) -> None:
         """The threads that were in it are not in the child."""
-        self._lock = threading.Lock()
         threads, self._threads = self._threads, 0
         if threads:
             self._end()

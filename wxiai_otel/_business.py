@@ -10,6 +10,7 @@ from opentelemetry.trace import Tracer
 from starlette.types import Scope
 
 from ._background import side_by_side
+from ._deadline import left
 from ._guard import guarded
 from ._polled import PolledGauges
 from .business._ai import count_ended_elsewhere
@@ -118,7 +119,7 @@ class BusinessTelemetry:
         unsettled = set(flushes)
 
         def settle(flush: Callable[[float], bool]) -> None:
-            if flush(timeout):
+            if flush(left(timeout)):
                 unsettled.discard(flush)
 
         return side_by_side(timeout, [partial(settle, flush) for flush in flushes]) and not unsettled
@@ -132,12 +133,16 @@ class BusinessTelemetry:
         end(self._business)
         self._polled.stop()
         stops = [self._tasks.stop] if self._activity is None else [self._tasks.stop, self._activity.stop]
-        side_by_side(timeout, [partial(stop, timeout) for stop in stops])
+        side_by_side(timeout, [partial(_stop, stop, timeout) for stop in stops])
         self._tasks.give_up()
 
     @guarded("detection.report")
     def _report(self, event_type: str, severity: str, details: dict[str, str | float | bool]) -> None:
         count_security_event(self._business, event_type, severity, details)
+
+
+def _stop(stop: Callable[[float], None], timeout: float) -> None:
+    stop(left(timeout))
 
 
 def _name_of(user_id: object) -> str:
@@ -152,7 +157,7 @@ def _begin_at_zero(instruments: Instruments, settings: Settings) -> None:
     roles = (None, *settings.roles, "other")
     for service, role in product(services, roles):
         instruments["ai.tasks.submitted"].record(0, (service, role))
-        for status in ("pending", "success", "failed"):
+        for status in ("pending", "success", "failed", "cancelled"):
             instruments["ai.tasks"].record(0, (service, status, role))
     for operation, role in product(("consume", "refund", "purchase"), roles):
         instruments["credits.operations"].record(0, (operation, role))

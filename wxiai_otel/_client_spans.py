@@ -22,12 +22,20 @@ class SdkSpan:
     def __init__(self, span: Span) -> None:
         self.current = span
 
-    def end(self, failure: Attributes | None = None, description: str | None = None) -> None:
-        """End it, as failed where there is a failure. See `failure_of`."""
+    def end(
+        self, failure: Attributes | None = None, description: str | None = None, end_time: int | None = None
+    ) -> None:
+        """End the span, as failed if there is a failure.
+
+        Parameters:
+            failure: Attributes of the failure. See `failure_of`.
+            description: Description of the failure.
+            end_time: In nanoseconds since the epoch; by default now.
+        """
         if failure is not None:
             self.current.set_attributes(failure)
             self.current.set_status(Status(StatusCode.ERROR, description))
-        self.current.end()
+        self.current.end(end_time)
 
 
 ClientSpan = SdkSpan | HeldSpan

@@ -5,8 +5,9 @@ there at all. And the SDK's exporters try for ten seconds: what they were given 
 was recorded, however much room there is for what is recorded meanwhile.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
-from threading import Event
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
@@ -16,7 +17,10 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 
 from ._background import in_forked_child
 from ._beside import short_turns
-from ._guard import fault, guarded
+from ._deadline import left
+from ._guard import LOG_INTERVAL_SECONDS, fault, guarded
+from ._otlp_answers import Rejection, noting_rejections
+from ._reentry import Flag
 
 # So long spans are tried to be sent where nobody answers.
 PATIENCE_SECONDS = 600.0
@@ -24,8 +28,14 @@ PATIENCE_SECONDS = 600.0
 REFUSALS = 5
 AT_ONCE_SECONDS = 0.5
 PAUSE_SECONDS = (1.0, 5.0)
+# As the SDK has it, for a shutdown that has no deadline.
+_SHUTDOWN_SECONDS = 30.0
 
 E = TypeVar("E")
+
+logger = logging.getLogger("wxiai_otel")
+
+_ITEMS = {"traces": "spans", "metrics": "data points", "logs": "log records"}
 
 
 class Connection(Generic[E]):
@@ -54,7 +64,9 @@ class Connection(Generic[E]):
         self.outcomes = {"success": 0, "failed": 0}
         self.seconds = 0.0
         self.dropped = 0
-        self._ended = Event()
+        self.rejected = 0
+        self._warned_at = -LOG_INTERVAL_SECONDS
+        self._ended = Flag()
 
     def _begin_alone(self) -> None:
         # To close it here could hang.
@@ -70,25 +82,14 @@ class Connection(Generic[E]):
             raise RuntimeError(f"there is no exporter of {self.signal} in this process")
         return self._exporter
 
-    def once(self, export: Callable[[E], Any]) -> bool:
-        """Whether an export succeeds; it is counted, with its duration.
+    def once(self, export: Callable[[E], Any], count: Callable[[], int]) -> bool:
+        """Return whether an export succeeds. It is counted, with its duration, and so is what the receiver rejects.
 
         Parameters:
             export: Has an exporter send something, and gives what it says.
+            count: Gives the number of items.
         """
-        began = monotonic()
-        good = False
-        try:
-            with short_turns:
-                good = bool(export(self.exporter).name == "SUCCESS")
-        except Exception:  # noqa: BLE001 - it is a failure like any other
-            # gRPC's raises where it is closed while it sends, as at the end of a process whose receiver is away.
-            if not self._ended.is_set():
-                fault(f"export.{self.signal}")
-        finally:
-            self.outcomes["success" if good else "failed"] += 1
-            self.seconds += monotonic() - began
-        return good
+        return self._try(export, count)[0]
 
     def again(self, export: Callable[[E], Any], items: int) -> bool:
         """The same, again until it has succeeded, for as long as that is of use. What comes meanwhile has to wait.
@@ -97,18 +98,54 @@ class Connection(Generic[E]):
             export: Has an exporter send something, and gives what it says.
             items: How many are lost where it does not succeed.
         """
-        until = monotonic() + PATIENCE_SECONDS
+        until = monotonic() + left(PATIENCE_SECONDS)
         refusals, pause = 0, PAUSE_SECONDS[0]
         while True:
             began = monotonic()
-            if self.once(export):
-                return True
+            good, rejected = self._try(export, lambda: items)
+            # The receiver would reject the same again.
+            if good or rejected:
+                return good
             now = monotonic()
             refusals += now - began < AT_ONCE_SECONDS
-            if refusals >= REFUSALS or now >= until or self._ended.wait(pause):
+            if refusals >= REFUSALS or now >= until or self._ended.wait(min(pause, until - now)):
                 self.dropped += items
                 return False
             pause = min(2 * pause, PAUSE_SECONDS[1])
+
+    def _try(self, export: Callable[[E], Any], count: Callable[[], int]) -> tuple[bool, bool]:
+        """Return whether an export succeeds, and whether the receiver has rejected all of it."""
+        began = monotonic()
+        good = rejected = False
+        try:
+            with short_turns, _by_deadline(self.exporter), noting_rejections() as rejections:
+                good = bool(export(self.exporter).name == "SUCCESS")
+            rejected = bool(rejections) and self._reject(rejections, count())
+            good = good and not rejected
+        except Exception:  # noqa: BLE001 - it is a failure like any other
+            # gRPC's raises where it is closed while it sends, as at the end of a process whose receiver is away.
+            if not self._ended.is_set():
+                fault(f"export.{self.signal}")
+        finally:
+            self.outcomes["success" if good else "failed"] += 1
+            self.seconds += monotonic() - began
+        return good, rejected
+
+    def _reject(self, rejections: Sequence[Rejection], items: int) -> bool:
+        """Count and log what the receiver rejected; return whether that is all of it."""
+        rejected = min(sum(rejection.items for rejection in rejections), items)
+        self.rejected += rejected
+        now = monotonic()
+        if now - self._warned_at >= LOG_INTERVAL_SECONDS:
+            self._warned_at = now
+            message = next((rejection.message for rejection in rejections if rejection.message), "no reason given")
+            if rejected:
+                logger.warning(
+                    "The OTLP receiver rejected %d of %d %s: %s", rejected, items, _ITEMS[self.signal], message
+                )
+            else:
+                logger.warning("The OTLP receiver accepted all %s with a warning: %s", _ITEMS[self.signal], message)
+        return 0 < items <= rejected
 
     def end(self) -> None:
         """Try nothing again."""
@@ -119,6 +156,20 @@ class Connection(Generic[E]):
         self.end()
         shutdown: Callable[..., None] = self.exporter.shutdown  # type: ignore[attr-defined] # each exporter has one
         shutdown(*args, **kwargs)
+
+
+@contextmanager
+def _by_deadline(exporter: Any) -> Iterator[None]:
+    """Have an exporter give up by the deadline of the current work. OTLP's have no public way to change it."""
+    seconds = getattr(exporter, "_timeout", None)
+    if not isinstance(seconds, int | float) or (allowed := left(seconds)) >= seconds:
+        yield
+        return
+    exporter._timeout = allowed  # noqa: SLF001 - see above
+    try:
+        yield
+    finally:
+        exporter._timeout = seconds  # noqa: SLF001
 
 
 class Spans(SpanExporter):
@@ -155,7 +206,9 @@ class Metrics(MetricExporter):
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> MetricExportResult:
         """See `MetricExporter.export`."""
-        good = self._connection.once(lambda exporter: exporter.export(metrics_data, timeout_millis, **kwargs))
+        good = self._connection.once(
+            lambda exporter: exporter.export(metrics_data, timeout_millis, **kwargs), lambda: _points(metrics_data)
+        )
         return MetricExportResult.SUCCESS if good else MetricExportResult.FAILURE
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
@@ -165,6 +218,24 @@ class Metrics(MetricExporter):
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
         """See `MetricExporter.shutdown`."""
         self._connection.shutdown(timeout_millis, **kwargs)
+
+
+def _points(data: MetricsData) -> int:
+    return sum(
+        len(metric.data.data_points)
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    )
+
+
+def wakes_without_lock(processor: Any) -> None:
+    """Have a batch processor of the SDK wake its thread by a `Flag`: its event holds a lock while it is set."""
+    batch: Any = getattr(processor, "_batch_processor", None)
+    before = getattr(batch, "_worker_awaken", None)
+    if before is not None:
+        batch._worker_awaken = Flag()  # noqa: SLF001 - there is no public way
+        before.set()  # its thread, which waits for the event, turns to the flag
 
 
 class SpanQueue(BatchSpanProcessor):
@@ -177,10 +248,13 @@ class SpanQueue(BatchSpanProcessor):
 
     def __init__(self, exporter: SpanExporter, size: int | None) -> None:
         super().__init__(exporter, max_queue_size=size)
-        self._begin_alone()
+        wakes_without_lock(self)
+        self.dropped = 0
         in_forked_child(self._begin_alone)
 
     def _begin_alone(self) -> None:
+        # The SDK has made another event in the child.
+        wakes_without_lock(self)
         self.dropped = 0
 
     def on_end(self, span: ReadableSpan) -> None:
@@ -188,6 +262,10 @@ class SpanQueue(BatchSpanProcessor):
         if self.usage() >= 1 and span.context is not None and span.context.trace_flags.sampled:
             self.dropped += 1
         super().on_end(span)
+
+    def shutdown(self) -> None:
+        """Export what waits, by the deadline of the current work."""
+        self._batch_processor.shutdown(int(left(_SHUTDOWN_SECONDS) * 1000))
 
     def usage(self) -> float:
         """The share of the room that is in use."""
@@ -226,8 +304,9 @@ class Sending:
             yield (connection.signal,), connection.seconds
 
     def observe_dropped(self) -> Iterator[tuple[tuple[str, str], float]]:
-        """What was recorded and never sent, by signal and reason."""
+        """What was recorded and never delivered, by signal and reason."""
         for connection in self._connections:
+            yield (connection.signal, "rejected"), connection.rejected
             if connection.signal != "metrics":
                 yield (connection.signal, "not_sent"), connection.dropped
         if self.spans is not None:

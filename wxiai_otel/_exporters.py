@@ -51,7 +51,7 @@ def span_exporter(settings: Settings) -> SpanExporter | None:
     if target.grpc:
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
 
-        return GrpcSpanExporter(endpoint=target.endpoint)
+        return _by_grpc(GrpcSpanExporter, target)
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
     return _by_http(OTLPSpanExporter, target)
@@ -66,7 +66,7 @@ def metric_exporter(settings: Settings) -> MetricExporter | None:
     if target.grpc:
         from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcMetricExporter
 
-        return GrpcMetricExporter(endpoint=target.endpoint)
+        return _by_grpc(GrpcMetricExporter, target)
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 
     return _by_http(OTLPMetricExporter, target)
@@ -83,10 +83,18 @@ def log_exporter(settings: Settings) -> "LogRecordExporter | None":
     if target.grpc:
         from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as GrpcLogExporter
 
-        return GrpcLogExporter(endpoint=target.endpoint)
+        return _by_grpc(GrpcLogExporter, target)
     from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 
     return _by_http(OTLPLogExporter, target)
+
+
+def _by_grpc(exporter: type[E], target: _Target) -> E:
+    # Here, since grpc is imported for OTLP by gRPC only.
+    from ._otlp_grpc import noting_exporter
+
+    make: Callable[..., E] = noting_exporter(exporter)
+    return make(endpoint=target.endpoint)
 
 
 def _by_http(exporter: Callable[..., E], target: _Target) -> E:

@@ -6,11 +6,11 @@ cost a call per request; everything else uses `guarded`.
 
 import functools
 import logging
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
+
+from ._reentry import may_log
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -19,8 +19,7 @@ logger = logging.getLogger("wxiai_otel")
 
 LOG_INTERVAL_SECONDS = 60.0
 
-_lock = threading.Lock()
-_counts: Counter[str] = Counter()
+_counts: dict[str, int] = {}
 _logged_at: dict[str, float] = {}
 
 
@@ -31,13 +30,11 @@ def fault(site: str) -> None:
         site: The piece of this package that failed, for example ``http.start``.
     """
     try:
+        _counts.setdefault(site, 0)
+        _counts[site] += 1
         now = time.monotonic()
-        with _lock:
-            _counts[site] += 1
-            due = now - _logged_at.get(site, -LOG_INTERVAL_SECONDS) >= LOG_INTERVAL_SECONDS
-            if due:
-                _logged_at[site] = now
-        if due:
+        if now - _logged_at.get(site, -LOG_INTERVAL_SECONDS) >= LOG_INTERVAL_SECONDS and may_log():
+            _logged_at[site] = now
             logger.warning("telemetry fault in %s; the application is not affected", site, exc_info=True)
     except Exception:  # noqa: BLE001, S110 - a logging handler of the application's may itself be broken
         pass
@@ -45,8 +42,7 @@ def fault(site: str) -> None:
 
 def faults() -> dict[str, int]:
     """The number of faults since the process started, by site."""
-    with _lock:
-        return dict(_counts)
+    return _counts.copy()
 
 
 def guarded(site: str) -> Callable[[Callable[P, R]], Callable[P, R | None]]:

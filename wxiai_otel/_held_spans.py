@@ -97,7 +97,9 @@ class HeldSpan:
             self._context = SpanContext(trace_id, span_id, is_remote=False, trace_flags=flags, trace_state=trace)
         return self._context
 
-    def end(self, failure: Attributes | None = None, description: str | None = None) -> None:
+    def end(
+        self, failure: Attributes | None = None, description: str | None = None, end_time: int | None = None
+    ) -> None:
         """See `SdkSpan.end`."""
         spans = self._spans
         name, attributes, ended = self._description
@@ -114,7 +116,7 @@ class HeldSpan:
             kind=SpanKind.CLIENT,
             status=status,
             start_time=self._started,
-            end_time=time_ns(),
+            end_time=time_ns() if end_time is None else end_time,
             instrumentation_scope=spans.scope,
         )
         spans.tail.on_end(span)

@@ -15,8 +15,10 @@ import requests
 from requests.auth import HTTPBasicAuth
 from requests.utils import get_auth_from_url
 
-# OTLP's answers are a few bytes; those of proxies are read as far as anybody would show them.
-_MAX_BODY = 4_096
+from ._otlp_answers import note_body
+
+# Answers of receivers are a few bytes, and a message if they reject something. A proxy's have no limit.
+_MAX_BODY = 16_384
 _BODY_SECONDS = 2.0
 _MAX_SHOWN = 200
 
@@ -56,7 +58,7 @@ class OtlpSession(requests.Session):
             NoReceiver: The exporters would take the answer for a success.
         """
         response = super().send(request, **{**kwargs, "stream": True, "allow_redirects": False})
-        _read(response)
+        is_whole = _read(response)
         if response.status_code in _REDIRECTS:
             location = response.headers.get("Location", "")[:_MAX_SHOWN]
             raise NoReceiver(f"it redirects to {location!r}, which is not followed: name that as the endpoint")
@@ -64,10 +66,14 @@ class OtlpSession(requests.Session):
             raise NoReceiver("it answers with a page: this is no receiver of OTLP")
         if _RETRY_AFTER in response.headers:
             response.headers[_RETRY_AFTER] = str(_patience(response.headers[_RETRY_AFTER], kwargs.get("timeout")))
+        if response.ok and is_whole:
+            note_body(response.headers.get("Content-Type", ""), response.content)
         return response
 
 
-def _read(response: requests.Response) -> None:
+def _read(response: requests.Response) -> bool:
+    """Read the body as far as it may go; return whether that is all of it."""
+    is_whole = False
     body = bytearray()
     until = monotonic() + _BODY_SECONDS
     # The status has said what became of it all.
@@ -76,9 +82,12 @@ def _read(response: requests.Response) -> None:
             body += byte
             if len(body) >= _MAX_BODY or monotonic() > until:
                 break
+        else:
+            is_whole = True
     # The connection is kept all the same where the body was read to its end.
     response.close()
     response._content = bytes(body)  # noqa: SLF001 - it would be read again
+    return is_whole
 
 
 def _patience(asked: str, timeout: object) -> float:

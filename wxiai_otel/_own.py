@@ -1,7 +1,7 @@
 """Telemetry's own traffic: what we ask of Redis and databases is neither counted nor traced."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
 _own: ContextVar[bool] = ContextVar("wxiai_otel_own_traffic", default=False)
@@ -18,7 +18,8 @@ def own_traffic() -> Iterator[None]:
         with suppress_instrumentation():
             yield
     finally:
-        _own.reset(token)
+        with suppress(ValueError):  # a coroutine was closed from another context
+            _own.reset(token)
 
 
 def is_own_traffic() -> bool:

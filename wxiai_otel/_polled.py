@@ -9,7 +9,7 @@ from numbers import Real
 from typing import Any
 
 from ._background import Periodic
-from ._questions import NothingToAsk, Question
+from ._questions import NotChecked, NothingToAsk, Question
 from .instruments import Values
 
 logger = logging.getLogger("wxiai_otel")
@@ -80,6 +80,15 @@ class PolledGauges:
                 self._failing.discard(name)
             except NothingToAsk:
                 del self._asked_at[name]  # that may be different in a moment
+            except NotChecked as reason:
+                if name not in self._failing:
+                    self._failing.add(name)
+                    logger.warning(
+                        "%s is not polled: %s; set gauge_engine to another engine, or %s to a callable",
+                        name,
+                        reason,
+                        name,
+                    )
             except Exception as error:  # noqa: BLE001 - an application's code fails in any way
                 if name not in self._failing:
                     self._failing.add(name)

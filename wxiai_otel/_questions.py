@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
+from weakref import ref
 
 from ._own import own_traffic
 
@@ -14,8 +15,13 @@ class NothingToAsk(Exception):
     """There is nobody to ask, as long as the application has not used what would be asked."""
 
 
+class NotChecked(Exception):
+    """Only the application can reach what would be queried, and we use nothing of its own; the message says why."""
+
+
 class _Application:
-    loop: asyncio.AbstractEventLoop | None = None
+    # A loop keeps its tasks and callbacks alive, and so the application.
+    loop: "ref[asyncio.AbstractEventLoop] | None" = None
 
 
 def in_asyncio() -> bool:
@@ -30,7 +36,7 @@ def in_asyncio() -> bool:
 def note_loop() -> None:
     """The caller runs in the application's event loop, where its coroutines are to be run."""
     if in_asyncio():
-        _Application.loop = asyncio.get_running_loop()
+        _Application.loop = ref(asyncio.get_running_loop())
 
 
 class Question:
@@ -44,7 +50,7 @@ class Question:
     def __init__(self, function: Callable[[], Any]) -> None:
         self._function = function
         self._thread: threading.Thread | None = None
-        self._answer: Future[Any] = Future()
+        self._answer: ref[Future[Any]] | None = None
 
     def begin(self, timeout: float) -> "Future[Any]":
         """Ask.
@@ -57,12 +63,17 @@ class Question:
         """
         answer: Future[Any] = Future()
         # A thread that has answered may need a moment to end; one of before a fork is not alive.
-        if self._thread is not None and self._thread.is_alive() and not self._answer.done():
+        pending = self._answer() if self._answer is not None else None
+        if self._thread is not None and self._thread.is_alive() and pending is not None and not pending.done():
             answer.set_exception(TimeoutError())
             return answer
-        self._answer = answer
+        # An answer is the application's: what it returns or raises may refer to anything. The thread keeps it.
+        self._answer = ref(answer)
         self._thread = threading.Thread(target=self._ask, args=(answer, timeout), daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # no thread can be started
+            answer.set_exception(error)
         return answer
 
     def _ask(self, answer: "Future[Any]", timeout: float) -> None:
@@ -88,7 +99,7 @@ def awaited(found: Any, timeout: float) -> Any:
         async with asyncio.timeout(timeout):
             return await found
 
-    loop = _Application.loop
+    loop = _Application.loop() if _Application.loop is not None else None
     if loop is None or not loop.is_running():
         return asyncio.run(wait())
     future = asyncio.run_coroutine_threadsafe(wait(), loop)

@@ -7,6 +7,7 @@ once more.
 
 import re
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import Any
 
 MASK = "****"
@@ -15,7 +16,16 @@ MASK = "****"
 _NUMBER = ("\0number",)
 _DIGITS = re.compile(r"[0-9]{11}")
 
-# Bounded, so that no text takes long: nothing before the telling character may be repeated without limit.
+# The value of an attribute with a longer name is masked.
+_MAX_NAME = 1_024
+# The default bound of a text: no sink takes a longer one.
+MAX_TEXT = 65_536
+# A secret that is cut in two is no longer recognized. The longest that is recognized only as a whole is a mail address,
+# with 345 characters: this much is read beyond the bound, and is not shown.
+MARGIN = 512
+
+# Every pattern takes linear time: nothing before the telling character may be repeated without limit, and `\s` may not
+# cross lines. `scripts/lint` checks all patterns of the package for it.
 # user:password@ of a URL
 _USER = r"//[^/\s@]{1,256}@"
 _QUERY = r"(?<=\S)\?[^\s\"'<>?=]*=[^\s\"'<>]*"
@@ -25,7 +35,7 @@ _PATTERNS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     # What SQLAlchemy and PostgreSQL add to an error: the values.
     # (They are told in one line by their repr, but for objects that have one of their own.)
     (r"\[parameters: .*?(?=\n\(Background on this error|\Z)", "[parameters: " + MASK, ("[parameters: ",)),
-    (r"(?m)^(\s*DETAIL:).*$", r"\1 " + MASK, ("detail:",)),
+    (r"(?m)^([^\S\n]*DETAIL:).*$", r"\1 " + MASK, ("detail:",)),
     # The query string of a URL or path.
     (_QUERY, "?" + MASK, ("?",)),
     # before mail addresses
@@ -78,6 +88,10 @@ _COMPILED = tuple(
     (re.compile(pattern, re.DOTALL if "parameters" in pattern else 0), to, words) for pattern, to, words in _PATTERNS
 )
 
+# Drivers quote the values of a statement. In a text that was cut, the last quote may be open.
+_QUOTED = re.compile(r"'[^']*'")
+_QUOTED_OR_CUT = re.compile(r"'[^']*(?:'|\Z)")
+
 # Values that are secrets whatever they look like.
 _NAMES = re.compile(
     r"(?i)(?:password|passwd|secret|authorization|cookie|credential|api[-_.]?key|private[-_.]?key)"
@@ -85,31 +99,67 @@ _NAMES = re.compile(
 )
 
 
-def redacted_attribute(name: str, value: Any, *, queries: bool = True) -> Any:
-    """The value of an attribute likewise, texts within it too; a text whose name says that it is a secret wholly."""
+def is_secret(name: str) -> bool:
+    """Return whether the name of an attribute says that its value is a secret."""
+    return len(name) > _MAX_NAME or bool(_NAMES.search(name))
+
+
+def redacted_attribute(
+    name: str, value: Any, *, queries: bool = True, quotes: bool = False, limit: int = MAX_TEXT
+) -> Any:
+    """Redact an attribute's value, including nested strings.
+
+    Parameters:
+        name: The attribute's name. A string is masked entirely if the name says that it is a secret.
+        value: The attribute's value.
+        queries: See `redacted`.
+        quotes: See `redacted`.
+        limit: Of each string. See `redacted`.
+    """
+
+    def inner(name: str, value: Any) -> Any:
+        return redacted_attribute(name, value, queries=queries, quotes=quotes, limit=limit)
+
     if isinstance(value, str):
-        return MASK if _NAMES.search(name) else redacted(value, queries=queries)
+        return MASK if is_secret(name) else redacted(value, queries=queries, quotes=quotes, limit=limit)
     if isinstance(value, Mapping):
-        return {key: redacted_attribute(str(key), item, queries=queries) for key, item in value.items()}
+        return {key: inner(str(key), item) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        return [redacted_attribute(name, item, queries=queries) for item in value]
+        return [inner(name, item) for item in value]
     return value
 
 
-def redacted(text: str, *, queries: bool = True) -> str:
-    """A text with a mask in the place of what looks like a secret.
+def redacted(
+    text: str, *, queries: bool = True, quotes: bool = False, limit: int = MAX_TEXT, was_cut: bool = False
+) -> str:
+    """Return a text, cut to its final length, with a mask in place of what looks like a secret.
+
+    The text is cut before any pattern runs. A secret that this cut splits, or one before it, is not shown: a text of
+    ``limit + MARGIN`` characters counts as cut, whoever has done it.
 
     Parameters:
-        text: Any.
-        queries: Whether the query strings of URLs are masked whole, which their readers may want to follow.
+        text: Any text.
+        queries: Whether the query strings of URLs are masked. Readers of notifications follow their links.
+        quotes: Whether whatever stands in single quotes becomes a question mark, as in what a database driver says.
+        limit: Maximum length of the result, in characters.
+        was_cut: Whether a text that has become shorter since was cut.
     """
+    may_be_split = was_cut or len(text) >= limit + MARGIN
+    text = before = text[: limit + MARGIN]
+    if quotes:
+        text = (_QUOTED_OR_CUT if may_be_split else _QUOTED).sub("?", text)
     words_in = text.casefold() + (_NUMBER[0] if _DIGITS.search(text) else "")
     for pattern, mask, words in _COMPILED:
         if any(word in words_in for word in words) and (queries or pattern.pattern != _QUERY):
             text = pattern.sub(mask, text)
-    return text
+    if may_be_split:
+        # A secret that the cut has split is the end of what was read, and has no mask.
+        ends = zip(before[: -MARGIN - 1 : -1], text[: -MARGIN - 1 : -1], strict=False)
+        split = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], ends))
+        text = text[: len(text) - split]
+    return text[:limit]
 
 
 def without_users(text: str) -> str:
-    """A text whose URLs name no user and no password: of settings, which hold no other secrets."""
-    return re.sub(_USER, f"//{MASK}@", text)
+    """Return a text whose URLs have no user and no password: settings hold no other secrets."""
+    return re.sub(_USER, f"//{MASK}@", text[:MAX_TEXT])

@@ -5,12 +5,18 @@ import logging
 import platform
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from _thread import start_new_thread
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import Tracer
 
 from ._background import in_forked_child
+from ._borrowed import borrowed_settings
 from ._business import BusinessTelemetry
+from ._deadline import LEAST_SECONDS, Allowance
+from ._exit import at_exit
 from ._guard import fault, guarded
 from ._health import health_checks
 from ._questions import NothingToAsk
@@ -29,12 +35,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("wxiai_otel")
 
-
-class Instrumentation(Protocol):
-    """What can be undone."""
-
-    def uninstrument(self) -> None:
-        """Undo it."""
+_PAUSE_SECONDS = 0.01
 
 
 class Runtime:
@@ -47,8 +48,12 @@ class Runtime:
     """
 
     def __init__(self, settings: Settings, title: str, version: str) -> None:
-        self.settings = settings
+        self.settings = settings = borrowed_settings(settings)
         self.applications = 0
+        self.allowance = Allowance(settings.shutdown_timeout)
+        self.watch: BusinessTelemetry | None = None
+        # What is undone at the end, in this order and before the last export.
+        self._ends: list[Callable[[], object]] = []
         # What only a set-up needs is no part of importing the package.
         from .prometheus import EmbeddedReader
 
@@ -81,13 +86,24 @@ class Runtime:
         self.instruments.observe("wxiai_otel.exports.duration", sending.observe_seconds)
         self.instruments.observe("wxiai_otel.items.dropped", sending.observe_dropped)
         self.instruments.observe("wxiai_otel.spans.queue.utilization", sending.observe_usage)
-        self._instrumentations: list[Instrumentation] = []
+        try:
+            self._begin(settings, service)
+        except BaseException:
+            self._end(time.monotonic())
+            raise
+        in_forked_child(self._after_fork)
+        at_exit(shutdown_current)
+
+    def _begin(self, settings: Settings, service: str) -> None:
         if settings.http:
             install_route_hooks()
             self.instruments.observe("http.server.active_requests", self.requests.observe)
             self.instruments.observe("websocket.connections", self.websockets.observe)
-        self._logs = LogCorrelation(service) if settings.log_correlation else None
-        self._log_export = _log_export(self.providers, settings)
+            self._ends.append(remove_route_hooks)
+        if settings.log_correlation:
+            self._ends.append(LogCorrelation(service).stop)
+        if (log_export := _log_export(self.providers, settings)) is not None:
+            self._ends.append(log_export.stop)
         self.sql = self._instrument("sqlalchemy", "sql") if settings.sql else None
         state = guarded("redis.state")(_shared_state)(settings)
         self.redis = self._instrument("redis", "redis", state.see if state else None) if settings.redis else None
@@ -96,12 +112,13 @@ class Runtime:
         )
         self.health = health_checks(settings, lambda: self.engines, self.redis)
         self.instruments.observe("health_check.status", self.health.observe)
+        self._ends.append(self.health.stop)
         self.health.start()
         self._join()
-        in_forked_child(self._join)
-        # Before the interpreter waits for threads: exporters can still work, and processes of multiprocessing, as
-        # uvicorn's workers are, come by here but not by atexit.
-        _register_atexit(self.shutdown)
+
+    def _after_fork(self) -> None:
+        self.allowance.refill()
+        self._join()
 
     def _join(self) -> None:
         """Answer scrapes together with the other workers; a forked child may have others than its parent."""
@@ -114,7 +131,7 @@ class Runtime:
             module: Any = importlib.import_module(f"wxiai_otel.{piece}")
             instrument = getattr(module, f"instrument_{piece}")
             made = instrument(self.settings, self.instruments, self.providers.tracer_provider, *further)
-            self._instrumentations.append(made)
+            self._ends.append(made.uninstrument)
         except Exception:  # noqa: BLE001 - the application starts without this piece
             fault(f"instrument.{piece}")
             return None
@@ -143,31 +160,52 @@ class Runtime:
         Returns:
             Whether all was exported in time.
         """
-        seconds = self.settings.shutdown_timeout if timeout is None else timeout
-        deadline = time.monotonic() + seconds
-        settled = self.watch is None or self.watch.flush(seconds / 2)
-        return self.providers.force_flush(max(0.0, deadline - time.monotonic())) and settled
+        return self._flush(time.monotonic() + (self.settings.shutdown_timeout if timeout is None else timeout))
+
+    def flush_at_end(self) -> bool:
+        """Settle and export what is pending, as a part of a shutdown. Returns whether all was exported in time."""
+        with self.allowance.spent() as deadline:
+            return self._flush(deadline)
+
+    def _flush(self, deadline: float) -> bool:
+        settled = self.watch is None or self.watch.flush(_left(deadline) / 2)
+        return self.providers.force_flush(_left(deadline)) and settled
 
     def shutdown(self) -> None:
-        """Stop instrumenting, export what is pending and end. Takes no longer than the setting shutdown_timeout."""
+        """Stop instrumenting, export what is pending and end. Takes no longer than the setting shutdown_timeout.
+
+        What a flush at the end of a lifespan has used of that time counts.
+        """
         global _runtime
         with _lock:
             if _runtime is not self:
                 return
             _runtime = None
-        deadline = time.monotonic() + self.providers.timeout
+            _ending.add(self)
+        try:
+            with self.allowance.spent(LEAST_SECONDS) as deadline:
+                self._end(deadline)
+        finally:
+            _ending.discard(self)
+
+    def _end(self, deadline: float) -> None:
         if self.watch is not None:
-            guarded("business.stop")(self.watch.stop)(self.providers.timeout / 2)
-        self.health.stop()
-        guarded("workers.leave")(self.reader.leave)(self.providers.timeout / 4)
-        for instrumentation in self._instrumentations:
-            guarded("uninstrument")(instrumentation.uninstrument)()
-        if self._logs is not None:
-            self._logs.stop()
-        if self._log_export is not None:
-            self._log_export.stop()
-        remove_route_hooks()
-        self.providers.shutdown(max(0.0, deadline - time.monotonic()))
+            guarded("business.stop")(self.watch.stop)(_left(deadline) / 2)
+        guarded("workers.leave")(self.reader.leave)(_left(deadline) / 4)
+        for end in reversed(self._ends):
+            guarded("uninstrument")(end)()
+        self.providers.shutdown(_left(deadline))
+        self.instruments.end()
+
+    def await_end(self) -> None:
+        """Wait until another thread has shut this down, by its deadline."""
+        with self.allowance.spent(LEAST_SECONDS) as deadline:
+            while self in _ending and _left(deadline):
+                time.sleep(_PAUSE_SECONDS)
+
+
+def _left(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())
 
 
 def _log_export(providers: Providers, settings: Settings) -> "LogExport | None":
@@ -188,6 +226,7 @@ def _shared_state(settings: Settings) -> Any:
 
 
 _runtime: Runtime | None = None
+_ending: set[Runtime] = set()
 _lock = threading.RLock()
 
 
@@ -210,10 +249,24 @@ def release(runtime: Runtime) -> None:
         runtime.shutdown()
 
 
-def _register_atexit(function: Any) -> None:
-    register = getattr(threading, "_register_atexit", None)
-    if register is None:
-        import atexit
+def release_soon(runtime: Runtime) -> None:
+    """Do the same in a thread: the garbage collector calls this, in any thread and whatever locks it holds."""
+    # The exit hook does it, if no thread can be started.
+    with suppress(RuntimeError, MemoryError):
+        # `threading` has locks of its own, which the interrupted code may hold.
+        start_new_thread(_release_in_thread, (runtime,))
 
-        register = atexit.register
-    register(function)
+
+def _release_in_thread(runtime: Runtime) -> None:
+    # `threading` would list this thread for good, once it knows of it.
+    thread = threading.Thread(target=guarded("runtime.release")(release), args=(runtime,), daemon=True)
+    with suppress(RuntimeError, MemoryError):
+        thread.start()
+
+
+def shutdown_current() -> None:
+    """End the telemetry of this process, or wait until another thread has."""
+    if (runtime := _runtime) is not None:
+        runtime.shutdown()
+    for ending in list(_ending):
+        ending.await_end()

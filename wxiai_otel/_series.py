@@ -5,7 +5,6 @@ one overflow series whose labels are all ``other``, and are counted. So are thos
 value is ``other`` because the attribute has as many as it may, or because it is too long.
 """
 
-import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -16,6 +15,7 @@ from .catalogue import Instrument
 Value = str | int | bool | None
 Values = tuple[Value, ...]
 Attributes = dict[str, Any]
+K = TypeVar("K")
 T = TypeVar("T")
 
 OVERFLOW = "other"
@@ -25,22 +25,44 @@ MAX_VALUE_LENGTH = 128
 class _Vocabulary:
     """The values of an attribute whose set is open: as many as may be, then ``other``."""
 
-    __slots__ = ("_limit", "_words")
+    __slots__ = ("_places", "_words")
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._words: set[Value] = {None, OVERFLOW}
+        self._places = _Places(limit)
+        self._words: dict[Value, object] = {None: None, OVERFLOW: None}
 
     def known(self, word: Value) -> Value:
         if word in self._words:
             return word
-        # Two more for the words that are none.
-        if len(self._words) >= self._limit + 2 or len(str(word)) > MAX_VALUE_LENGTH:
+        if not self._places or len(str(word)) > MAX_VALUE_LENGTH:
             return OVERFLOW
         if isinstance(word, str):
             word = redacted(word)
-        self._words.add(word)
-        return word
+        return word if self._places.put(self._words, word, object()) is not None else OVERFLOW
+
+
+class _Places:
+    """A bound on the entries of a dictionary. Destructors and signal handlers may add entries at any time."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    def __bool__(self) -> bool:
+        return self._left > 0
+
+    def put(self, entries: dict[K, T], key: K, new: T) -> T | None:
+        """Add an entry and return it; return the existing one if there is one, and None if there is no place left."""
+        # One step: nothing runs between the two statements.
+        self._left -= 1
+        if self._left < 0:
+            self._left += 1
+            return entries.get(key)
+        kept = entries.setdefault(key, new)
+        if kept is not new:
+            self._left += 1
+        return kept
 
 
 class Series(Generic[T]):
@@ -52,7 +74,7 @@ class Series(Generic[T]):
         make: Makes what is kept, of the series' attributes. They are not to be changed.
     """
 
-    __slots__ = ("_found", "_keys", "_lock", "_make", "_most", "_overflow", "_vocabularies", "find", "refused")
+    __slots__ = ("_found", "_keys", "_make", "_overflow", "_places", "_vocabularies", "find", "refused")
 
     def __init__(self, instrument: Instrument, most: int, make: Callable[[Attributes], T]) -> None:
         self._keys = tuple(attribute.key for attribute in instrument.attributes)
@@ -61,17 +83,13 @@ class Series(Generic[T]):
             for position, attribute in enumerate(instrument.attributes)
             if attribute.limit
         }
-        self._most = most
+        self._places = _Places(most)
         self._make = make
-        self._overflow: T | None = None
+        # At most one entry, for the first of several threads.
+        self._overflow: dict[None, T] = {}
         self._found: dict[Values, T] = {}
         self.find = self._found.get
         self.refused = 0
-        self.renew_lock()
-
-    def renew_lock(self) -> None:
-        """In a forked child: another thread of the parent's may have held the lock."""
-        self._lock = threading.Lock()
 
     def of(self, values: Values) -> T:
         """What is kept for a series; the same each time. Where it is known, `find` does as well and is faster."""
@@ -80,8 +98,7 @@ class Series(Generic[T]):
 
     def all(self) -> list[T]:
         """What is kept for each of the series that there are."""
-        with self._lock:
-            return [*self._found.values()] if self._overflow is None else [*self._found.values(), self._overflow]
+        return [*self._found.copy().values(), *self._overflow.copy().values()]
 
     def _known(self, values: Values) -> Values:
         return tuple(
@@ -90,26 +107,21 @@ class Series(Generic[T]):
         )
 
     def _create(self, values: Values) -> T:
-        with self._lock:
-            known = self._known(values) if self._vocabularies else values
-            cut = any(value == OVERFLOW != was for value, was in zip(known, values, strict=True))
-            self.refused += cut
-            values = known
-            if values in self._found:
-                return self._found[values]
-            if len(self._found) >= self._most:
-                self.refused += not cut
-                if self._overflow is None:
-                    self._overflow = self._make(dict.fromkeys(self._keys, OVERFLOW))
-                return self._overflow
-            pairs = zip(self._keys, values, strict=True)
+        known = self._known(values) if self._vocabularies else values
+        cut = any(value == OVERFLOW != was for value, was in zip(known, values, strict=True))
+        self.refused += cut
+        found = self.find(known)
+        if found is None and self._places:
+            pairs = zip(self._keys, known, strict=True)
             # OTLP drops an attribute that is no valid text, and the embedded endpoint would show it.
-            made = self._make(
-                {
-                    key: printable(value) if isinstance(value, str) else value
-                    for key, value in pairs
-                    if value is not None
-                }
-            )
-            self._found[values] = made
-            return made
+            attributes = {
+                key: printable(value) if isinstance(value, str) else value for key, value in pairs if value is not None
+            }
+            # What makes it may be interrupted by what makes the same one: the first is kept.
+            found = self._places.put(self._found, known, self._make(attributes))
+        if found is not None:
+            return found
+        self.refused += not cut
+        return self._overflow.get(None) or self._overflow.setdefault(
+            None, self._make(dict.fromkeys(self._keys, OVERFLOW))
+        )

@@ -9,9 +9,8 @@ https://opentelemetry.io/docs/specs/otel/metrics/data-model/
 
 import logging
 import os
-import threading
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from time import time_ns
 from typing import Any, NamedTuple
@@ -34,10 +33,13 @@ from opentelemetry.sdk.metrics.export import (
     ScopeMetrics,
     Sum,
 )
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import TraceFlags, get_current_span
 
 from ._background import in_forked_child
+from ._beside import garbage_kept
+from ._reentry import Serial
 from ._series import Attributes, Series, Values
 from ._version import SCOPE_NAME, VERSION
 from .catalogue import Instrument, Kind
@@ -50,7 +52,25 @@ _USUAL = {
 }
 _SCOPE = InstrumentationScope(SCOPE_NAME, VERSION)
 
+_HOLD_SECONDS = 1.0
+
 logger = logging.getLogger("wxiai_otel")
+
+# The SDK's own storage has locks. Measurements of this package wait here while one is added, or a reader collects.
+sdk_storage = Serial()
+
+
+def collects_alone(reader: Any) -> None:
+    """Have a reader of the SDK collect while `sdk_storage` is held, so that no destructor finds a lock of it taken."""
+    collect: Callable[..., Any] | None = getattr(reader, "_collect", None)
+    if collect is None:
+        return
+
+    def collect_alone(*args: Any, **kwargs: Any) -> Any:
+        with sdk_storage.held(_HOLD_SECONDS), garbage_kept:
+            return collect(*args, **kwargs)
+
+    reader._collect = collect_alone  # noqa: SLF001 - there is no public way
 
 
 class _Sample(NamedTuple):
@@ -78,14 +98,15 @@ class _Total:
         self.sample: _Sample | None = None
 
     def add(self, value: float, sample: _Sample | None) -> None:
-        """Add a measurement."""
+        """Add a measurement. There is no call in it: a signal handler finds it done or not begun."""
         self.value += value
         if sample is not None:
             self.sample = sample
 
     def point(self, now_ns: int, since_ns: int) -> NumberDataPoint:
         """What it is now, with exemplars that are no older."""
-        samples = () if self.sample is None else (self.sample,)
+        sample = self.sample
+        samples = () if sample is None else (sample,)
         return NumberDataPoint(self.attributes, self.start_ns, now_ns, self.value, _exemplars(samples, since_ns))
 
 
@@ -111,16 +132,22 @@ class _Distribution:
     def add(self, value: float, sample: _Sample | None) -> None:
         """See `_Total.add`."""
         bucket = bisect_left(self.bounds, value)
+        # No call from here on: a collection finds all of it or nothing.
         self.bucket_counts[bucket] += 1
         self.sum += value
-        self.min = min(self.min, value)
-        self.max = max(self.max, value)
+        if value < self.min:  # noqa: PLR1730 - `min` would be a call
+            self.min = value
+        if value > self.max:  # noqa: PLR1730
+            self.max = value
         if sample is not None:
             self.samples[bucket] = sample
 
     def point(self, now_ns: int, since_ns: int) -> HistogramDataPoint | None:
         """See `_Total.point`; ``None`` where a parent has begun it and this child has measured nothing."""
-        count = sum(self.bucket_counts)
+        # No call here either, and nothing is allocated after the counts, which could run a destructor.
+        bucket_counts = self.bucket_counts[:]
+        total, low, high = self.sum, self.min, self.max
+        count = sum(bucket_counts)
         if not count:
             return None
         return HistogramDataPoint(
@@ -128,32 +155,30 @@ class _Distribution:
             start_time_unix_nano=self.start_ns,
             time_unix_nano=now_ns,
             count=count,
-            sum=self.sum,
-            bucket_counts=tuple(self.bucket_counts),
+            sum=total,
+            bucket_counts=tuple(bucket_counts),
             explicit_bounds=self.bounds,
-            min=self.min,
-            max=self.max,
-            exemplars=_exemplars(self.samples.values(), since_ns),
+            min=low,
+            max=high,
+            exemplars=_exemplars(self.samples.copy().values(), since_ns),
         )
 
 
 class StoredRecorder:
-    """A counter or histogram of the catalogue.
+    """A counter or histogram of the catalogue. See `_reentry` for why it has no lock.
 
     Parameters:
         instrument: Of the catalogue.
         max_series: The bound on its attribute sets.
     """
 
-    __slots__ = ("_find", "_instrument", "_lock", "series")
+    __slots__ = ("_find", "_instrument", "series")
 
     def __init__(self, instrument: Instrument, max_series: int) -> None:
         self._instrument = instrument
         make = _Total if instrument.kind is Kind.COUNTER else partial(_Distribution, instrument.buckets)
         self.series: Series[_Total | _Distribution] = Series(instrument, max_series, make)
         self._find = self.series.find
-        # Reentrant: the garbage collector may run, within a measurement, what makes another one.
-        self._lock = threading.RLock()
 
     def record(self, value: float, values: Values = (), context: Context | None = None) -> None:
         """See `instruments.Recorder.record`."""
@@ -163,12 +188,11 @@ class StoredRecorder:
         kept = self._find(values) or self.series.of(values)
         # No span is in an empty context.
         sample = _sample(value, context) if context or context is None else None
-        with self._lock:
-            kept.add(value, sample)
+        kept.add(value, sample)
 
     def collect(self, now_ns: int, since_ns: int) -> Metric | None:
         """What there is of it; ``None``: nothing."""
-        found: list[Any] = [point for kept in self.series.all() if (point := self._point(kept, now_ns, since_ns))]
+        found: list[Any] = [point for kept in self.series.all() if (point := kept.point(now_ns, since_ns))]
         if not found:
             return None
         instrument = self._instrument
@@ -176,17 +200,8 @@ class StoredRecorder:
         data = Sum(found, _CUMULATIVE, is_monotonic=True) if counts else Histogram(found, _CUMULATIVE)
         return Metric(instrument.name, instrument.description, instrument.unit, data)
 
-    def _point(
-        self, kept: _Total | _Distribution, now_ns: int, since_ns: int
-    ) -> NumberDataPoint | HistogramDataPoint | None:
-        # For each series by itself: a request is not to wait for all of them.
-        with self._lock:
-            return kept.point(now_ns, since_ns)
-
     def begin_anew(self) -> None:
         """In a forked child: what the parent has counted is the parent's to tell."""
-        self._lock = threading.RLock()
-        self.series.renew_lock()
         for kept in self.series.all():
             kept.renew()
 
@@ -209,17 +224,19 @@ class Storage:
         self._recorders.append(recorder)
         return recorder
 
-    def added_to(self, data: MetricsData, exemplar_seconds: float | None = None) -> MetricsData:
+    def added_to(self, data: MetricsData | None, exemplar_seconds: float | None = None) -> MetricsData:
         """What the SDK has collected, and what is recorded here.
 
         Parameters:
-            data: The SDK's; left as it is.
+            data: The SDK's; left as it is. ``None``: it has collected nothing.
             exemplar_seconds: How old exemplars may be; ``None``: of any age.
         """
         now_ns = time_ns()
         since_ns = 0 if exemplar_seconds is None else now_ns - int(exemplar_seconds * 1e9)
         collected = (recorder.collect(now_ns, since_ns) for recorder in self._recorders)
         metrics = [metric for metric in collected if metric is not None]
+        if data is None or not data.resource_metrics:
+            data = MetricsData([ResourceMetrics(Resource.get_empty(), [], "")])
         if not metrics:
             return data
         first, *others = data.resource_metrics

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
-from opentelemetry.context import Context
+from opentelemetry.context import Context, get_current
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from ._guard import fault, faults
 from ._series import Attributes, Series, Values
-from ._storage import Storage
+from ._storage import Storage, sdk_storage
 from .catalogue import BY_NAME, INSTRUMENTS, Instrument, Kind
 
 __all__ = ["Instruments", "Observe", "Recorder", "Values"]
@@ -32,7 +32,7 @@ class Recorder(Protocol):
 
 
 class _SdkRecorder:
-    """Records in the SDK's own storage."""
+    """Records in the SDK's own storage, which has locks: see `sdk_storage`."""
 
     __slots__ = ("_record", "series")
 
@@ -52,7 +52,9 @@ class _SdkRecorder:
 
     def record(self, value: float, values: Values = (), context: Context | None = None) -> None:
         """See `Recorder.record`."""
-        self._record(value, self.series.of(values), context)
+        if context is None:
+            context = get_current()  # of the caller, whoever adds it
+        sdk_storage.run(self._record, value, self.series.of(values), context)
 
 
 class Instruments:
@@ -67,6 +69,7 @@ class Instruments:
     def __init__(self, meter: Meter, max_series: int, storage: Storage | None = None) -> None:
         self._meter = meter
         self._max_series = max_series
+        self._observed: list[list[Observe]] = []
         self._recorders: dict[str, Recorder] = {
             instrument.name: storage.recorder(instrument, max_series)
             if storage is not None
@@ -89,11 +92,15 @@ class Instruments:
         """
         instrument = BY_NAME[name]
         series: Series[Attributes] = Series(instrument, self._max_series, dict)
+        # A meter keeps callbacks for good, and an application's module may keep a meter.
+        observes = [observe]
+        self._observed.append(observes)
 
         def callback(_options: CallbackOptions) -> Iterator[Observation]:
             try:
-                for values, value in observe():
-                    yield Observation(value, series.of(values))
+                for one in observes:
+                    for values, value in one():
+                        yield Observation(value, series.of(values))
             except Exception:  # noqa: BLE001 - the other instruments are still to be collected
                 fault(f"observe.{name}")
 
@@ -103,6 +110,11 @@ class Instruments:
             Kind.OBSERVABLE_COUNTER: self._meter.create_observable_counter,
         }[instrument.kind]
         create(instrument.name, [callback], instrument.unit, instrument.description)
+
+    def end(self) -> None:
+        """Observe nothing any more."""
+        for observes in self._observed:
+            observes.clear()
 
     def _refused(self) -> Iterator[tuple[Values, float]]:
         for name, recorder in self._recorders.items():

@@ -1,8 +1,10 @@
 """The OpenTelemetry SDK of one process: resource, tracer and meter provider, exporters, and their bounded end."""
 
 import logging
+import math
 import os
 import threading
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,7 +25,7 @@ from opentelemetry.sdk.metrics.export import (
     MetricsData,
     PeriodicExportingMetricReader,
 )
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import (
     ConcurrentMultiSpanProcessor,
     SpanLimits,
@@ -34,11 +36,14 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
 
 from ._background import in_forked_child, side_by_side
 from ._connections import Metrics, Sending, SpanQueue, Spans
+from ._deadline import left, until
 from ._exporters import log_exporter, metric_exporter, span_exporter
-from ._guard import guarded
-from ._storage import Storage
+from ._globals import take_back
+from ._guard import fault, guarded
+from ._redaction import MARGIN, MAX_TEXT
+from ._storage import Storage, collects_alone
 from .settings import Settings
-from .tracing import Outgoing, TailProcessor, TailSampler, WhenExported, spans_received
+from .tracing import MAX_EVENT_ATTRIBUTE, Outgoing, TailProcessor, TailSampler, WhenExported, spans_received
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import LoggerProvider
@@ -48,12 +53,13 @@ logger = logging.getLogger("wxiai_otel")
 # https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#batch-span-processor
 _USUAL_QUEUE_SIZE = 2048
 
-# Characters of an attribute, and of an event's, where a traceback may stand: as in collector/traces.yaml.
+# Characters of an attribute, as in collector/traces.yaml.
 _MAX_ATTRIBUTE = 4_096
-_MAX_EVENT_ATTRIBUTE = 16_384
 
 # After whoever waits for a flush has stopped waiting.
 _GRACE_SECONDS = 0.5
+# For a shutdown that has no deadline, as the SDK has it.
+_FINAL_SECONDS = 30.0
 
 Provider: TypeAlias = "TracerProvider | MeterProvider | LoggerProvider"
 
@@ -66,7 +72,7 @@ def build_resource(settings: Settings, title: str, version: str) -> Resource:
         title: The application's title, the service name where none is given.
         version: The application's version, the service version where none is given.
     """
-    given = Resource.create({})
+    given = _detected()
     attributes: dict[str, str] = {}
     named = given.attributes.get("service.name")
     if settings.service_name:
@@ -82,6 +88,14 @@ def build_resource(settings: Settings, title: str, version: str) -> Resource:
     return given.merge(Resource(attributes))
 
 
+def _detected() -> Resource:
+    try:
+        return Resource.create({})
+    except RuntimeError:
+        # Detectors run in threads, and none can be started. This is the one that reads OTEL_RESOURCE_ATTRIBUTES.
+        return Resource(OTELResourceDetector().detect().attributes)
+
+
 @dataclass(slots=True)
 class Providers:
     """The providers in use. Those that the application had are joined, and never shut down by us.
@@ -95,6 +109,7 @@ class Providers:
         tail: Decides which traces are kept; ``None`` where others do.
         processors: Those without which no span need be recorded; ``None``: others know.
         sending: What of it all is sent.
+        exporting: Exports metrics; ``None``: nothing does.
         turns: Whose turn it is to flush a provider, by process.
     """
 
@@ -106,6 +121,7 @@ class Providers:
     tail: TailProcessor | None
     processors: SynchronousMultiSpanProcessor | ConcurrentMultiSpanProcessor | None
     sending: Sending
+    exporting: "ExportingReader | None" = None
     turns: dict[tuple[int, int], threading.Lock] = field(default_factory=dict)
 
     def receives_spans(self) -> bool:
@@ -133,9 +149,9 @@ class Providers:
     def _flush(self, provider: Provider, seconds: float) -> None:
         # One that waits for a receiver that is away is enough: those behind it give up, and gather no threads.
         turn = self.turns.setdefault((os.getpid(), id(provider)), threading.Lock())
-        if turn.acquire(timeout=seconds + _GRACE_SECONDS):
+        if turn.acquire(timeout=left(seconds) + _GRACE_SECONDS):
             try:
-                provider.force_flush(int(seconds * 1000))
+                provider.force_flush(int(left(seconds) * 1000))
             finally:
                 turn.release()
 
@@ -149,16 +165,22 @@ class Providers:
             Whether it ended in time.
         """
         seconds = self.timeout if timeout is None else timeout
-        ended = side_by_side(seconds, [partial(_shutdown, p, seconds) for p in self.owned])
+        deadline = time.monotonic() + seconds
+        ended = side_by_side(seconds, [partial(self._shutdown, p, deadline) for p in self.owned])
         self.sending.end()
+        for provider in self.owned:
+            take_back(provider)
         return ended
 
-
-def _shutdown(provider: Provider, seconds: float) -> None:
-    if isinstance(provider, MeterProvider):
-        provider.shutdown(timeout_millis=seconds * 1000)
-    else:
-        provider.shutdown()
+    def _shutdown(self, provider: Provider, deadline: float) -> None:
+        with until(deadline):
+            if isinstance(provider, MeterProvider):
+                # The provider leaves out readers for which there is no time: their threads would go on for good.
+                if self.exporting is not None:
+                    self.exporting.shutdown(left(_FINAL_SECONDS) * 1000)
+                provider.shutdown(timeout_millis=_FINAL_SECONDS * 1000)
+            else:
+                provider.shutdown()
 
 
 def build_providers(
@@ -185,10 +207,13 @@ def build_providers(
         # Another's that is not the SDK's stays: to set ours would only be refused, with a warning.
         if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
             trace.set_tracer_provider(ours)
-    all_readers = [*readers]
+    all_readers, exporting = [*readers], None
     if connection := sending.connect("metrics", lambda: metric_exporter(settings)):
-        all_readers.append(ExportingReader(Metrics(connection), settings.metric_export_interval, storage))
+        exporting = ExportingReader(Metrics(connection), settings.metric_export_interval, storage)
+        all_readers.append(exporting)
     meter_provider = MeterProvider(all_readers, resource=resource, shutdown_on_exit=False)
+    for reader in all_readers:
+        collects_alone(reader)
     owned.append(meter_provider)
     if type(metrics.get_meter_provider()).__name__ == "_ProxyMeterProvider":
         metrics.set_meter_provider(meter_provider)
@@ -199,7 +224,15 @@ def build_providers(
         logger_provider = build_logger_provider(log_records, resource)
         owned.extend([logger_provider] if logger_provider else [])
     return Providers(
-        tracer_provider, meter_provider, logger_provider, owned, settings.shutdown_timeout, tail, processors, sending
+        tracer_provider,
+        meter_provider,
+        logger_provider,
+        owned,
+        settings.shutdown_timeout,
+        tail,
+        processors,
+        sending,
+        exporting,
     )
 
 
@@ -216,12 +249,25 @@ class ExportingReader(PeriodicExportingMetricReader):
         # Whoever scrapes the receiver at the same pace misses an export now and then: exemplars are in three of them.
         self._exemplar_seconds = 3 * interval
         self._storage = storage
-        super().__init__(exporter, export_interval_millis=interval * 1000)
+        try:
+            super().__init__(exporter, export_interval_millis=interval * 1000)
+        except RuntimeError:
+            # No thread can be started. What is exported then is what is flushed, and the last export.
+            fault("metrics.start")
+            super().__init__(exporter, export_interval_millis=math.inf)
         in_forked_child(self._unlock)
 
     def _unlock(self) -> None:
         # The parent may have been in the middle of an export, which takes long where the receiver hangs.
         self._export_lock = threading.Lock()
+
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
+        """Export once more, and end. Another call does nothing."""
+        if self._shutdown:
+            return
+        if self._daemon_thread is None:
+            guarded("metrics.last")(self.collect)(timeout_millis)
+        super().shutdown(timeout_millis, **kwargs)
 
     def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> None:
         # What is raised here would end the SDK's exporting thread. The next export has all that this one lacks.
@@ -257,19 +303,33 @@ def build_tracer_provider(
             span_limits=_limits(),
         )
     if connection := sending.connect("traces", lambda: span_exporter(settings)):
-        sending.spans = SpanQueue(Outgoing(Spans(connection)), _queue_size(settings))
-        provider.add_span_processor(sending.spans)
+        sending.spans = guarded("traces.start")(SpanQueue)(
+            Outgoing(Spans(connection), _event_limit()), _queue_size(settings)
+        )
+        if sending.spans is not None:
+            provider.add_span_processor(sending.spans)
     return provider, tail
 
 
 def _limits() -> SpanLimits:
-    """How long attributes may be, as the Collector's redaction has it, unless the environment says so."""
+    """How long attributes may be, as the Collector's redaction has it, unless the environment says so.
+
+    Those of events and links are a margin longer: `Outgoing` cuts them to their final length when it has redacted them.
+    """
     limits = SpanLimits()
-    if not os.environ.get(OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT):
-        limits.max_attribute_length = _MAX_EVENT_ATTRIBUTE
-        if not os.environ.get(OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT):
-            limits.max_span_attribute_length = _MAX_ATTRIBUTE
+    if not os.environ.get(OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT) and not os.environ.get(
+        OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT
+    ):
+        limits.max_span_attribute_length = _MAX_ATTRIBUTE
+    limits.max_attribute_length = _event_limit() + MARGIN
     return limits
+
+
+def _event_limit() -> int:
+    if not os.environ.get(OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT):
+        return MAX_EVENT_ATTRIBUTE
+    limit = SpanLimits().max_attribute_length
+    return MAX_TEXT if limit is None else limit
 
 
 def _queue_size(settings: Settings) -> int | None:

@@ -5,16 +5,17 @@ import threading
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import finalize, ref
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from ._borrowed import borrowed
 from ._guard import guarded
 from ._health import health_checks
-from ._runtime import Runtime, acquire, release
+from ._runtime import Runtime, acquire, release, release_soon
 from .http import Http, Installation, Users, contrib, in_lifespan_startup, install, leave_to_us, restore
-from .monitoring import HealthEndpoint, MetricsEndpoint, admins_only, stats_endpoint
+from .monitoring import HealthEndpoint, MetricsEndpoint, stats_endpoint
 from .settings import Settings, load_settings
 
 logger = logging.getLogger("wxiai_otel")
@@ -38,31 +39,47 @@ class Telemetry:
         self._native: dict[str, Any] = {}
         self._contrib = False
         self._ended = False
+        # The application keeps these alive, and the process's telemetry does not.
+        self._checks: dict[str, Callable[[], object]] = {}
+        self._dropped: finalize[[Runtime], FastAPI] | None = None
         if not settings.disabled:
             guarded("setup.start")(self._start)()
-        runtime = self._runtime
-        self._health = runtime.health if runtime is not None else health_checks(settings, list, None)
-        # Only now: our layers stand outside those of http_engine="contrib".
-        self._installation = stand_around()
-        self._installation.endpoints = self._endpoints()
-        if self._runtime is not None:
-            guarded("setup.attach")(self._attach)(self._runtime)
+        try:
+            runtime = self._runtime
+            self._health = runtime.health if runtime is not None else health_checks(settings, list, None)
+            # Only now: our layers stand outside those of http_engine="contrib".
+            self._installation = stand_around()
+            self._installation.endpoints = self._endpoints()
+            if runtime is not None:
+                guarded("setup.attach")(self._attach)(runtime)
+        except BaseException:
+            self._release()
+            raise
 
     def _endpoints(self) -> dict[str, ASGIApp]:
         settings, runtime, prefix = self.settings, self._runtime, self.settings.prefix
-        find_user = Users(settings).find
-        may_see = settings.stats_dependency or admins_only(find_user, settings.admin_roles)
         collect = runtime.reader.families if runtime is not None else list
         return {
             f"{prefix}/metrics": MetricsEndpoint(self.render_metrics, settings.metrics_token),
             f"{prefix}/health": HealthEndpoint(self._health, settings.health_cache),
-            f"{prefix}/stats": stats_endpoint(self._app, f"{prefix}/stats", collect, settings.ai_services, may_see),
+            f"{prefix}/stats": stats_endpoint(
+                self._app,
+                f"{prefix}/stats",
+                collect,
+                settings.ai_services,
+                settings.stats_dependency,
+                Users(settings).find,
+                settings.admin_roles,
+            ),
         }
 
     def _start(self) -> None:
         """Have the process' telemetry for this application, and settle who makes its server spans."""
         settings, app = self.settings, self._app
         self._runtime = acquire(settings, app.title, app.version)
+        # An application may be gone without a shutdown. The exit hook does the rest at the end of the process.
+        self._dropped = finalize(app, release_soon, self._runtime)
+        self._dropped.atexit = False
         if settings.http:
             self._native = leave_to_us(app)
             if contrib.is_instrumented(app):
@@ -74,7 +91,8 @@ class Telemetry:
 
     def _attach(self, runtime: Runtime) -> None:
         """Have the layers work for this application."""
-        self._installation.flush = runtime.force_flush
+        self._installation.refill = runtime.allowance.refill
+        self._installation.flush = runtime.flush_at_end
         if self.settings.http:
             own_spans = not contrib.is_instrumented(self._app)
             self._installation.http = Http(self.settings, runtime, own_spans=own_spans)
@@ -100,7 +118,8 @@ class Telemetry:
             check: A function or coroutine function without arguments. It raises, or returns False, where something is
                 wrong; a text that it returns is shown to anybody.
         """
-        self._health.add(name, check)
+        self._checks[name] = check
+        self._health.add(name, borrowed(check))
 
     def force_flush(self, timeout: float | None = None) -> bool:
         """Export what is pending.
@@ -122,19 +141,43 @@ class Telemetry:
             if self._ended:
                 return
             self._ended = True
-            _telemetry.pop(self._app, None)
+            _state(self._app).telemetry = None
         self._installation.clear()
         restore(self._app, self._native)
         if self._contrib:
             _stand_aside(self._app)
             guarded("contrib.uninstrument")(contrib.uninstrument)(self._app)
             _stand_around(self._app)
-        if self._runtime is not None:
+        self._release()
+
+    def _release(self) -> None:
+        if self._runtime is not None and self._dropped is not None and self._dropped.detach() is not None:
             release(self._runtime)
 
 
-_telemetry: "WeakKeyDictionary[FastAPI, Telemetry]" = WeakKeyDictionary()
-_installations: "WeakKeyDictionary[FastAPI, Installation]" = WeakKeyDictionary()
+class _State:
+    """What an application has of ours, kept in the application itself, so that it is freed together with it.
+
+    Attributes:
+        telemetry: Its telemetry; ``None`` before its set-up and after its shutdown.
+        installation: Its layers; ``None`` if none are in place.
+    """
+
+    def __init__(self, app: FastAPI) -> None:
+        self.of = ref(app)
+        self.telemetry: Telemetry | None = None
+        self.installation: Installation | None = None
+
+
+def _state(app: FastAPI) -> _State:
+    found = vars(app).get(_ATTRIBUTE)
+    # A copy of an application has the attributes of the original.
+    if not isinstance(found, _State) or found.of() is not app:
+        found = vars(app)[_ATTRIBUTE] = _State(app)
+    return found
+
+
+_ATTRIBUTE = "_wxiai_otel"
 _lock = threading.RLock()
 
 
@@ -162,21 +205,22 @@ def setup_telemetry(app: FastAPI | None = None, **settings: object) -> Telemetry
         raise SetupError(f"setup_telemetry needs a FastAPI application, not {type(app).__name__}")
     loaded = load_settings(settings)
     with _lock:
-        if (existing := _telemetry.get(app)) is not None:
+        state = _state(app)
+        if (existing := state.telemetry) is not None:
             logger.warning("setup_telemetry was called twice on one application; the first call's settings stay")
             return existing
-        if app not in _installations and app.middleware_stack is not None and not in_lifespan_startup(app):
+        if state.installation is None and app.middleware_stack is not None and not in_lifespan_startup(app):
             raise SetupError(
                 "the application has started already: call setup_telemetry(app) at module level, "
                 "or directly in the lifespan handler before its yield"
             )
-        telemetry = _telemetry[app] = Telemetry(app, loaded, partial(_stand_around, app))
-        return telemetry
+        state.telemetry = Telemetry(app, loaded, partial(_stand_around, app))
+        return state.telemetry
 
 
 def telemetry_of(app: FastAPI) -> Telemetry | None:
     """The telemetry that an application has; ``None`` before its set-up."""
-    return _telemetry.get(app)
+    return _state(app).telemetry
 
 
 @cache
@@ -186,13 +230,15 @@ def _nobodys() -> FastAPI:
 
 
 def _stand_around(app: FastAPI) -> Installation:
-    if app not in _installations:
-        _installations[app] = install(app)
-    return _installations[app]
+    state = _state(app)
+    if state.installation is None:
+        state.installation = install(app)
+    return state.installation
 
 
 def _stand_aside(app: FastAPI) -> None:
     """Take our layers out, so that http_engine="contrib" can put its own around the bare stack, or take them off."""
-    installation = _installations.pop(app, None)
+    state = _state(app)
+    installation, state.installation = state.installation, None
     if installation is not None and installation.uninstall is not None:
         installation.uninstall()

@@ -34,7 +34,7 @@ from ._parts import (
 # What a value means is known by its name, so its colour does not depend on what else is shown.
 COLOURS: dict[str, dict[str, str]] = {
     "class": {"1xx": BLUE, "2xx": GREEN, "3xx": BLUE, "4xx": ORANGE, "5xx": RED},
-    "status": {"success": GREEN, "failed": RED},
+    "status": {"success": GREEN, "failed": RED, "cancelled": ORANGE},
     "result": {"hit": GREEN, "miss": ORANGE, "success": BLUE, "error": RED},
     "outcome": {"completed": GREEN, "client_disconnect": ORANGE, "error": RED},
     "severity": {"info": BLUE, "warning": ORANGE, "critical": RED},

@@ -165,12 +165,17 @@ _TASKS = Section(
         course(
             About(
                 "任务结果",
-                "每分钟结束的任务数：成功与失败。",
-                "Tasks ended per minute: succeeded and failed.",
+                "每分钟结束的任务数：成功、失败与取消。取消的任务不计入成功率。",
+                "Tasks ended per minute: succeeded, failed, and cancelled, which no rate counts.",
                 alerts=["AIServiceHighFailureRate"],
                 width=8,
             ),
-            [("{{status}}", f"60 * sum by (status) (rate({_ENDED}[$__rate_interval]))")],
+            [
+                (
+                    "{{status}}",
+                    '60 * sum by (status) (rate(ai_tasks_total{@,service=~"$service",status!="pending"}[$__rate_interval]))',
+                )
+            ],
             "opm",
             stacked=True,
         ),

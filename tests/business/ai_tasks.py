@@ -14,12 +14,13 @@ def ai(seen: Scrape) -> dict[tuple[str, str, str], float]:
 
 def is_consistent(seen: Scrape, service: str = "flux") -> bool:
     """Whether everything that is counted of a task says the same."""
-    pending, success, failed = (
-        seen.value("ai_tasks_total", service=service, status=status) for status in ("pending", "success", "failed")
+    pending, success, failed, cancelled = (
+        seen.value("ai_tasks_total", service=service, status=status)
+        for status in ("pending", "success", "failed", "cancelled")
     )
     return (
-        pending == seen.value("ai_tasks_submitted_total", service=service) == success + failed
-        and success + failed == seen.value("ai_task_duration_seconds_count", service=service)
+        pending == seen.value("ai_tasks_submitted_total", service=service) == success + failed + cancelled
+        and success + failed + cancelled == seen.value("ai_task_duration_seconds_count", service=service)
         and failed
         == seen.value("ai_service_failures_total", service=service)
         == seen.value("application_errors_total", component=f"ai_service_{service}")
@@ -33,6 +34,11 @@ def counts(telemetry, service: str = "flux") -> tuple[float, float, float]:
     return tuple(
         seen.value("ai_tasks_total", service=service, status=status) for status in ("pending", "success", "failed")
     )
+
+
+def cancelled(telemetry, service: str = "flux") -> float:
+    """Tasks of a service whose callers gave up."""
+    return scrape(telemetry).value("ai_tasks_total", service=service, status="cancelled")
 
 
 class Wrong(Exception):

@@ -6,7 +6,7 @@ import pytest
 from fastapi import FastAPI
 from opentelemetry import trace
 
-from tests.business.ai_tasks import Wrong, counts
+from tests.business.ai_tasks import Wrong, cancelled, counts
 from wxiai_otel import monitor_ai_task, setup_telemetry
 
 
@@ -68,7 +68,7 @@ class TestAnAsyncGenerator:
         (span,) = spans.get_finished_spans()
         assert closed_within[0].get_span_context() == span.get_span_context()
         assert span.attributes["ai.task.outcome"] == "cancelled"
-        assert counts(telemetry) == (1, 0, 1)
+        assert (counts(telemetry), cancelled(telemetry)) == ((1, 0, 0), 1)
 
     async def test_that_is_forgotten_is_closed_by_the_event_loop(self, telemetry):
         closed = asyncio.Event()
@@ -85,7 +85,7 @@ class TestAnAsyncGenerator:
             break
         await asyncio.wait_for(closed.wait(), 2)
         await asyncio.sleep(0)
-        assert counts(telemetry) == (1, 0, 1)
+        assert (counts(telemetry), cancelled(telemetry)) == ((1, 0, 0), 1)
 
     async def test_that_yields_when_it_is_closed_is_an_error_as_ever(self, telemetry):
         @monitor_ai_task("flux")
@@ -168,7 +168,7 @@ class TestAGenerator:
         (span,) = spans.get_finished_spans()
         assert within == [span.get_span_context()]
         assert span.attributes["ai.task.outcome"] == "cancelled"
-        assert counts(telemetry) == (1, 0, 1)
+        assert (counts(telemetry), cancelled(telemetry)) == ((1, 0, 0), 1)
 
     def test_that_raises_has_failed(self, telemetry):
         @monitor_ai_task("flux")

@@ -10,8 +10,9 @@ import pytest
 from fastapi import FastAPI
 from opentelemetry import trace
 from opentelemetry.trace import StatusCode
+from starlette.requests import ClientDisconnect
 
-from tests.business.ai_tasks import Wrong, ai, counts, is_consistent, plainly
+from tests.business.ai_tasks import Wrong, ai, cancelled, counts, is_consistent, plainly
 from tests.scrape import scrape
 from wxiai_otel import monitor_ai_task, setup_telemetry
 
@@ -57,7 +58,7 @@ class TestACoroutineFunction:
         assert seen.series("application_errors_total", "error_type", "component") == {("Wrong", "ai_service_flux"): 1}
         assert seen.series("ai_task_duration_seconds_count", "service", "mode") == {("flux", "default"): 1}
 
-    async def test_that_is_cancelled_has_failed_and_is_cancelled_on_its_span(self, telemetry, spans):
+    async def test_that_is_cancelled_has_not_failed(self, telemetry, spans):
         begun = asyncio.Event()
 
         @monitor_ai_task("flux")
@@ -71,32 +72,61 @@ class TestACoroutineFunction:
         with pytest.raises(asyncio.CancelledError):
             await task
 
-        assert counts(telemetry) == (1, 0, 1)
-        assert scrape(telemetry).value("ai_service_failures_total", error_type="CancelledError") == 1
+        assert counts(telemetry) == (1, 0, 0)
+        assert cancelled(telemetry) == 1
+        assert not scrape(telemetry).has("application_errors_total")
         (span,) = spans.get_finished_spans()
         assert span.attributes["ai.task.outcome"] == "cancelled"
-        assert span.attributes["error.type"] == "CancelledError"
+        assert "error.type" not in span.attributes
+        assert span.status.status_code is StatusCode.UNSET
 
-    async def test_that_runs_into_a_timeout_of_its_caller_has_failed(self, telemetry):
+    async def test_that_runs_into_a_timeout_of_its_caller_is_cancelled_and_into_its_own_has_failed(self, telemetry):
         @monitor_ai_task("flux")
         async def draw():
             await asyncio.sleep(10)
 
+        @monitor_ai_task("kling")
+        async def draw_in_time():
+            await asyncio.wait_for(asyncio.sleep(10), 0.01)
+
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(draw(), 0.01)
-        assert counts(telemetry) == (1, 0, 1)
+        with pytest.raises(TimeoutError):
+            await draw_in_time()
+        assert (counts(telemetry), cancelled(telemetry)) == ((1, 0, 0), 1)
+        assert (counts(telemetry, "kling"), cancelled(telemetry, "kling")) == ((1, 0, 1), 0)
 
-    @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
-    def test_that_is_ended_from_outside_has_failed(self, telemetry, error):
+    @pytest.mark.parametrize(
+        "error",
+        [
+            KeyboardInterrupt(),
+            SystemExit(),
+            GeneratorExit(),
+            concurrent.futures.CancelledError(),
+            ClientDisconnect(),
+            BaseExceptionGroup("", [asyncio.CancelledError(), KeyboardInterrupt()]),
+        ],
+        ids=lambda error: type(error).__name__,
+    )
+    def test_that_is_ended_from_outside_is_cancelled(self, telemetry, error):
         @monitor_ai_task("flux")
         async def draw():
             raise error
 
         coroutine = draw()
-        with pytest.raises(error):
+        with pytest.raises(type(error)) as caught:
             coroutine.send(None)
+        assert caught.value is error
+        assert (counts(telemetry), cancelled(telemetry)) == ((1, 0, 0), 1)
+
+    def test_that_fails_while_it_is_ended_has_failed(self, telemetry):
+        @monitor_ai_task("flux")
+        async def draw():
+            raise BaseExceptionGroup("", [asyncio.CancelledError(), Wrong()])
+
+        with pytest.raises(BaseExceptionGroup):
+            draw().send(None)
         assert counts(telemetry) == (1, 0, 1)
-        assert scrape(telemetry).value("ai_service_failures_total", error_type=error.__name__) == 1
 
     async def test_that_is_never_awaited_is_no_task(self, telemetry):
         @monitor_ai_task("flux")
@@ -117,7 +147,7 @@ class TestACoroutineFunction:
             contextvars.Context().run(coroutine.close)
 
         asyncio.run(begin())
-        assert counts(telemetry) == (1, 0, 1)
+        assert (counts(telemetry), cancelled(telemetry)) == ((1, 0, 0), 1)
         assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
@@ -254,7 +284,7 @@ class TestASyncFunction:
         assert await good == 7
         await asyncio.gather(bad, gone, return_exceptions=True)
         await asyncio.sleep(0)
-        assert counts(telemetry) == (3, 1, 2)
+        assert (counts(telemetry), cancelled(telemetry)) == ((3, 1, 1), 1)
 
     def test_that_returns_an_executors_future_ends_with_it(self, telemetry, spans):
         release = threading.Event()
@@ -264,12 +294,12 @@ class TestASyncFunction:
             def begin(work):
                 return executor.submit(work)
 
-            future, cancelled = begin(release.wait), begin(release.wait)
+            future, left = begin(release.wait), begin(release.wait)
             assert scrape(telemetry).value("ai_tasks_total", status="success") == 0
-            assert cancelled.cancel()
+            assert left.cancel()
             release.set()
             assert future.result(5) is True
-        assert counts(telemetry) == (2, 1, 1)
+        assert (counts(telemetry), cancelled(telemetry)) == ((2, 1, 0), 1)
         assert sorted(span.attributes["ai.task.outcome"] for span in spans.get_finished_spans()) == [
             "cancelled",
             "success",

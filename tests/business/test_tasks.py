@@ -8,6 +8,7 @@ from enum import Enum
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.trace import StatusCode
 
 from tests.business.ai_tasks import ai, is_consistent
 from tests.business.tasks import ended, set_up, settled, until
@@ -78,12 +79,21 @@ class TestATask:
         assert seen.series("ai_task_duration_seconds_count", "service", "mode") == {expected[:2]: 1}
 
     @pytest.mark.parametrize("status", ["done", "", None, "SUCCESS", "pending", "timeout", 1, []])
-    def test_ends_as_success_or_failed_and_nothing_else(self, status):
+    def test_ends_as_success_failed_or_cancelled_and_nothing_else(self, status):
         telemetry = set_up()
         token = start_ai_task("kling").token
-        with pytest.raises(ValueError, match="allowed are success and failed"):
+        with pytest.raises(ValueError, match="allowed are success, failed and cancelled"):
             complete_ai_task(token, status)
         assert ended(settled(telemetry)) == {}
+
+    def test_that_is_cancelled_has_no_error_whatever_is_given(self, spans):
+        telemetry = set_up()
+        complete_ai_task(start_ai_task("kling").token, "cancelled", error_type="warning")
+        seen = settled(telemetry)
+        assert ended(seen) == {("kling", "cancelled"): 1}
+        assert is_consistent(seen, "kling")
+        assert not seen.has("application_errors_total")
+        assert {span.status.status_code for span in spans.get_finished_spans()} == {StatusCode.UNSET}
 
     def test_may_end_by_a_member_of_an_enumeration(self):
         telemetry = set_up()

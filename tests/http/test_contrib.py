@@ -59,6 +59,9 @@ async def measured_by(engine: str):
     return {name: seen.series(name, *labels) for name, labels in SERIES.items()}, exemplars
 
 
+REFUSED = ("websocket rejected", "websocket failing before acceptance", "websocket not found")
+
+
 @cache
 def measured(engine: str):
     return asyncio.run(measured_by(engine))
@@ -72,8 +75,8 @@ def test_the_series_are_those_of_the_native_engine(name):
     assert native[name]
 
 
-def test_each_request_of_the_corpus_is_one_count():
-    requests = [case for case in CASES if case.incoming is None]
+def test_each_request_and_each_refused_handshake_of_the_corpus_is_one_count():
+    requests = [case for case in CASES if case.incoming is None or case.name in REFUSED]
 
     for engine in ("native", "contrib"):
         assert sum(measured(engine)[0]["http_requests_total"].values()) == len(requests)

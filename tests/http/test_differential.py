@@ -126,19 +126,14 @@ DEVIATIONS = (
         RAISING_LATE,
     ),
     Deviation(
-        "a client that left before the response was not sent 200",
-        ("attributes.http.response.status_code",),
-        ("client leaves before the response",),
-    ),
-    Deviation(
         "WebSockets are WS: their handshake's method is not known to ASGI",
         ("name",),
         tuple(name for name in WEBSOCKETS if name != "websocket mounted"),
     ),
     Deviation(
-        "the status of a WebSocket is its handshake's, 101 or 403: upstream's is 200 from its first message",
+        "the status of a WebSocket is its handshake's, 101, 403 or 500: upstream's is 200 from its first message",
         ("attributes.http.response.status_code",),
-        tuple(name for name in WEBSOCKETS if name != "websocket failing before acceptance"),
+        WEBSOCKETS,
     ),
     Deviation(
         "a WebSocket that its client closes has not failed", ("status", "description", "events"), LEFT_WEBSOCKETS

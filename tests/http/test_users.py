@@ -1,13 +1,15 @@
 """Whoever the user is and whatever becomes of the object: the role is the one that the request was handled with."""
 
 from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import pytest
 from fastapi import Depends, FastAPI, HTTPException, Request
-from sqlalchemy import Engine, create_engine
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy import Engine, ForeignKey, create_engine, event
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 from sqlalchemy.pool import StaticPool
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
@@ -17,6 +19,7 @@ from starlette.responses import PlainTextResponse
 from tests.asgi import get
 from tests.scrape import scrape
 from wxiai_otel import setup_telemetry
+from wxiai_otel._guard import faults
 
 
 class Base(DeclarativeBase):
@@ -125,7 +128,128 @@ class TestObjectsOfSQLAlchemy:
         assert scrape(telemetry).value("db_query_duration_seconds_count", operation="SELECT") == 1
 
 
-@pytest.mark.parametrize("user", [Slotted(1, "vip"), Property(), {"role": "vip"}])
+class Account(Base):
+    __tablename__ = "account"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
+    user: Mapped[User] = relationship()
+    deferred: Mapped[str] = mapped_column(deferred=True)
+
+    @property
+    def role(self):
+        return self.user.role
+
+
+class Deferred(Base):
+    __tablename__ = "deferred"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    role: Mapped[str] = mapped_column(deferred=True)
+
+
+LAZY = {
+    "expired": lambda session: (session.get(User, 1), session.expire_all())[0],
+    "expired in part": lambda session: (user := session.get(User, 1), session.expire(user, ["role"]))[0],
+    "property that follows a relationship": lambda session: session.get(Account, 1),
+    "deferred column": lambda session: session.get(Deferred, 1),
+    "attribute that is made on demand": lambda session: Lazy(lambda: session.get(User, 1)),
+    "proxy": lambda session: Proxy(lambda: session.get(User, 1)),
+}
+
+
+class Lazy:
+    """Loads its user as soon as an attribute is read."""
+
+    def __init__(self, load):
+        self.load = load
+
+    def __getattr__(self, name):
+        return getattr(self.load(), name)
+
+
+class Loads:
+    """A descriptor that queries."""
+
+    def __get__(self, user, owner):
+        return user.load().role
+
+
+class Proxy:  # noqa: PLW1641 - it is assigned
+    role = Loads()
+    id = Loads()
+
+    def __init__(self, load):
+        self.load = load
+
+    def __repr__(self):
+        raise AssertionError("it has been shown")
+
+    __str__ = __bool__ = __hash__ = __len__ = __repr__
+
+    def __eq__(self, other):
+        raise AssertionError("it has been compared")
+
+
+class TestUsersThatLoadTheirAttributes:
+    @pytest.mark.parametrize("load", LAZY.values(), ids=LAZY)
+    async def test_are_not_loaded_by_us(self, app, engine, load):
+        telemetry = setup_telemetry(app)
+        with Session(engine) as session:
+            session.add_all([Account(id=1, user_id=1, deferred=""), Deferred(id=1, role="vip")])
+            session.commit()
+            session.expunge_all()
+            statements = []
+
+            @app.get("/x")
+            def x(request: Request):
+                request.state.user = load(session)
+                statements.clear()
+
+            event.listen(engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
+            before = faults()
+            await get(app, "/x")
+
+            assert statements == []
+            assert faults() == before
+            assert roles(telemetry) == {("/x", "200", "other"): 1}
+
+    async def test_keep_what_was_loaded_when_they_were_set(self, app, engine):
+        telemetry = setup_telemetry(app)
+
+        @app.get("/x")
+        def x(request: Request):
+            with Session(engine) as session:
+                request.state.user = user = session.get(User, 1)
+                session.expire(user)
+
+        await get(app, "/x")
+
+        assert roles(telemetry) == {("/x", "200", "vip"): 1}
+
+
+class Named(NamedTuple):
+    id: int
+    role: str
+
+
+class Cached:
+    id = 1
+
+    @cached_property
+    def role(self):
+        return "vip"
+
+
+class Role(Enum):
+    VIP = "vip"
+
+
+class Attributes:
+    id, role = 1, Role.VIP
+
+
+@pytest.mark.parametrize(
+    "user", [Slotted(1, "vip"), Property(), {"role": "vip"}, Named(1, "vip"), Cached(), Attributes(), Attributes]
+)
 async def test_users_of_other_kinds_are_asked_at_the_end(app, user):
     telemetry = setup_telemetry(app)
 
@@ -222,6 +346,26 @@ async def test_what_is_in_the_state_reaches_the_application_and_what_it_sets_its
     await get(app, "/x", state={"given": "vip"})
 
     assert seen == [("vip", "vip")]
+
+
+async def test_a_layer_around_the_application_sees_the_state_that_it_has_made(app):
+    seen = []
+
+    async def around(scope, receive, send):
+        state = scope["state"] = {"gone": 1}
+        await app(scope, receive, send)
+        seen.append(state)
+
+    setup_telemetry(app)
+
+    @app.get("/x")
+    def x(request: Request):
+        request.state.user = {"id": 1}
+        del request.state.gone
+
+    await get(around, "/x")
+
+    assert seen == [{"user": {"id": 1}}]
 
 
 async def test_a_mounted_application_that_is_set_up_shares_the_state_with_what_is_around_it(app):

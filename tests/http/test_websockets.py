@@ -1,12 +1,15 @@
-"""WebSockets have a gauge and a histogram of their own, and are no HTTP requests."""
+"""WebSocket connections have metrics of their own; a handshake that is not accepted is an HTTP request."""
 
 import asyncio
 
 import pytest
-from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+from fastapi import FastAPI, HTTPException, WebSocket, WebSocketDisconnect, WebSocketException
+from fastapi.responses import PlainTextResponse
 from opentelemetry.trace import StatusCode
 
-from tests.asgi import websocket
+from tests.asgi import http_scope, websocket
+from tests.http.series import one_series
+from tests.http.served import eventually, served
 from tests.scrape import scrape
 from wxiai_otel import setup_telemetry
 
@@ -81,12 +84,205 @@ async def test_a_disconnect_that_the_application_handles_itself_has_the_same_out
     assert durations(telemetry) == {("/caught", "client_disconnect"): 1}
 
 
-async def test_a_rejected_connection_is_none(app):
+async def rejects(socket: WebSocket):
+    await socket.close(1008)
+
+
+async def raises_websocket_exception(socket):
+    raise WebSocketException(1008)
+
+
+async def denies(socket: WebSocket):
+    await socket.send_denial_response(PlainTextResponse("too many", 429))
+
+
+async def raises_http_exception(socket):
+    raise HTTPException(401)
+
+
+async def raises(socket: WebSocket):
+    raise KeyError("token")
+
+
+async def returns(socket: WebSocket):
+    return
+
+
+async def waits_for_the_client(socket):
+    await socket.receive()
+    await socket.receive()
+
+
+async def raises_disconnect(socket):
+    raise WebSocketDisconnect
+
+
+HANDSHAKES = {
+    "closed": (rejects, (), "403"),
+    "websocket exception": (raises_websocket_exception, (), "403"),
+    "denial response": (denies, (), "429"),
+    "http exception": (raises_http_exception, (), "401"),
+    "exception": (raises, (), "500"),
+    "no answer": (returns, (), "500"),
+    "disconnect of its own making": (raises_disconnect, (), "500"),
+    "client leaves": (waits_for_the_client, (leaves(1006),), "499"),
+}
+DENIALS = {"extensions": {"websocket.http.response": {}}}
+
+
+class TestAHandshakeThatIsNotAccepted:
+    @pytest.mark.parametrize(("endpoint", "incoming", "status"), HANDSHAKES.values(), ids=HANDSHAKES)
+    async def test_is_a_request_with_the_status_that_the_client_gets(self, app, endpoint, incoming, status):
+        @app.websocket("/rooms/{room}")
+        async def rooms(socket: WebSocket):
+            await endpoint(socket)
+
+        telemetry = setup_telemetry(app)
+
+        await websocket(app, "/rooms/7", list(incoming), **DENIALS)
+
+        assert one_series(telemetry) == {
+            "method": "GET",
+            "endpoint": "/rooms/{room}",
+            "status_code": status,
+            "user_role": "anonymous",
+        }
+        assert durations(telemetry) == {}
+        assert scrape(telemetry).value("websocket_connections") == 0
+
+    @pytest.mark.parametrize("ws", ["websockets", "websockets-sansio"])
+    async def test_has_the_status_that_uvicorn_sends(self, ws):
+        refusing, upgrade = FastAPI(), "upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n"
+        for name in (ends := ("closed", "denial response", "exception", "no answer")):
+            refusing.websocket(f"/{name.replace(' ', '')}")(HANDSHAKES[name][0])
+        telemetry, statuses = setup_telemetry(refusing), {}
+
+        async with served(refusing, ws=ws) as connect:
+            for name in ends:
+                path = f"/{name.replace(' ', '')}"
+                reader, writer = await connect()
+                key = "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                writer.write(f"GET {path} HTTP/1.1\r\nhost: x\r\n{upgrade}{key}\r\n".encode())
+                statuses[path, (await reader.readline()).split()[1].decode()] = 1
+                writer.close()
+            await eventually(lambda: scrape(telemetry).value("http_requests_total") == len(ends))
+
+        assert scrape(telemetry).series("http_requests_total", "endpoint", "status_code") == statuses
+        assert {status for _, status in statuses} == {"403", "429", "500"}
+
+    async def test_of_no_route_is_unmatched(self, app):
+        telemetry = setup_telemetry(app)
+
+        await websocket(app, "/nothing", [])
+
+        assert one_series(telemetry)["endpoint"] == "unmatched"
+        assert one_series(telemetry)["status_code"] == "403"
+
+    async def test_counts_for_the_detection_of_abuse(self, app):
+        telemetry = setup_telemetry(app)
+
+        for _ in range(100):
+            await websocket(app, "/rejected", [])
+
+        seen = scrape(telemetry)
+        assert seen.value("http_requests_total", endpoint="/rejected", status_code="403") == 100
+        assert seen.value("security_events_total", event_type="suspicious_access") == 1
+
+    async def test_is_recorded_when_the_response_is_sent(self, app):
+        telemetry, go_on = setup_telemetry(app), asyncio.Event()
+
+        @app.websocket("/busy")
+        async def busy(socket: WebSocket):
+            await socket.close()
+            await go_on.wait()
+
+        running = asyncio.create_task(websocket(app, "/busy", []))
+        await asyncio.sleep(0.01)
+        during = scrape(telemetry)
+        go_on.set()
+        await running
+
+        assert during.value("http_requests_total", status_code="403") == 1
+        assert scrape(telemetry).value("http_requests_total", status_code="403") == 1
+
+
+CODES = {None: "completed", 1000: "completed", 1001: "completed", 4000: "completed", 4403: "completed"}
+CODES |= {3000: "completed", 1002: "error", 1003: "error", 1008: "error", 1011: "error", 1012: "error", 1013: "error"}
+
+
+@pytest.mark.parametrize(("code", "outcome"), CODES.items())
+async def test_the_outcome_of_a_connection_that_the_application_closes_is_by_its_code(app, code, outcome, spans):
+    async def closes(scope, receive, send):
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close"} | ({} if code is None else {"code": code}))
+
+    app.mount("/closes", closes)
     telemetry = setup_telemetry(app)
 
-    await websocket(app, "/rejected", [])
+    await websocket(app, "/closes/x", [])
 
-    assert durations(telemetry) == {}
+    assert durations(telemetry) == {("/closes/{path}", outcome): 1}
+    assert not scrape(telemetry).has("application_errors_total")
+    (span,) = spans.get_finished_spans()
+    assert span.attributes.get("error.type") == (str(code) if outcome == "error" else None)
+
+
+async def returns_early(scope, receive, send):
+    await send({"type": "websocket.accept"})
+
+
+async def closes_after_the_client(scope, receive, send):
+    await send({"type": "websocket.accept"})
+    while (await receive())["type"] != "websocket.disconnect":
+        pass
+    await send({"type": "websocket.close", "code": 1011})
+
+
+async def loses_its_database(scope, receive, send):
+    await send({"type": "websocket.accept"})
+    raise ConnectionRefusedError
+
+
+@pytest.mark.parametrize(
+    ("application", "incoming", "outcome"),
+    [
+        (returns_early, [], "error"),
+        (closes_after_the_client, [leaves(1001)], "completed"),
+        (closes_after_the_client, [leaves(1006)], "client_disconnect"),
+        (loses_its_database, [], "error"),
+    ],
+)
+async def test_the_side_that_ends_a_connection_decides_the_outcome(app, application, incoming, outcome):
+    app.mount("/raw", application)
+    telemetry = setup_telemetry(app)
+
+    await websocket(app, "/raw/x", incoming)
+
+    assert durations(telemetry) == {("/raw/{path}", outcome): 1}
+
+
+@pytest.mark.parametrize("failure", [OSError, ConnectionResetError])
+async def test_a_send_that_fails_because_the_client_has_left_is_a_disconnect(app, failure):
+    async def talks(scope, receive, send):
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": "hello"})
+
+    app.mount("/talks", talks)
+    telemetry = setup_telemetry(app)
+
+    async def send(message):
+        if message["type"] == "websocket.send":
+            raise failure
+
+    async def receive():
+        raise AssertionError("the application has not called it")
+
+    scope = {**http_scope("GET", "/talks/x"), "type": "websocket", "scheme": "ws", "subprotocols": []}
+    with pytest.raises(failure):
+        await app(scope, receive, send)
+
+    assert durations(telemetry) == {("/talks/{path}", "client_disconnect"): 1}
+    assert not scrape(telemetry).has("application_errors_total")
 
 
 async def test_an_exception_is_an_application_error_and_a_disconnect_is_not(app):

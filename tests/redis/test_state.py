@@ -1,13 +1,13 @@
 """What all workers share stands in one Redis: the one that is named, or else that of the first client."""
 
 import os
-import threading
 
 import pytest
 import redis
 import redis.asyncio
 from redis.sentinel import Sentinel
 
+from tests.servers.certificates import certificates
 from tests.servers.redis import redis_server
 from tests.servers.uvicorn import free_port
 from wxiai_otel.redis import StateRedis
@@ -20,7 +20,7 @@ def state_of(client) -> StateRedis:
 def holds(state: StateRedis, server) -> bool:
     """Whether what the state writes stands in the server."""
     key = state.key("tasks", "x")
-    state.client("tasks").set(key, "written")
+    state.client("tasks").send("SET", key, "written")
     return "written" in server.ask("GET", key)
 
 
@@ -39,7 +39,7 @@ class TestTheRedis:
 
     def test_is_that_of_a_socket_and_a_database(self, server):
         state = state_of(redis.Redis(unix_socket_path=server.unix_socket, db=3))
-        state.client("tasks").set("x", 1)
+        state.client("tasks").send("SET", "x", 1)
         assert redis.Redis(port=server.port, db=3).get("x") == b"1"
 
     def test_is_the_master_of_a_sentinel(self, server):
@@ -53,11 +53,8 @@ class TestTheRedis:
         state = state_of(client)
         nodes = set()
         for group in map(str, range(30)):
-            pipeline = state.client(group).pipeline(transaction=False)
-            for name in "abc":
-                pipeline.set(state.key(group, name), name)
-            pipeline.execute()
-            nodes.add(state.client(group).connection_pool.connection_kwargs["port"])
+            state.client(group).send_all([("SET", state.key(group, name), name) for name in "abc"], transaction=True)
+            nodes.add(client.get_node_from_key(state.key(group, "")).port)
             assert [client.get(state.key(group, name)) for name in "abc"] == [b"a", b"b", b"c"]
         assert len(nodes) == 3
 
@@ -67,15 +64,35 @@ class TestTheRedis:
             unused = redis.asyncio.RedisCluster(host="127.0.0.1", port=cluster.port)
             for client in (used, unused):
                 state = state_of(client)
-                state.client("tasks").set(state.key("tasks", "y"), "z")
+                state.client("tasks").send("SET", state.key("tasks", "y"), "z")
                 assert await used.get(state.key("tasks", "y")) == b"z"
                 await used.delete(state.key("tasks", "y"))
+
+    @pytest.mark.parametrize("library", [redis, redis.asyncio])
+    def test_is_connected_to_with_the_clients_tls(self, library, tmp_path):
+        made = certificates(tmp_path, "DNS:localhost", "IP:127.0.0.1")
+        files = {"cert": made.certificate, "key": made.key, "ca-cert": made.authority}
+        port = free_port()
+        options = [word for name, path in files.items() for word in (f"--tls-{name}-file", str(path))]
+        with redis_server("--tls-port", str(port), *options) as server:  # which wants our certificate too
+            known = {
+                "ssl_ca_certs": str(made.authority),
+                "ssl_certfile": str(made.certificate),
+                "ssl_keyfile": str(made.key),
+            }
+            assert holds(state_of(library.Redis(host="localhost", port=port, ssl=True, **known)), server)
+            query = "&".join(f"{name}={value}" for name, value in known.items())
+            state = state_of(f"rediss://localhost:{port}/0?{query}")
+            assert [holds(state, server) for _ in range(3)] == [True] * 3
+            for stranger in ({}, {**known, "ssl_ca_certs": None}):
+                with pytest.raises(redis.ConnectionError, match="SSL"):
+                    holds(state_of(library.Redis(host="localhost", port=port, ssl=True, **stranger)), server)
 
     def test_is_connected_with_the_clients_password(self):
         with redis_server("--requirepass", "secret") as server:
             state = state_of(redis.Redis(port=server.port, password="secret"))
-            state.client("tasks").set("x", 1)
-            assert state.client("tasks").get("x") == b"1"
+            state.client("tasks").send("SET", "x", 1)
+            assert state.client("tasks").send("GET", "x") == b"1"
 
 
 class TestTheFirstClient:
@@ -104,53 +121,41 @@ class TestTheFirstClient:
 
 
 class TestAConnection:
-    def test_is_kept_until_it_is_forgotten(self, server):
+    def test_is_kept(self, server):
         state = state_of(server.url)
-        first = state.client("tasks")
-        assert state.client("users") is first
-        state.forget()
-        assert state.client("tasks") is not first
+        state.client("tasks").send("SET", "x", 1)
+        before = server.connections()
+        for _ in range(20):
+            assert state.client("tasks").send("GET", "x") == b"1"
+        assert server.connections() == before
+
+    def test_that_the_server_has_closed_is_opened_again(self, server):
+        state = state_of(server.url)
+        assert holds(state, server)
+        server.ask("CLIENT", "KILL", "TYPE", "normal")
         assert holds(state, server)
 
     def test_finds_a_server_that_came_back(self):
         port = free_port()
         state = state_of(f"redis://127.0.0.1:{port}/0")
         with redis_server(port=port):
-            state.client("tasks").set("x", 1)
+            state.client("tasks").send("SET", "x", 1)
         with pytest.raises(redis.ConnectionError):
-            state.client("tasks").get("x")
-        state.forget()
+            state.client("tasks").send("GET", "x")
         with redis_server(port=port):
-            assert state.client("tasks").get("x") is None
+            assert state.client("tasks").send("GET", "x") is None
 
-    def test_is_a_forked_childs_own_though_the_parent_was_connecting(self, server):
+    def test_is_a_forked_childs_own(self, server):
         state = state_of(server.url)
-        parents = state.client("tasks")
-        held, release = threading.Event(), threading.Event()
-
-        def hold():
-            with state._lock:
-                held.set()
-                release.wait(10)
-
-        thread = threading.Thread(target=hold)
-        thread.start()
-        held.wait(5)
+        assert holds(state, server)
         reading, writing = os.pipe()
         if (child := os.fork()) == 0:
             try:
-                got = []
-                asking = threading.Thread(target=lambda: got.append(state.client("tasks")), daemon=True)
-                asking.start()
-                asking.join(2)
-                os.write(writing, str(bool(got) and got[0] is not parents and got[0].ping()).encode())
+                os.write(writing, str(state.client("tasks").send("CLIENT", "ID")).encode())
             finally:
                 os._exit(0)
         os.waitpid(child, 0)
-        release.set()
-        thread.join()
-        assert os.read(reading, 100) == b"True"
-        assert state.client("tasks") is parents
+        assert int(os.read(reading, 100)) != state.client("tasks").send("CLIENT", "ID")
 
 
 def test_all_keys_of_a_group_are_in_one_slot():

@@ -20,13 +20,20 @@ class RedisServer:
         self.bus = 0
         self.unix_socket = unix_socket
         self.url = f"redis://127.0.0.1:{port}/0"
+        self._asked = 0
 
     def ask(self, *words: str) -> str:
         """Send a command by hand: a client's would be counted."""
+        self._asked += 1
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
             parts = [word.encode() for word in words]
             connection.sendall(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts))
             return connection.recv(65536).decode()
+
+    def connections(self) -> int:
+        """How many connections the server has accepted, without those of `ask`."""
+        (line,) = (line for line in self.ask("INFO", "stats").splitlines() if "total_connections_received" in line)
+        return int(line.partition(":")[2]) - self._asked
 
     def knows_all_of(self, nodes: Sequence["RedisServer"]) -> bool:
         """Whether this node sees the cluster complete."""

@@ -1,17 +1,15 @@
-"""Asking a database over a connection of our own: none is taken from the application's pool."""
-
-import asyncio
+"""Querying a database over a connection of our own: none is taken from the application's pool."""
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import create_engine, event, literal, select, text
+from sqlalchemy import create_engine, literal, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import StaticPool
 
 from tests.scrape import scrape
 from wxiai_otel import setup_telemetry
 from wxiai_otel._own import own_traffic
 from wxiai_otel.sql import ask, ping
+from wxiai_otel.sql._ask import _backoffs
 
 
 @pytest.fixture
@@ -39,44 +37,6 @@ def test_an_exhausted_pool_is_no_obstacle_and_keeps_its_connections(shop):
         assert engine.pool.checkedout() == 1
     ping(engine, 1)
     assert engine.pool.checkedout() == 0
-
-
-def test_a_connection_is_made_as_the_engine_makes_them(shop):
-    made = []
-
-    def creator():
-        import sqlite3
-
-        made.append(1)
-        return sqlite3.connect(shop)
-
-    assert ask(create_engine("sqlite://", creator=creator), "SELECT sum(price) FROM item", 1) == 11
-    assert made == [1]
-
-
-def test_arguments_that_a_listener_adds_are_used():
-    engine = create_engine("sqlite:////no/such/folder/x.db")
-
-    @event.listens_for(engine, "do_connect")
-    def elsewhere(dialect, record, arguments, options):
-        arguments[0] = ":memory:"
-
-    ping(engine, 1)
-
-
-def test_a_database_that_is_a_single_connection_is_asked_over_it():
-    engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
-    with engine.begin() as connection:
-        connection.execute(text("CREATE TABLE item AS SELECT 7 AS price"))
-    assert ask(engine, "SELECT price FROM item", 1) == 7
-
-
-async def test_an_asynchronous_database_that_is_a_single_connection_is_asked_over_it():
-    engine = create_async_engine("sqlite+aiosqlite://")
-    async with engine.begin() as connection:
-        await connection.execute(text("CREATE TABLE item AS SELECT 7 AS price"))
-    assert await asyncio.to_thread(ask, engine.sync_engine, "SELECT price FROM item", 1) == 7
-    await engine.dispose()
 
 
 def test_a_database_that_is_not_there_is_an_error(tmp_path):
@@ -114,3 +74,25 @@ def test_postgresql_is_asked_by_its_drivers(server, driver):
 def test_an_asynchronous_question_is_given_up_after_the_timeout(server):
     with pytest.raises(TimeoutError):
         ask(create_async_engine(server.url("asyncpg")).sync_engine, "SELECT pg_sleep(9)", 0.3)
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
+def test_percent_signs_and_casts_reach_the_server_unchanged(server, driver):
+    url = server.url(driver)
+    engine = create_async_engine(url).sync_engine if driver == "asyncpg" else create_engine(url)
+    assert ask(engine, "SELECT '9'::int WHERE '100%' LIKE '%0%'", 2) == 9
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg_async", "asyncpg"])
+def test_a_server_that_refuses_our_user_is_left_alone_for_a_while(server, driver, monkeypatch):
+    url = server.url(driver).replace("postgres@", "stranger@")
+    engine = create_engine(url) if driver == "psycopg" else create_async_engine(url).sync_engine
+    for _ in range(20):
+        with pytest.raises(Exception, match="stranger"):
+            ping(engine, 2)
+    (backoff,) = _backoffs[engine].values()
+    assert backoff._seconds == 1.0, "only the first of them connected"
+    monkeypatch.setattr(backoff, "_until", 0.0)
+    with pytest.raises(Exception, match="stranger"):
+        ping(engine, 2)
+    assert backoff._seconds == 2.0

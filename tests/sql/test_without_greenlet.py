@@ -5,6 +5,7 @@ import sys
 
 APPLICATION = """
 import sys
+import tempfile
 sys.modules["greenlet"] = None
 
 from fastapi import FastAPI
@@ -14,7 +15,7 @@ from sqlalchemy import create_engine, text
 from wxiai_otel import setup_telemetry
 
 app = FastAPI()
-engine = create_engine("sqlite://")
+engine = create_engine(f"sqlite:///{tempfile.mkdtemp()}/shop.db")
 setup_telemetry(app, strict=True)
 
 

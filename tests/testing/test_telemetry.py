@@ -78,7 +78,7 @@ class TestMistakes:
             ("http_request_total", {}, r"no metric 'http_request_total'; there are .*http_requests_total"),
             ("http_requests_total", {"status": 200}, r"no label 'status'; it has .*status_code"),
             ("http_concurrent_connections", {}, r"is a gauge: telemetry\.gauge\('http_concurrent_connections'"),
-            ("ai_tasks_total", {"status": "done"}, r"status is never 'done', but one of failed, .*success"),
+            ("ai_tasks_total", {"status": "done"}, r"status is never 'done', but one of cancelled, failed, .*success"),
         ],
     )
     def test_an_unknown_name_is_a_clear_error_and_not_0(self, telemetry, client, name, labels, message):

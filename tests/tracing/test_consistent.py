@@ -63,36 +63,62 @@ def test_what_is_chosen_by_a_smaller_share_is_chosen_by_a_greater_one():
     assert all(more >= less for less, more in zip(chosen(0.1), chosen(0.3), strict=True))
 
 
-def test_the_randomness_that_a_trace_state_says_goes_before_the_id():
-    high, low = (1 << 56) - 1, 0
+HIGH, LOW = (1 << 56) - 1, 0
+STRANGERS = {
+    "random bits of the trace id": (HIGH, ()),
+    "refused bits of the trace id": (LOW, ()),
+    "randomness of the trace state": (LOW, [("ot", "rv:ffffffffffffff")]),
+    "refused randomness of the trace state": (HIGH, [("ot", "rv:00000000000000")]),
+    "threshold and randomness": (LOW, [("ot", "th:0;rv:ffffffffffffff")]),
+}
+
+
+@pytest.mark.parametrize("sampled", [0, 1])
+@pytest.mark.parametrize(("bits", "entries"), STRANGERS.values(), ids=STRANGERS)
+def test_a_caller_does_not_decide_which_traces_are_kept(bits, entries, sampled):
+    trace_id = 1 << 100 | bits
+    parent = remote(trace_id, sampled, entries)
     decide = sampler(0.1).should_sample
 
-    assert decide(remote(1 << 60 | low, entries=[("ot", "rv:ffffffffffffff")]), 1 << 60, "x").decision.is_sampled()
-    assert not decide(remote(high, entries=[("ot", "rv:00000000000000")]), high, "x").decision.is_sampled()
-    assert decide(remote(high, entries=[("ot", "rv:junk")]), high, "x").decision.is_sampled()
+    kept = sum(decide(parent, trace_id, "x").decision.is_sampled() for _ in range(500))
+
+    assert 15 < kept < 95  # five standard deviations around 50
 
 
-def test_the_threshold_of_a_chosen_trace_is_told_and_anothers_is_not():
-    given = [("ot", "th:8;rv:ffffffffffffff"), ("vendor", "x")]
+def test_the_threshold_and_the_randomness_of_a_decision_are_passed_on_in_place_of_the_callers():
+    given = [("ot", "th:8;rv:ffffffffffffff;vendor:1"), ("vendor", "x")]
+    theirs = composite_sampler(composable_traceid_ratio_based(0.5))
+    seen = set()
+    while seen != {True, False}:
+        decision = sampler(0.5).should_sample(remote(LOW + 1, entries=given), LOW + 1, "x")
+        chosen = decision.decision.is_sampled()
+        state = dict(decision.trace_state)
+        ours = state["ot"].split(";")
 
-    assert dict(sampler(0.5).should_sample(remote(1, entries=given), 1, "x").trace_state) == {
-        "ot": "th:8;rv:ffffffffffffff",
-        "vendor": "x",
-    }
-    assert dict(sampler(0).should_sample(remote(1, entries=given), 1, "x").trace_state) == {
-        "ot": "rv:ffffffffffffff",
-        "vendor": "x",
-    }
+        assert state["vendor"] == "x"
+        assert [member for member in ours if not member.startswith("rv:")] == ["th:8"] * chosen + ["vendor:1"]
+        # A service called that samples consistently decides alike.
+        called = theirs.should_sample(None, LOW + 1, "x", trace_state=TraceState(list(state.items())))
+        assert called.decision.is_sampled() is chosen
+        seen.add(chosen)
+
+
+@pytest.mark.parametrize("share", [0, 1])
+@pytest.mark.parametrize(
+    "entries", [[(f"k{n}", "v") for n in range(32)], [("ot", "a:" + "x" * 254)]], ids=["entries", "length"]
+)
+def test_a_trace_state_that_is_full_stays_valid(share, entries, caplog):
+    decision = sampler(share).should_sample(remote(1, entries=entries), 1, "x")
+
+    assert dict(decision.trace_state)["ot"].startswith("th:0;rv:" if share else "rv:")
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize("flags", [0, 1])
-def test_a_remote_parents_flag_is_obeyed_only_where_it_is_trusted(flags):
-    # Of the ids, the first would be refused and the second chosen.
-    for trace_id, by_share in ((1, False), ((1 << 56) - 1, True)):
-        parent = remote(trace_id, flags)
-        assert sampler(0.1).should_sample(parent, trace_id, "x").decision.is_sampled() is by_share
+def test_a_remote_parents_flag_is_obeyed_where_it_is_trusted(flags):
+    for trace_id in (1, HIGH):
         trusting = sampler(0.1, trust_parent=True)
-        assert trusting.should_sample(parent, trace_id, "x").decision.is_sampled() is bool(flags)
+        assert trusting.should_sample(remote(trace_id, flags), trace_id, "x").decision.is_sampled() is bool(flags)
 
 
 @pytest.mark.parametrize(("share", "flag"), [(0, "00"), (1, "01")])

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from tests.asgi import get
 from wxiai_otel._guard import faults
 from wxiai_otel.http import _span
-from wxiai_otel.tracing import DeferredSpan, DeferredSpans
+from wxiai_otel.tracing import DeferredSpan, DeferredSpans, _sampler
 
 
 @pytest.fixture
@@ -220,7 +220,8 @@ async def test_attributes_that_cannot_be_made_are_a_fault_and_the_request_goes_o
     assert left.spans[0].attributes["a"] == 1
 
 
-def test_ids_flags_and_state_are_those_of_the_sdks_own_start(begin):
+def test_ids_flags_and_state_are_those_of_the_sdks_own_start(begin, monkeypatch):
+    monkeypatch.setattr(_sampler, "own_randomness", lambda: 1 << 55)
     begin(trace_share=0.5)
     tracer = trace.get_tracer("x")
     spans = DeferredSpans.of(tracer, trace.get_tracer_provider()._active_span_processor)

@@ -295,11 +295,11 @@ def test_processes_together_give_the_distinct_users(server):
 
 
 def test_a_forked_child_tells_its_own_users_also_where_the_parent_was_telling(server):
-    activity = Activity("Asia/Shanghai", shared := state(server.url), keep=300)
+    activity = Activity("Asia/Shanghai", state(server.url), keep=300)
     activity.start()
     activity.saw("parent")
     assert activity.flush(5)
-    with activity._lock, shared._lock:
+    with activity._serial.held(1):
         child = os.fork()
         if child == 0:
             # One that waits for a lock of its parent's waits for ever.

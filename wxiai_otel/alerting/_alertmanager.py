@@ -7,7 +7,7 @@ from typing import Any
 from ._message import SOURCE, Alert, Message
 from ._post import deliver
 from ._secret import Secret
-from ._text import clean, cut, one_line, to_json
+from ._text import cleaned, cut, one_line, to_json
 from .channels import Unlimited
 
 # Details that are labels, so that they decide on the route and on which alerts are one.
@@ -42,7 +42,7 @@ class Alertmanager(Unlimited):
         name = one_line(alert.name, _MAX_LABEL)
         labels = {label: one_line(alert.details[label], _MAX_LABEL) for label in LABELS if alert.details.get(label)}
         details = {key: value for key, value in alert.details.items() if key not in labels}
-        annotations = {"summary": cut(clean(alert.summary), _MAX_TEXT)}
+        annotations = {"summary": cleaned(alert.summary, _MAX_TEXT)}
         if details:
             annotations["details"] = cut(to_json(details).decode(), _MAX_TEXT)
         return {

@@ -8,7 +8,6 @@ from typing import Any
 
 from .._guard import fault
 from .._parsers import boolean, positive_float
-from .._redaction import redacted, redacted_attribute
 from .._under_test import is_on as is_under_test
 from .._under_test import tell
 from ._alertmanager import Alertmanager
@@ -16,7 +15,7 @@ from ._config import Section, enabled, webhook_url
 from ._errors import AlertConfigError, NotDelivered
 from ._message import Alert, Message
 from ._sender import Sender
-from ._text import as_text, cut, json_safe, one_line
+from ._text import as_text, cut, json_safe, one_line, safe
 
 logger = logging.getLogger("wxiai_otel")
 
@@ -87,8 +86,8 @@ class AlertManager:
             alert = Alert(
                 one_line(alert_name, _MAX_NAME) or "unnamed",
                 one_line(severity, _MAX_NAME) or "info",
-                redacted(cut(as_text(message), _MAX_MESSAGE), queries=False),
-                details=_told(details if isinstance(details, Mapping) else {"details": details} if details else {}),
+                cut(safe(as_text(message), _MAX_MESSAGE + 1), _MAX_MESSAGE),
+                details=json_safe(details if isinstance(details, Mapping) else {"details": details} if details else {}),
             )
             if is_under_test():
                 tell(alert)
@@ -116,11 +115,6 @@ class AlertManager:
         """Send nothing more."""
         for sender in (*self._senders, *([self._alertmanager] if self._alertmanager else [])):
             sender.stop()
-
-
-def _told(details: Mapping[Any, Any]) -> dict[str, Any]:
-    safe: dict[str, Any] = redacted_attribute("", json_safe(details), queries=False)
-    return safe
 
 
 async def _side_by_side(senders: list[Sender], message: Message, within: float) -> dict[str, Delivery]:

@@ -1,9 +1,9 @@
 """Messages as the Markdown that chat robots show, and as plain text. Chinese first, English beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ._message import SOURCE, Alert, Message
-from ._text import clean, cut, inert, inert_lines, one_line, size, to_json
+from ._text import cleaned, cut, inert, inert_lines, one_line, size, to_json
 
 _MAX_NAME = 200
 _MAX_TEXT = 3_000
@@ -19,17 +19,36 @@ def title(message: Message) -> str:
 
 
 def markdown(message: Message, limit: int) -> str:
-    """A message as Markdown of at most ``limit`` bytes.
+    """Return a message as Markdown of at most ``limit`` bytes. See `writer`."""
+    return writer(message, limit)(limit)
+
+
+def writer(message: Message, limit: int) -> Callable[[int], str]:
+    """Return a function that gives a message as Markdown of at most so many bytes, of a text that is rendered once.
 
     The links stay whole as long as there is room for them: what is cut is the text before them.
+
+    Parameters:
+        message: The message.
+        limit: The most bytes that it will be asked for.
     """
-    ending = _links(message)
-    if size(ending) > limit // 2:
-        ending = ""
-    blocks = [_alert(alert) for alert in _ordered(message)]
+    links = _links(message)
+    blocks: list[str] = []
+    room = limit
+    for alert in _ordered(message):
+        if room < 0:
+            break
+        blocks.append(_alert(alert))
+        room -= size(blocks[-1])
     if message.omitted:
         blocks.append(f"另有 {message.omitted} 条告警未显示（{message.omitted} more）")
-    return cut("\n\n---\n\n".join(blocks), limit - size(ending)) + ending
+    text = "\n\n---\n\n".join(blocks)
+
+    def write(most: int) -> str:
+        ending = links if size(links) <= most // 2 else ""
+        return cut(text, most - size(ending)) + ending
+
+    return write
 
 
 def plain(message: Message, limit: int) -> str:
@@ -95,7 +114,7 @@ def _value(value: object) -> str:
 
 
 def _text(text: str) -> str:
-    return inert_lines(cut(clean(text), _MAX_TEXT))
+    return inert_lines(cleaned(text, _MAX_TEXT))
 
 
 def _word(text: str) -> str:

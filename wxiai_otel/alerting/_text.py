@@ -4,7 +4,10 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
+
+from .._redaction import MARGIN, MASK, is_secret, redacted
 
 CUT = "…"
 
@@ -18,6 +21,9 @@ _MAX_KEY = 100
 _MAX_VALUE = 2_000
 _MAX_WHOLE = 2**53  # what every reader of JSON has exactly
 _MAX_DETAILS = 16_000
+_MAX_WASTE = 16
+# One line has at most this many times its length of blanks and control characters.
+_READ_AHEAD = 4
 
 
 def clean(text: str) -> str:
@@ -25,13 +31,37 @@ def clean(text: str) -> str:
 
     Whatever ends a line for some reader is a line's end: Markdown takes a carriage return for one.
     """
+    if text.isprintable():
+        return text
     text = "\n".join(text.encode("utf-8", "replace").decode().splitlines())
     return "".join(char for char in text if char in "\n\t" or char.isprintable() or (char.isspace() and char > "\x9f"))
 
 
+def cleaned(text: str, limit: int) -> str:
+    """Return a clean text of at most ``limit`` bytes. It is cut before it is looked through."""
+    return cut(clean(text[: limit + 1]), limit)
+
+
 def one_line(value: object, limit: int) -> str:
     """Any value as one line of at most ``limit`` bytes."""
-    return cut(" ".join(clean(as_text(value)).split()), limit)
+    text = as_text(value)
+    read = text[: _READ_AHEAD * limit]
+    line = " ".join(clean(read).split())
+    return cut(line if len(read) == len(text) else line + CUT, limit)
+
+
+def safe(text: str, limit: int, name: str = "") -> str:
+    """Return a text without control characters and secrets, cut to ``limit`` characters before any pattern runs.
+
+    Parameters:
+        text: Any text.
+        limit: Maximum length of the result, in characters.
+        name: The name of the label or detail. The text is masked if it says that this is a secret.
+    """
+    if is_secret(name):
+        return MASK
+    read = limit + MARGIN
+    return redacted(clean(text[:read]), queries=False, limit=limit, was_cut=len(text) > read)
 
 
 def inert(text: str) -> str:
@@ -57,7 +87,7 @@ def as_text(value: object) -> str:
 
 def cut(text: str, limit: int) -> str:
     """The text in at most ``limit`` bytes of UTF-8; where it was cut it ends with an ellipsis, if that has room."""
-    raw = text.encode("utf-8", "replace")
+    raw = text[: limit + 1].encode("utf-8", "replace")
     if len(raw) <= limit:
         return raw.decode()
     mark = CUT if limit >= len(CUT.encode()) else ""
@@ -81,21 +111,28 @@ def fitting(build: Callable[[int], bytes], limit: int) -> bytes:
         build: Makes the body with a text of at most so many bytes.
         limit: Of the body: what stands around the text counts, and so does what JSON escapes.
     """
-    room = limit
-    while True:
+    body = build(limit)
+    if len(body) <= limit:
+        return body
+    # By halves: in proportion to the body, texts that hardly do not fit would take thousands of steps.
+    best = build(0)
+    fits, too_much = 0, limit
+    while too_much - fits > _MAX_WASTE:
+        room = (fits + too_much) // 2
         body = build(room)
-        if len(body) <= limit or room <= 0:
-            return body
-        # In proportion: what the text is wrapped and escaped into may be several times as long.
-        room = min(room - 1, room * limit // len(body))
+        if len(body) <= limit:
+            fits, best = room, body
+        else:
+            too_much = room
+    return best
 
 
 def json_safe(details: Mapping[Any, Any]) -> dict[str, Any]:
-    """Details as JSON can have them and a message can carry them: bounded in number, depth and length."""
+    """Return details as JSON and a message can have them: bounded in number, depth and length, and without secrets."""
     safe: dict[str, Any] = {}
     room = _MAX_DETAILS
     for number, (key, value) in enumerate(details.items()):
-        made = _safe(value, 1)
+        made = _safe(value, 1, as_text(key))
         room -= len(to_json(made))
         if number >= _MAX_ITEMS or room < 0:
             safe[CUT] = f"{len(details) - number} more"
@@ -104,7 +141,7 @@ def json_safe(details: Mapping[Any, Any]) -> dict[str, Any]:
     return safe
 
 
-def _safe(value: object, depth: int) -> Any:
+def _safe(value: object, depth: int, name: str) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if type(value) is int:
@@ -112,8 +149,8 @@ def _safe(value: object, depth: int) -> Any:
     if type(value) is float:
         return value if math.isfinite(value) else str(value)
     if depth < _MAX_DEPTH and isinstance(value, Mapping):
-        kept = list(value.items())[:_MAX_ITEMS]
-        return {one_line(key, _MAX_KEY): _safe(item, depth + 1) for key, item in kept}
+        kept = islice(value.items(), _MAX_ITEMS)
+        return {one_line(key, _MAX_KEY): _safe(item, depth + 1, as_text(key)) for key, item in kept}
     if depth < _MAX_DEPTH and isinstance(value, list | tuple | set | frozenset):
-        return [_safe(item, depth + 1) for item in list(value)[:_MAX_ITEMS]]
-    return cut(clean(as_text(value)), _MAX_VALUE)
+        return [_safe(item, depth + 1, name) for item in islice(value, _MAX_ITEMS)]
+    return cut(safe(as_text(value), _MAX_VALUE + 1, name), _MAX_VALUE)

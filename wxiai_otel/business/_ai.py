@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from functools import cache
 from time import perf_counter
@@ -12,20 +11,21 @@ from typing import Any, TypeVar
 from opentelemetry.context import Context, get_current
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, set_span_in_context
 
-from .._guard import fault, guarded
+from .._guard import guarded
 from ..instruments import Instruments
 from ..tracing import keep, record_exception
-from ._calls import observed
-from ._inputs import class_name, number_of, resolved, word
+from ._calls import is_function, observed
+from ._inputs import checked, refuse, resolved
 from ._process import Business, current
 from ._tasks import EndedTask
 from ._token import TaskState, decode, encode, new_state
+from ._words import InvalidInput, class_name, is_cancellation, number_of, shown, word
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 logger = logging.getLogger("wxiai_otel")
 
-SUCCESS, FAILED, CANCELLED = "success", "failed", "cancelled"
+OUTCOMES = SUCCESS, FAILED, CANCELLED = ("success", "failed", "cancelled")
 _OUTPUT_TYPES = ("image", "video", "speech", "text", "json")
 
 
@@ -38,9 +38,11 @@ def monitor_ai_task(
 ) -> Callable[[F], F]:
     """Decorate a function whose call is an AI task: of a coroutine function or generator until its end.
 
-    Counts the task as submitted and pending when it begins, as success or failed when it ends, with its duration in
-    seconds. What it raises is an ``application_errors_total`` with the component ``ai_service_<service>``, and passes
-    unchanged; a cancelled task has failed, and is ``cancelled`` on its span.
+    Counts the task as submitted and pending when it begins, as success, failed or cancelled when it ends, with its
+    duration in seconds. What it raises is an ``application_errors_total`` with the component ``ai_service_<service>``,
+    and passes unchanged. If the caller gives up, the task is cancelled, which is no failure: its asyncio task is
+    cancelled, its stream is closed, the client leaves, or the process is interrupted. A timeout within the function
+    is a failure; a timeout around the call cancels it.
 
     Each parameter is a value, or a callable of the call's arguments.
 
@@ -51,17 +53,23 @@ def monitor_ai_task(
         model: The provider's name of the model, for the span (``gen_ai.request.model``).
     """
 
-    def decorate(function: F) -> F:
+    def decorate(*called: Any, **options: Any) -> Any:
+        if len(called) != 1 or options or not is_function(called[0]):
+            refuse("monitor_ai_task", InvalidInput("it decorates functions, and takes the service first", "function"))
+            # Without parentheses the service is the function itself, and this is a call of it.
+            if callable(service) and not (len(called) == 1 and hasattr(type(called[0]), "__get__")):
+                return service(*called, **options)
+            return called[0]
+        (function,) = called
+
+        @checked("monitor_ai_task", "ai.begin")
         def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> _RunningTask | None:
             business = current()
             if business is None:
                 return None
-            given = [resolved(option, args, kwargs) for option in (service, mode, user_role, model)]
-            try:
-                return _RunningTask(business, *given)
-            except Exception:  # noqa: BLE001 - the task runs without telemetry
-                fault("ai.begin")
-                return None
+            options = {"service": service, "mode": mode, "user_role": user_role, "model": model}
+            given = [resolved(name, option, args, kwargs) for name, option in options.items()]
+            return _RunningTask(business, *given)
 
         return observed(function, begin)
 
@@ -74,7 +82,7 @@ class _RunningTask:
     def __init__(self, business: Business, service: object, mode: object, user_role: object, model: object) -> None:
         self._business = business
         self._service = business.service(service)
-        self._mode = word(mode)
+        self._mode = word(mode, "mode")
         self._role = business.role(user_role)
         self._span = business.tracer.start_span(
             f"ai_task {self._service}", kind=SpanKind.INTERNAL, attributes=_attributes(self._service, self._mode, model)
@@ -86,25 +94,34 @@ class _RunningTask:
     @guarded("ai.succeed")
     def succeed(self, _result: Any) -> None:
         """See `Call.succeed`."""
-        self._end(None, SUCCESS)
+        self._end(SUCCESS, None)
         self._span.end()
 
     @guarded("ai.fail")
     def fail(self, error: BaseException) -> None:
         """See `Call.fail`."""
-        has_failed = isinstance(error, Exception) and not isinstance(error, CancelledError)
-        self._end(class_name(error), FAILED if has_failed else CANCELLED)
+        if is_cancellation(error):
+            self._end(CANCELLED, None)
+            self._span.end()
+            return
+        self._end(FAILED, class_name(error))
         try:
-            if has_failed:
-                record_exception(self._span, error)
+            record_exception(self._span, error)
         finally:
             self._span.end()
 
-    def _end(self, error_type: str | None, outcome: str) -> None:
+    def _end(self, outcome: str, error_type: str | None) -> None:
         seconds = perf_counter() - self._started
         # The span is the last: what it calls, an exception's text or a processor, is the application's.
         count_ended(
-            self._business.instruments, self._service, self._mode, self._role, seconds, error_type, self.context
+            self._business.instruments,
+            self._service,
+            self._mode,
+            self._role,
+            seconds,
+            outcome,
+            error_type,
+            self.context,
         )
         _say_outcome(self._span, outcome, error_type)
 
@@ -137,17 +154,18 @@ def start_ai_task(
     Returns:
         The task, whose token is to be stored.
     """
+    return _start(service, mode, user_role, model) or AITask(encode(None, ""))
+
+
+@checked("start_ai_task", "ai.start")
+def _start(service: object, mode: object, user_role: object, model: object) -> AITask | None:
     business = current()
-    started = _start(business, service, mode, user_role, model) if business is not None else None
-    return started or AITask(encode(None, ""))
-
-
-@guarded("ai.start")
-def _start(business: Business, service: object, mode: object, user_role: object, model: object) -> AITask:
+    if business is None:
+        return None
     secret = business.settings.task_secret
     if not secret:
         _warn_of_missing_secret()
-    label, mode_label, role = business.service(service), word(mode), business.role(user_role)
+    label, mode_label, role = business.service(service), word(mode, "mode"), business.role(user_role)
     span = business.tracer.start_span(
         f"start_ai_task {label}", kind=SpanKind.PRODUCER, attributes=_attributes(label, mode_label, model)
     )
@@ -169,6 +187,7 @@ def _warn_of_missing_secret() -> None:
     )
 
 
+@checked("complete_ai_task", "ai.complete")
 def complete_ai_task(
     token: str,
     status: str,
@@ -184,32 +203,32 @@ def complete_ai_task(
 
     Parameters:
         token: The task's.
-        status: ``success`` or ``failed``.
+        status: ``success``, ``failed`` or ``cancelled``. A cancelled task is no failure of the service.
         error_type: Of a task that failed: the exception, or a word for what went wrong.
         queue_seconds: How long the task waited at the provider, where that is known; for the span.
         run_seconds: How long it then ran, where that is known; for the span.
 
     Raises:
-        TaskTokenError: The token was changed, is not complete, or is of other processes. Nothing is counted.
-        ValueError: The status is another word.
+        TaskTokenError: Under pytest or with the setting strict: the token was changed, is not complete, or is of other
+            processes. Otherwise that is a warning, and nothing is counted.
+        ValueError: Under pytest or with the setting strict: the status is another word. Otherwise as above.
     """
-    outcome = word(status)
-    if outcome not in (SUCCESS, FAILED):
-        raise ValueError(f"the status of an AI task is {status!r}; allowed are {SUCCESS} and {FAILED}")
+    outcome = word(status, "status")
+    if outcome not in OUTCOMES:
+        raise InvalidInput(f"`status` is {shown(status)}; allowed are success, failed and cancelled", "status")
     business = current()
     state = decode(token, business.settings.task_secret if business is not None else None)
     if business is None or state is None:
         return
-    try:
-        error = None if outcome == SUCCESS else class_name(error_type)
-        context = _told(business, state, error, {"queue": queue_seconds, "run": run_seconds})
-        business.tasks.ended(EndedTask(state, token, error, _age(state.started), context))
-    except Exception:  # noqa: BLE001 - the application's callback goes on
-        fault("ai.complete")
+    error = class_name(error_type, "error_type") if outcome == FAILED else None
+    context = _told(business, state, outcome, error, {"queue": queue_seconds, "run": run_seconds})
+    business.tasks.ended(EndedTask(state, token, outcome, error, _age(state.started), context))
 
 
 @guarded("ai.span")
-def _told(business: Business, state: TaskState, error_type: str | None, parts: dict[str, float | None]) -> Context:
+def _told(
+    business: Business, state: TaskState, outcome: str, error_type: str | None, parts: dict[str, float | None]
+) -> Context:
     """The context of the span in which it is said that a task has ended."""
     service = business.service(state.service)
     span = business.tracer.start_span(
@@ -221,7 +240,7 @@ def _told(business: Business, state: TaskState, error_type: str | None, parts: d
     for name, given in parts.items():
         if (seconds := number_of(given)) is not None:
             span.set_attribute(f"ai.task.{name}_duration", seconds)
-    _say_outcome(span, SUCCESS if error_type is None else FAILED, error_type)
+    _say_outcome(span, outcome, error_type)
     span.end()
     return set_span_in_context(span, get_current())
 
@@ -232,6 +251,7 @@ def count_ended(
     mode: str | None,
     role: str | None,
     seconds: float,
+    outcome: str,
     error_type: str | None,
     context: Context | None,
 ) -> None:
@@ -243,10 +263,11 @@ def count_ended(
         mode: Its mode, if any.
         role: The label of its user's role, if any.
         seconds: From its submission to its end.
-        error_type: Why it failed; ``None`` where it succeeded.
+        outcome: ``success``, ``failed`` or ``cancelled``.
+        error_type: Why it failed; ``None`` if it did not.
         context: The context of its end, for exemplars.
     """
-    instruments["ai.tasks"].record(1, (service, SUCCESS if error_type is None else FAILED, role), context)
+    instruments["ai.tasks"].record(1, (service, outcome, role), context)
     instruments["ai.task.duration"].record(seconds, (service, mode), context)
     if error_type is not None:
         instruments["ai.service.failures"].record(1, (service, error_type), context)
@@ -257,7 +278,16 @@ def count_ended_elsewhere(business: Business, task: EndedTask) -> None:
     """Count a task that has ended by its token: whoever made it may know other services and roles."""
     state = task.state
     service, role = business.service(state.service), business.role(state.role) if state.role else None
-    count_ended(business.instruments, service, state.mode or None, role, task.seconds, task.error_type, task.context)
+    count_ended(
+        business.instruments,
+        service,
+        state.mode or None,
+        role,
+        task.seconds,
+        task.outcome,
+        task.error_type,
+        task.context,
+    )
 
 
 def _count_submitted(instruments: Instruments, service: str, role: str | None) -> None:
@@ -272,7 +302,7 @@ def _age(started: float) -> float:
 def _attributes(service: str, mode: str | None, model: object) -> dict[str, str]:
     # https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
     attributes = {"gen_ai.operation.name": "generate_content", "gen_ai.provider.name": service}
-    if (name := word(model)) is not None:
+    if (name := word(model, "model")) is not None:
         attributes["gen_ai.request.model"] = name
     if mode is not None:
         attributes["ai.task.mode"] = mode

@@ -31,6 +31,11 @@ class Call(Protocol):
 Begin = Callable[[tuple[Any, ...], dict[str, Any]], Call | None]
 
 
+def is_function(value: object) -> bool:
+    """Return whether a value is what `observed` takes; a property, for example, is not."""
+    return callable(value) or isinstance(value, classmethod)
+
+
 def observed(function: F, begin: Begin) -> F:
     """A function that does what the given one does, and tells of each of its calls.
 

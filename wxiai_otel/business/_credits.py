@@ -3,15 +3,15 @@
 import inspect
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from reprlib import repr as brief
 from typing import Any, TypeVar
 
 from opentelemetry.context import Context
 
-from .._guard import fault, guarded
-from ._calls import observed
-from ._inputs import class_name, number_of, refuse, resolved
+from .._guard import guarded
+from ._calls import is_function, observed
+from ._inputs import checked, refuse, resolved
 from ._process import Business, current
+from ._words import InvalidInput, class_name, is_cancellation, number_of, shown, word
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,7 +32,7 @@ def monitor_credits_operation(
     """Decorate a function, sync or async, that moves credits; counted when it has completed.
 
     What it raises is an ``application_errors_total`` with the component ``credits_system`` and no operation, and passes
-    unchanged.
+    unchanged. A call that is cancelled is neither an operation nor an error.
 
     Parameters:
         operation: consume, refund or purchase.
@@ -44,22 +44,35 @@ def monitor_credits_operation(
         user_role: By default that of the current request's user; or a callable of the call's arguments.
 
     Raises:
-        ValueError: The operation is another word. Under pytest or with the setting strict the decorated function raises
-            it too where the amount is negative, not finite or no number, before it does anything. Otherwise that is a
-            warning, and the operation is counted without its amount.
+        ValueError: Under pytest or with the setting strict: the operation is another word. Otherwise that is a warning,
+            and the function is not monitored. The decorated function raises it too if the amount is negative, not
+            finite or no number, before it does anything. Otherwise that is a warning, and the operation is counted
+            without its amount.
     """
-    _check(operation)
+    if (allowed := _allowed_operation(operation)) is None:
+        # Without parentheses the operation is the function itself.
+        return operation if callable(operation) else _undecorated
+    find_balance = balance if callable(balance) else None
+    if balance is not None and find_balance is None:
+        message = f"`balance` must be a function of the result, got {shown(balance)}"
+        refuse("monitor_credits_operation", InvalidInput(message, "balance"))
 
     def decorate(function: F) -> F:
+        if not is_function(function):
+            refuse("monitor_credits_operation", InvalidInput("it decorates functions", "function"))
+            return function
         find_amount = amount if amount is not None else _argument_named_amount(function)
 
+        @checked("monitor_credits_operation", "credits.begin")
         def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Operation | None:
             business = current()
             if business is None:
                 return None
-            given, label, role = [resolved(option, args, kwargs) for option in (find_amount, service, user_role)]
-            credits_moved = _allowed(business, "monitor_credits_operation", "amount", given)
-            return _Operation(business, operation, credits_moved, label, role, balance)
+            options = {"amount": find_amount, "service": service, "user_role": user_role}
+            given, label, role = [resolved(name, option, args, kwargs) for name, option in options.items()]
+            moved = _allowed_amount("monitor_credits_operation", "amount", given)
+            service_label, role_label = word(label, "service"), word(role, "user_role")
+            return _Operation(business, allowed, moved, service_label, role_label, find_balance)
 
         return observed(function, begin)
 
@@ -93,16 +106,21 @@ class _Operation:
         left = self._left(result) if self._operation == CONSUME else None
         _count(self._business, self._operation, self._amount, left, self._service, self._role)
 
-    @guarded("credits.balance")
+    @checked("monitor_credits_operation", "credits.balance")
     def _left(self, result: Any) -> float | None:
-        return number_of(self._balance(result) if self._balance is not None else _credit_of(result))
+        return number_of(
+            _credit_of(result) if self._balance is None else resolved("balance", self._balance, (result,), {})
+        )
 
     @guarded("credits.fail")
     def fail(self, error: BaseException) -> None:
         """See `Call.fail`."""
+        if is_cancellation(error):
+            return
         self._business.instruments["application.errors"].record(1, (class_name(error), COMPONENT))
 
 
+@checked("record_credits", "credits.record")
 def record_credits(
     operation: str,
     amount: float | Decimal | None = None,
@@ -121,34 +139,42 @@ def record_credits(
         user_role: By default that of the current request's user.
 
     Raises:
-        ValueError: The operation is another word; or, under pytest or with the setting strict, the amount or balance is
-            negative, not finite or no number. Otherwise that is a warning, and the operation is counted without it.
+        ValueError: Under pytest or with the setting strict: the operation is another word, or the amount or balance is
+            negative, not finite or no number. Otherwise that is a warning: nothing is counted of another operation,
+            and an operation is counted without such an amount.
     """
-    _check(operation)
+    allowed = _operation(operation)
     business = current()
     if business is None:
         return
-    moved = _allowed(business, "record_credits", "amount", amount)
-    left = _allowed(business, "record_credits", "balance", balance)
+    moved = _allowed_amount("record_credits", "amount", amount)
+    left = _allowed_amount("record_credits", "balance", balance)
+    _count(business, allowed, moved, left, service, user_role)
+
+
+def _operation(operation: object) -> str:
+    found = word(operation, "operation")
+    if found not in OPERATIONS:
+        raise InvalidInput(f"`operation` is {shown(operation)}; allowed are {', '.join(OPERATIONS)}", "operation")
+    return found
+
+
+def _allowed_operation(operation: object) -> str | None:
     try:
-        _count(business, operation, moved, left, service, user_role)
-    except Exception:  # noqa: BLE001 - the operation has been done
-        fault("credits.record")
+        return _operation(operation)
+    except InvalidInput as invalid:
+        refuse("monitor_credits_operation", invalid)
+        return None
 
 
-def _check(operation: str) -> None:
-    if operation not in OPERATIONS:
-        raise ValueError(f"the operation on credits is {operation!r}; allowed are {', '.join(OPERATIONS)}")
+def _undecorated(function: F) -> F:
+    return function
 
 
-def _allowed(business: Business, helper: str, name: str, value: object) -> float | None:
+def _allowed_amount(helper: str, name: str, value: object) -> float | None:
     number = number_of(value)
     if number is None and value is not None:
-        try:
-            shown = brief(value)
-        except ValueError:  # Python writes no integer of so many digits
-            shown = "too large"
-        refuse(business, helper, f"{name} is {shown}; allowed is {_AMOUNTS}")
+        refuse(helper, InvalidInput(f"{name} is {shown(value)}; allowed is {_AMOUNTS}", name))
     return number
 
 
@@ -156,10 +182,11 @@ def _count(
     business: Business, operation: str, amount: float | None, balance: float | None, service: object, user_role: object
 ) -> None:
     instruments = business.instruments
-    instruments["credits.operations"].record(1, (operation, business.role(user_role)))
+    role = business.role(user_role)
+    label = None if service is None else business.service(service)
+    instruments["credits.operations"].record(1, (operation, role))
     if amount is not None:
         if operation == CONSUME:
-            label = None if service is None else business.service(service)
             instruments["credits.consumed"].record(amount, (label,))
         elif operation == PURCHASE:
             instruments["credits.purchased"].record(amount)
@@ -171,7 +198,7 @@ def _argument_named_amount(function: Any) -> Callable[..., object] | None:
     """What finds the argument named amount in a call; ``None`` where the function has none."""
     try:
         signature = inspect.signature(getattr(function, "__func__", function))
-    except (TypeError, ValueError):  # some that are written in C do not tell
+    except Exception:  # noqa: BLE001 - some that are written in C have none, and an object may do anything
         return None
     parameters = signature.parameters
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())

@@ -6,11 +6,11 @@ from typing import Any
 
 from opentelemetry import trace
 
-from .._guard import fault, guarded
-from .._labels import whole
+from .._reentry import may_log, may_use_sdk
 from .._request import current_request
-from ._inputs import class_name, refuse, word
+from ._inputs import checked
 from ._process import OTHER, Business, current
+from ._words import InvalidInput, UnreadableInput, class_name, shown, word
 
 logger = logging.getLogger("wxiai_otel.events")
 
@@ -24,7 +24,7 @@ UNKNOWN = "unknown"
 SEVERITIES = {"info": logging.INFO, "warning": logging.WARNING, "critical": logging.CRITICAL}
 
 
-@guarded("events.error")
+@checked("record_error", "events.error")
 def record_error(error: str | BaseException | type[BaseException], component: str) -> None:
     """Count an error of the application as ``application_errors_total``.
 
@@ -35,12 +35,12 @@ def record_error(error: str | BaseException | type[BaseException], component: st
     business = current()
     if business is None:
         return
-    error_type, component = class_name(error), word(component) or UNKNOWN
+    error_type, component = class_name(error), word(component, "component") or UNKNOWN
     business.instruments["application.errors"].record(1, (error_type, component))
     _tell("application_error", logging.ERROR, {"error.type": error_type, "component": component})
 
 
-@guarded("events.payment")
+@checked("record_payment_failure", "events.payment")
 def record_payment_failure(channel: str, error: str | BaseException = "unknown") -> None:
     """Count a payment that failed as ``payment_failures_total``.
 
@@ -51,12 +51,12 @@ def record_payment_failure(channel: str, error: str | BaseException = "unknown")
     business = current()
     if business is None:
         return
-    channel, error_type = word(channel) or UNKNOWN, class_name(error)
+    channel, error_type = word(channel, "channel") or UNKNOWN, class_name(error)
     business.instruments["payment.failures"].record(1, (channel, error_type))
     _tell("payment_failure", logging.ERROR, {"channel": channel, "error.type": error_type})
 
 
-@guarded("events.upload")
+@checked("record_upload_failure", "events.upload")
 def record_upload_failure(error: str | BaseException = "unknown") -> None:
     """Count an upload that failed as ``file_upload_failures_total``.
 
@@ -66,11 +66,12 @@ def record_upload_failure(error: str | BaseException = "unknown") -> None:
     business = current()
     if business is None:
         return
-    business.instruments["file_upload.failures"].record(1, (class_name(error),))
-    _tell("file_upload_failure", logging.WARNING, {"error.type": class_name(error)})
+    error_type = class_name(error)
+    business.instruments["file_upload.failures"].record(1, (error_type,))
+    _tell("file_upload_failure", logging.WARNING, {"error.type": error_type})
 
 
-@guarded("events.login")
+@checked("record_login_failure", "events.login")
 def record_login_failure(reason: str = "unknown", account: object = None) -> None:
     """Count a login that failed, as ``login_failures_total`` and as a security event of severity info.
 
@@ -84,6 +85,7 @@ def record_login_failure(reason: str = "unknown", account: object = None) -> Non
     business = current()
     if business is None:
         return
+    reason, against = word(reason, "reason") or UNKNOWN, word(account, "account")
     request = current_request.get()
     client = None
     if request is not None and request.login_failure_seen:
@@ -95,16 +97,16 @@ def record_login_failure(reason: str = "unknown", account: object = None) -> Non
             client = request.client()
         count_login_failure(business, reason)
     if business.logins is not None:
-        business.logins.login_failed(client, None if account is None else str(account))
+        business.logins.login_failed(client, against)
 
 
 def count_login_failure(business: Business, reason: str) -> None:
     """Count a failed login, whoever has noticed it."""
-    reason = word(reason) or UNKNOWN
     business.instruments["login.failures"].record(1, (reason,))
     count_security_event(business, LOGIN_FAILURE, "info", {"reason": reason})
 
 
+@checked("record_security_event", "events.security")
 def record_security_event(event_type: str, severity: str = "warning", **details: str | float | bool) -> None:
     """Count a security event as ``security_events_total``.
 
@@ -121,27 +123,23 @@ def record_security_event(event_type: str, severity: str = "warning", **details:
     business = current()
     if business is None:
         return
-    severity = word(severity) or UNKNOWN
-    if severity not in SEVERITIES:
-        refuse(business, "record_security_event", f"severity is {severity!r}; allowed are {', '.join(SEVERITIES)}")
-        return
-    try:
-        count_security_event(business, event_type, severity, details)
-    except Exception:  # noqa: BLE001 - the application goes on
-        fault("events.security")
+    event_type, severity_label = word(event_type, "event_type") or OTHER, word(severity, "severity")
+    if severity_label not in SEVERITIES:
+        raise InvalidInput(f"severity is {shown(severity)}; allowed are {', '.join(SEVERITIES)}", "severity")
+    count_security_event(business, event_type, severity_label, details)
 
 
 def count_security_event(
     business: Business, event_type: str, severity: str, details: dict[str, str | float | bool]
 ) -> None:
     """Count a security event, whoever has noticed it."""
-    event_type = word(event_type) or OTHER
     known = event_type in EVENT_TYPES or event_type in business.settings.security_event_types
     business.instruments["security.events"].record(1, (event_type if known else OTHER, severity))
-    said = {name: whole(value) if isinstance(value, str) else value for name, value in details.items()}
+    said = {name: word(value, name) if issubclass(type(value), str) else value for name, value in details.items()}
     _tell(event_type, SEVERITIES[severity], {**said, "severity": severity})
 
 
+@checked("record_user_activity", "events.activity")
 def record_user_activity(user_id: object, at: datetime | float | None = None) -> None:
     """Count a user as active. The users of requests are seen by themselves.
 
@@ -157,15 +155,19 @@ def record_user_activity(user_id: object, at: datetime | float | None = None) ->
     business = current()
     if business is None or business.activity is None:
         return
+    user = _text_of(user_id)
     try:
-        business.activity.record(user_id, at)
+        business.activity.record(user, at)
     except ValueError as error:
-        refuse(business, "record_user_activity", str(error))
-    except Exception:  # noqa: BLE001 - the application goes on
-        fault("events.activity")
+        raise InvalidInput(str(error), "at") from None
+    except Exception:
+        if at is None:
+            raise
+        message = f"`at` must be an aware datetime or seconds since the epoch, got {shown(at)}"
+        raise UnreadableInput(message, "at") from None
 
 
-@guarded("events.registration")
+@checked("record_user_registration", "events.registration")
 def record_user_registration() -> None:
     """Count a user who has registered as ``user_registrations_total``."""
     business = current()
@@ -174,8 +176,17 @@ def record_user_registration() -> None:
     business.instruments["user.registrations"].record(1)
 
 
+def _text_of(user_id: object) -> str:
+    try:
+        return str(user_id)
+    except Exception:  # noqa: BLE001 - it is the application's code
+        raise UnreadableInput(f"`user_id` must have a text, got {shown(user_id)}", "user_id") from None
+
+
 def _tell(name: str, level: int, attributes: dict[str, Any]) -> None:
     span = trace.get_current_span()
-    if span.is_recording():  # a thread that outlives its request has one that has ended
+    # Its lock may be held by what this interrupts. (A thread that outlives its request has a span that has ended.)
+    if may_use_sdk() and span.is_recording():
         span.add_event(name, attributes)
-    logger.log(level, "%s", name, extra={"event": name, "attributes": attributes})
+    if may_log():
+        logger.log(level, "%s", name, extra={"event": name, "attributes": attributes})

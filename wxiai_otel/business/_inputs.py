@@ -1,78 +1,118 @@
 """What the helpers are given: checked before anything is counted, because a counter cannot take anything back."""
 
+import functools
 import logging
-import math
+import os
 import sys
-import threading
-from collections import Counter
-from collections.abc import Iterator
-from decimal import Decimal
-from numbers import Real
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from types import CoroutineType
+from typing import Any, ParamSpec, TypeVar, cast
 
-from .._guard import guarded
-from .._labels import whole
+from .._guard import fault
+from .._parsers import NotAllowed, boolean
+from .._reentry import may_log
 from ..instruments import Values
-from ._process import Business
+from ._process import current
+from ._token import TaskTokenError
+from ._words import InvalidInput, UnreadableInput
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 logger = logging.getLogger("wxiai_otel")
 
-_refused: Counter[str] = Counter()
-_lock = threading.Lock()
+_refused: dict[tuple[str, str], int] = {}  # by helper and parameter
 
 
-def refuse(business: Business, helper: str, message: str) -> None:
-    """Say that what a helper was given is not allowed, and is not recorded.
+def refuse(helper: str, invalid: InvalidInput | TaskTokenError) -> None:
+    """Count an input that is not allowed. Log it once for each parameter of a helper.
 
     Parameters:
-        business: Whose setting strict decides.
         helper: The helper's name.
-        message: What was wrong, and what is allowed.
+        invalid: What is wrong, and what is allowed.
 
     Raises:
-        ValueError: Under pytest, or where the setting strict says so; otherwise it is a warning.
+        ValueError: Under pytest, or if the setting strict is on; never for an object that cannot be read.
     """
-    strict = business.settings.strict
-    if strict or (strict is None and "pytest" in sys.modules):
-        raise ValueError(f"{helper}: {message}")
-    with _lock:
-        _refused[helper] += 1
-        first = _refused[helper] == 1
-    logger.log(logging.WARNING if first else logging.DEBUG, "%s: %s; it is not recorded", helper, message)
+    message = f"{helper}: {invalid}"
+    if not isinstance(invalid, UnreadableInput) and _is_strict():
+        raise type(invalid)(message) from None
+    kind = (helper, getattr(invalid, "parameter", "token"))
+    _refused.setdefault(kind, 0)
+    _refused[kind] += 1
+    first = _refused[kind] == 1
+    with suppress(Exception):  # a logging handler of the application's may itself be broken
+        if may_log():
+            logger.log(logging.WARNING if first else logging.DEBUG, "%s; it is not recorded", message)
 
 
 def refusals() -> Iterator[tuple[Values, float]]:
-    """How many calls of each helper were refused."""
-    with _lock:
-        counts = dict(_refused)
+    """Yield how many inputs of each helper were refused."""
+    counts: dict[str, int] = {}
+    for (helper, _), count in _refused.copy().items():
+        counts[helper] = counts.get(helper, 0) + count
     for helper, count in counts.items():
         yield (helper,), count
 
 
-def number_of(value: object) -> float | None:
-    """An amount of credits as a float; ``None`` for what is negative, not finite, or no number."""
-    if isinstance(value, bool) or not isinstance(value, Real | Decimal):
-        return None
+def checked(helper: str, site: str) -> Callable[[Callable[P, R]], Callable[P, R | None]]:
+    """Decorate a helper: an input that is not allowed is refused, and any other exception is a fault.
+
+    Parameters:
+        helper: The name of the helper.
+        site: The site of the fault. See `fault`.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R | None]:
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R | None:
+            try:
+                return function(*args, **kwargs)
+            except (InvalidInput, TaskTokenError) as invalid:
+                refuse(helper, invalid)
+            except Exception:  # noqa: BLE001 - the application goes on
+                fault(site)
+            return None
+
+        return call
+
+    return decorate
+
+
+def resolved(parameter: str, option: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+    """Return the value of a decorator's option for a call; ``None`` if the option is a callable that raises.
+
+    Raises:
+        InvalidInput: The option is a coroutine function.
+    """
+    if not callable(option):
+        value: object = option
+        return value
     try:
-        number = float(value)
-    except (OverflowError, ValueError):
+        value = option(*args, **kwargs)
+    except Exception:  # noqa: BLE001 - it is the application's code
+        fault("helpers.option")
         return None
-    return number if math.isfinite(number) and number >= 0 else None
+    if issubclass(type(value), CoroutineType):
+        cast("CoroutineType[Any, Any, Any]", value).close()
+        raise InvalidInput(f"`{parameter}` must be a value or a function, got a coroutine function", parameter)
+    return value
 
 
-def word(value: object) -> str | None:
-    """A value for a label: of an enumeration its member's value; ``None`` for nothing, or an empty text."""
-    return None if value is None else whole(str(getattr(value, "value", value))) or None
+def _is_strict() -> bool:
+    business = current()
+    strict = _strict_in_environment() if business is None else business.settings.strict
+    return _is_under_pytest() if strict is None else strict
 
 
-def class_name(error: object) -> str:
-    """The label of an error: its class' name without module, or the word itself."""
-    if isinstance(error, BaseException):
-        return type(error).__name__
-    return error.__name__ if isinstance(error, type) else word(error) or "unknown"
+def _strict_in_environment() -> bool | None:
+    try:
+        return boolean(os.environ["WXIAI_OTEL_STRICT"])
+    except (KeyError, NotAllowed):
+        return None
 
 
-@guarded("helpers.option")
-def resolved(option: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
-    """The value of a decorator's option for a call; ``None`` where the option is a callable that raises."""
-    return option(*args, **kwargs) if callable(option) else option
+def _is_under_pytest() -> bool:
+    # An application may import pytest, and its processes inherit the environment of a test.
+    return "pytest" in sys.modules and not os.environ.keys().isdisjoint(("PYTEST_VERSION", "PYTEST_CURRENT_TEST"))

@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from opentelemetry.trace import Tracer
+from opentelemetry.trace import NoOpTracer, Tracer
 
+from .._reentry import may_log, may_use_sdk
 from .._request import current_request
 from ..instruments import Instruments
 from ..settings import Settings
 from ._tasks import Tasks
+from ._words import word
 
 logger = logging.getLogger("wxiai_otel")
 
 OTHER = "other"
+_NO_SPANS = NoOpTracer()
 ANONYMOUS = "anonymous"  # the label of nobody's role
 
 
@@ -39,7 +42,7 @@ class Business:
     Parameters:
         settings: Of the process.
         instruments: Record the metrics.
-        tracer: Makes the spans.
+        spans: Makes the spans.
         tasks: The AI tasks that end in another process.
         activity: The users seen; ``None`` where they are not counted.
         logins: Watches failed logins; ``None`` where nothing is looked for.
@@ -47,25 +50,30 @@ class Business:
 
     settings: Settings
     instruments: Instruments
-    tracer: Tracer
+    spans: Tracer
     tasks: Tasks
     activity: Activity | None
     logins: Logins | None
+
+    @property
+    def tracer(self) -> Tracer:
+        """What makes the spans: none while this thread interrupts the SDK, which holds locks."""
+        return self.spans if may_use_sdk() else _NO_SPANS
 
     def role(self, given: object = None) -> str | None:
         """The label of a role, by default of the current request's user; ``None`` for nobody."""
         if given is None:
             request = current_request.get()
             return request.role() if request is not None else None
-        word = getattr(given, "value", given)
-        if word == ANONYMOUS:
+        role = word(given, "user_role")
+        if role == ANONYMOUS:
             return None
-        return word if isinstance(word, str) and word in self.settings.roles else OTHER
+        return role if role is not None and role in self.settings.roles else OTHER
 
     def service(self, given: object) -> str:
         """The label of an AI service: a known one, or ``other``."""
-        word = str(getattr(given, "value", given)).lower()
-        return word if word in self.settings.ai_services else OTHER
+        service = (word(given, "service") or OTHER).lower()
+        return service if service in self.settings.ai_services else OTHER
 
 
 _business: Business | None = None
@@ -75,7 +83,7 @@ _told = False
 def current() -> Business | None:
     """The business telemetry of this process; ``None`` before `setup_telemetry`, or where it is disabled."""
     global _told
-    if _business is None and not _told:
+    if _business is None and not _told and may_log():
         _told = True
         logger.info("nothing is recorded in this process: setup_telemetry has not been called, or is disabled")
     return _business

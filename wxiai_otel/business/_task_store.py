@@ -111,25 +111,27 @@ class RedisTaskStore:
     def open(self, tasks: Sequence[tuple[str, str, float]]) -> None:
         """See `TaskStore.open`."""
         if tasks:
-            self._state.client(self._group).zadd(self._open_key, {token: deadline for _, token, deadline in tasks})
+            words = [word for _, token, deadline in tasks for word in (deadline, token)]
+            self._state.client(self._group).send("ZADD", self._open_key, *words)
 
     def claim(self, claims: Sequence[Claim], *, keep: float) -> list[bool]:
         """See `TaskStore.claim`."""
-        pipeline = self._state.client(self._group).pipeline(transaction=False)
+        commands: list[tuple[str | int, ...]] = []
         for claim in claims:
             key = self._state.key(self._group, claim.task_id)
-            pipeline.set(key, claim.owner, nx=True, ex=int(keep) + 1)
-            pipeline.get(key)
-            pipeline.zrem(self._open_key, claim.token)
-        answers = pipeline.execute()
-        owners = [owner.decode() if isinstance(owner, bytes) else owner for owner in answers[1::3]]
-        return [owner == claim.owner for owner, claim in zip(owners, claims, strict=True)]
+            commands += (
+                ("SET", key, claim.owner, "NX", "EX", int(keep) + 1),
+                ("GET", key),
+                ("ZREM", self._open_key, claim.token),
+            )
+        owners = self._state.client(self._group).send_all(commands)[1::3]
+        return [owner == claim.owner.encode() for owner, claim in zip(owners, claims, strict=True)]
 
     def overdue(self, limit: int) -> list[str]:
         """See `TaskStore.overdue`."""
-        found = self._state.client(self._group).zrangebyscore(self._open_key, "-inf", time.time(), start=0, num=limit)
-        return [token.decode() if isinstance(token, bytes) else token for token in found]
+        words = ("ZRANGEBYSCORE", self._open_key, "-inf", time.time(), "LIMIT", 0, limit)
+        return [token.decode() for token in self._state.client(self._group).send(*words)]
 
     def close(self, tokens: Sequence[str]) -> None:
         """See `TaskStore.close`."""
-        self._state.client(self._group).zrem(self._open_key, *tokens)
+        self._state.client(self._group).send("ZREM", self._open_key, *tokens)

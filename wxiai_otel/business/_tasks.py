@@ -37,13 +37,15 @@ class EndedTask:
     Parameters:
         state: From its token.
         token: The token.
-        error_type: Why it failed; ``None`` where it succeeded.
+        outcome: ``success``, ``failed`` or ``cancelled``.
+        error_type: Why it failed; ``None`` if it did not.
         seconds: From its submission to its end.
         context: Where it was said, for exemplars.
     """
 
     state: TaskState
     token: str
+    outcome: str
     error_type: str | None
     seconds: float
     context: Context | None
@@ -155,8 +157,6 @@ class Tasks:
                 self._swept = time.monotonic()
             self._failing = False
         except Exception as error:  # noqa: BLE001 - Redis may fail in any way; what is pending is tried again
-            if self._state is not None:
-                self._state.forget()
             if not self._failing:
                 self._failing = True
                 logger.warning(
@@ -204,7 +204,7 @@ class Tasks:
             return None
         if state is None:
             return None
-        return self._pending(EndedTask(state, token, TIMEOUT, time.time() - state.started, None))
+        return self._pending(EndedTask(state, token, "failed", TIMEOUT, time.time() - state.started, None))
 
     def _pending(self, task: EndedTask) -> "Pending":
         return task, Claim(task.state.task_id, task.token, f"{self._process}:{next(self._claims)}")

@@ -7,6 +7,8 @@ from typing import Any
 
 from starlette.types import Scope
 
+from .._headers import values_of
+
 _MAX_LENGTH = 64
 _MAX_HEADER = 512
 _IPV6_PREFIX_BITS = 64
@@ -40,7 +42,7 @@ class Clients:
 
     def _forwarded(self, scope: Scope) -> str | None:
         """The last address that no trusted proxy has: those before it are only what the client says."""
-        values = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        values = values_of(scope["headers"], b"x-forwarded-for")
         return self._last_hop(b",".join(values)[-_MAX_HEADER:]) if values else None
 
     def _find_last_hop(self, forwarded: bytes) -> str | None:

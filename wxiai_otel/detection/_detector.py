@@ -4,10 +4,12 @@ Each finding is one event for each client and window, not for each request. A wi
 request and is of this process; what is remembered is bounded whatever the attack.
 """
 
-import threading
 import time
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator
+from contextlib import suppress
 
+from .._reentry import Serial
 from ..settings import Settings
 from ._windows import Recent
 
@@ -68,7 +70,8 @@ class Detector:
             lambda failures: time.monotonic() - failures.started <= self._login_window,
         )
         self._routes: dict[str, int] = {}
-        self._lock = threading.Lock()
+        self._serial = Serial()
+        self._found: deque[tuple[str, str, str | None, dict[str, str | float]]] = deque()
 
     def observe_clients(self) -> Iterator[tuple[tuple[str], float]]:
         """How many clients, and how many sources of failed logins, are remembered."""
@@ -91,28 +94,30 @@ class Detector:
         """
         if user_id is None and address is None:
             return  # behind a socket of the machine's: all of them would be one client
-        now = time.monotonic()
-        abuse = suspicious = False
-        with self._lock:
-            client = self._clients.of(address if user_id is None else (user_id,))
-            if now - client.started > self._window:
-                client.started, client.requests, client.refusals, client.routes = now, 0, 0, 0
-                client.reported = False
-            client.requests += 1
-            abuse = client.requests == self._most_requests
-            if status in _REFUSALS:
-                client.refusals += 1
-            if route is not None:
-                client.routes |= 1 << self._place(route)
-            if not client.reported and (
-                client.refusals >= self._most_refusals or client.routes.bit_count() >= self._most_routes
-            ):
-                client.reported = suspicious = True
-        if abuse:
-            self._tell("api_abuse", "critical", address, requests=client.requests)
-        if suspicious:
-            routes = client.routes.bit_count()
-            self._tell("suspicious_access", "warning", address, refusals=client.refusals, routes=routes)
+        self._serial.run(self._count_request, user_id, address, route, status, time.monotonic())
+        if self._found:
+            self._report_found()
+
+    def _count_request(
+        self, user_id: str | None, address: str | None, route: str | None, status: int, now: float
+    ) -> None:
+        client = self._clients.of(address if user_id is None else (user_id,))
+        if now - client.started > self._window:
+            client.started, client.requests, client.refusals, client.routes = now, 0, 0, 0
+            client.reported = False
+        client.requests += 1
+        if client.requests == self._most_requests:
+            self._found.append(("api_abuse", "critical", address, {"requests": client.requests}))
+        if status in _REFUSALS:
+            client.refusals += 1
+        if route is not None:
+            client.routes |= 1 << self._place(route)
+        if not client.reported and (
+            client.refusals >= self._most_refusals or client.routes.bit_count() >= self._most_routes
+        ):
+            client.reported = True
+            found: dict[str, str | float] = {"refusals": client.refusals, "routes": client.routes.bit_count()}
+            self._found.append(("suspicious_access", "warning", address, found))
 
     def is_failed_login(self, method: str, route: str | None, status: int) -> bool:
         """Whether a request is a login that has failed, as far as its route tells."""
@@ -131,19 +136,26 @@ class Detector:
             ("account", account and ("account", hash(account))),
         )
         for kind, key in keys:
-            if key and self._is_burst(key, now):
-                self._tell("login_failure_burst", "warning", client, by=kind, failures=self._most_failures)
+            if key:
+                self._serial.run(self._count_failure, kind, key, client, now)
+        self._report_found()
 
-    def _tell(self, event_type: str, severity: str, address: str | None, **details: str | float) -> None:
-        self._report(event_type, severity, {"client.address": address or "unknown", **details})
+    def _report_found(self) -> None:
+        # Outside of the changes: what is told may log, and a log handler is the application's.
+        while self._found:
+            with suppress(IndexError):  # another thread has reported it
+                event_type, severity, address, details = self._found.popleft()
+                self._report(event_type, severity, {"client.address": address or "unknown", **details})
 
-    def _is_burst(self, key: Hashable, now: float) -> bool:
-        with self._lock:
-            failures = self._failures.of(key)
-            if now - failures.started > self._login_window:
-                failures.started, failures.count = now, 0
-            failures.count += 1
-            return failures.count == self._most_failures
+    def _count_failure(self, kind: str, key: Hashable, client: str | None, now: float) -> None:
+        failures = self._failures.of(key)
+        if now - failures.started > self._login_window:
+            failures.started, failures.count = now, 0
+        failures.count += 1
+        if failures.count == self._most_failures:
+            self._found.append(
+                ("login_failure_burst", "warning", client, {"by": kind, "failures": self._most_failures})
+            )
 
     def _place(self, route: str) -> int:
         place = self._routes.get(route)

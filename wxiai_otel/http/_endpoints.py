@@ -4,6 +4,7 @@ It stands before every route, so that an application ending in a catch-all answe
 middlewares, and costs a look-up by path instead of further routes to match.
 """
 
+from starlette._utils import get_route_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .installation import Installation
@@ -20,8 +21,5 @@ class EndpointsLayer:
         """Answer one of our paths, or have the router handle the scope."""
         endpoint = None
         if scope["type"] == "http":
-            path: str = scope["path"]
-            if root_path := scope.get("root_path"):
-                path = path.removeprefix(root_path)
-            endpoint = self._installation.endpoints.get(path)
+            endpoint = self._installation.endpoints.get(get_route_path(scope))
         await (endpoint or self.app)(scope, receive, send)

@@ -1,9 +1,7 @@
 """One HTTP request and its response: what is seen of it, and what is recorded at its end."""
 
 import asyncio
-from collections import deque
 from contextvars import Token
-from inspect import iscoroutinefunction
 from time import perf_counter, time_ns
 
 from opentelemetry.context import Context, attach, detach, get_current
@@ -12,12 +10,14 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .._guard import fault, guarded
+from .._headers import first_of
 from .._labels import exception_type
-from .._questions import in_asyncio
 from .._request import current_request
 from ..tracing import answered, settled
 from ._http import Http
+from ._native import end_request_data, with_request_data
 from ._route import SCOPE_KEY, RouteTemplate
+from ._servers import has_left, request_cycle
 from ._span import end_span, start_span
 from ._user import observe_user
 
@@ -31,9 +31,6 @@ _NOWHERE = Context()
 
 _BODY = ("http.response.body", "http.response.zerocopysend", "http.response.pathsend")
 
-# A response that was ready sooner was sent to a client that was still there.
-_PEEK_AFTER_SECONDS = 0.01
-
 
 class HttpExchange:
     """The state of one request. Whatever it does is guarded, so that the application never sees a fault of it."""
@@ -42,6 +39,7 @@ class HttpExchange:
         "_complete",
         "_content_type",
         "_context",
+        "_cycle",
         "_disconnected",
         "_ended",
         "_ended_ns",
@@ -51,9 +49,8 @@ class HttpExchange:
         "_http",
         "_inherits",
         "_method",
-        "_peeked",
+        "_native",
         "_receive",
-        "_receiving",
         "_recorded",
         "_route",
         "_scope",
@@ -83,8 +80,7 @@ class HttpExchange:
         self._complete = False
         self._recorded = False
         self._disconnected = False
-        self._receiving = False
-        self._peeked: deque[Message] = deque()
+        self._cycle = request_cycle(receive)
         self._exception: BaseException | None = None
         self.login_failure_recorded = False
         self.login_failure_seen = False
@@ -93,10 +89,11 @@ class HttpExchange:
         self._inherits = not http.own_spans
         if http.own_spans:
             self._span: Span = start_span(http, scope, self._method, parent)
-            self._context: Context = set_span_in_context(self._span, parent)
+            context = set_span_in_context(self._span, parent)
+            self._context, self._native = with_request_data(scope, context)
         else:
             self._span = INVALID_SPAN
-            self._context = parent
+            self._context, self._native = parent, None
         observe_user(scope)
         scope[SCOPE_KEY] = self
         http.requests.add(self)
@@ -136,25 +133,24 @@ class HttpExchange:
         """Cut the circles through the scope and the traceback: what they hold is freed with the request."""
         self._scope.pop(SCOPE_KEY, None)
         self._exception = None
+        self._cycle = None
+        end_request_data(self._native)
 
     async def receive(self) -> Message:
-        """ASGI receive, watching for the client's leaving."""
-        if self._peeked:
-            return self._peeked.popleft()
-        self._receiving = True
+        """ASGI receive: only the application calls it."""
+        message = await self._receive()
         try:
-            message = await self._receive()
-        finally:
-            self._receiving = False
-        if message["type"] == "http.disconnect":
-            self._disconnected = True
+            if message["type"] == "http.disconnect":
+                self._disconnected = True
+        except Exception:  # noqa: BLE001 - the message is the application's all the same
+            fault("http.receive")
         return message
 
     async def send(self, message: Message) -> None:
         """ASGI send, watching the response."""
         starts = self._status is None
-        if self._first_byte is None:
-            self._before(message)
+        # Before it is sent: servers and layers may change or empty the message.
+        ends = self._before(message)
         try:
             await self._send(message)
         except BaseException as exception:
@@ -163,13 +159,13 @@ class HttpExchange:
             if starts:
                 self._status = None  # the server has refused it: nothing was sent
             raise
-        try:
-            if self._ended is None and _is_last(message, has_trailers=self._has_trailers):
-                self._complete = not self._disconnected
+        if ends:
+            try:
+                self._complete = not self._client_left()
                 self._end()
                 self._record()
-        except Exception:  # noqa: BLE001 - the response has been sent
-            fault("http.send")
+            except Exception:  # noqa: BLE001 - the response has been sent
+                fault("http.send")
 
     def handled_by(self, route: object, scope: Scope) -> None:
         """A route begins to handle the request: called by the routes themselves."""
@@ -182,59 +178,44 @@ class HttpExchange:
         self._inherits = False
         self._context = get_current()
 
-    def _before(self, message: Message) -> None:
+    def _before(self, message: Message) -> bool:
+        """Look at a message that the application sends. Return whether it is the last one."""
         try:
             kind = message["type"]
             if kind == "http.response.start":
                 if self._status is None:
                     self._start_response(message)
-            elif kind in _BODY:
+                return False
+            if self._first_byte is None and kind in _BODY:
                 self._first_byte = perf_counter()
                 if self._stream:
                     answered(self._context)
+            return self._ended is None and _is_last(kind, message, has_trailers=self._has_trailers)
         except Exception:  # noqa: BLE001 - the response goes out all the same
             fault("http.send")
+            return False
 
     def _start_response(self, message: Message) -> None:
-        # What was sent is known, whatever goes wrong in looking further.
+        # First: it is recorded even if reading the rest of the message fails.
         self._status = message["status"]
+        if self._client_left():
+            self._status = CLIENT_CLOSED_REQUEST
         if self._inherits:
             self._inherit_context()
         self._has_trailers = message.get("trailers", False)
-        for name, value in message.get("headers", ()):
-            if name.lower() == b"content-type":
-                self._stream = self._http.is_stream(bytes(value))
-                break
-        if not self._disconnected and perf_counter() - self._started > _PEEK_AFTER_SECONDS and in_asyncio():
-            self._peek()
-        if self._disconnected:
-            self._status = CLIENT_CLOSED_REQUEST
+        content_type = first_of(message.get("headers"), b"content-type")
+        if content_type is not None:
+            self._stream = self._http.is_stream(bytes(content_type))
 
-    def _peek(self) -> None:
-        """Ask the server whether the client has gone: servers drop what is sent to it without a word.
-
-        Runs ``receive`` up to its first wait. Messages that it had at hand are kept for the application.
-        """
-        # One that is no coroutine, as Granian's, takes its message at once: it could not be asked again.
-        if self._receiving or not iscoroutinefunction(self._receive):
-            return
-        while True:
-            waiting = self._receive().__await__()
-            try:
-                next(waiting)
-            except StopIteration as done:
-                message: Message = done.value
-            else:
-                waiting.close()
-                return
-            self._peeked.append(message)
-            if message["type"] == "http.disconnect":
-                self._disconnected = True
-            if message["type"] != "http.request" or message.get("more_body") or len(self._peeked) > 1:
-                return
+    def _client_left(self) -> bool:
+        """Return whether the client has left, as far as that is known without asking the server."""
+        if not self._disconnected and has_left(self._cycle):
+            self._disconnected = True
+        return self._disconnected
 
     def _finish(self) -> None:
         if self._ended is None:
+            self._client_left()
             self._end()
         self._settle_status()
         self._record()
@@ -328,8 +309,7 @@ def leave(token: Token[Context] | None) -> None:
         _detach(token)
 
 
-def _is_last(message: Message, *, has_trailers: bool) -> bool:
-    kind: str = message["type"]
+def _is_last(kind: str, message: Message, *, has_trailers: bool) -> bool:
     if kind in ("http.response.body", "http.response.zerocopysend"):
         return not has_trailers and not message.get("more_body", False)
     if kind == "http.response.trailers":

@@ -5,11 +5,17 @@ from functools import lru_cache, partial
 from typing import Protocol
 
 from opentelemetry import propagate, trace
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context, get_current
+from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.propagators.textmap import Getter
 from opentelemetry.trace import Tracer
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from starlette._utils import get_route_path
 from starlette.types import Scope
 
+from .._guard import fault
+from .._headers import has_any, readable, values_of
 from ..instruments import Instruments, Values
 from ..settings import Settings
 from ..tracing import DeferredSpans
@@ -19,6 +25,9 @@ OTHER_METHOD = "_OTHER"
 
 # https://www.w3.org/TR/baggage/#limits
 _MAX_HEADER = 8_192
+
+_W3C = (TraceContextTextMapPropagator, W3CBaggagePropagator)
+_W3C_HEADERS = frozenset((b"traceparent", b"tracestate", b"baggage"))
 _BLANKS = 32 * " "
 
 
@@ -26,12 +35,11 @@ class _ScopeGetter(Getter[Scope]):
     """Reads the headers of an ASGI scope; a header sent several times is one list, as RFC 9110 has it."""
 
     def get(self, carrier: Scope, key: str) -> list[str] | None:
-        name = key.lower().encode("latin-1")
-        values = [value.decode("latin-1") for header, value in carrier["headers"] if header.lower() == name]
+        values = [value.decode("latin-1") for value in values_of(carrier["headers"], key.lower().encode("latin-1"))]
         return values if values and not _is_hostile(values) else None
 
     def keys(self, carrier: Scope) -> list[str]:
-        return [header.decode("latin-1") for header, _ in carrier["headers"]]
+        return [header[0].decode("latin-1") for header in readable(carrier["headers"])]
 
 
 def _is_hostile(values: list[str]) -> bool:
@@ -147,9 +155,7 @@ class Http:
 
     def excluded(self, scope: Scope) -> bool:
         """Whether the request has no telemetry at all."""
-        path: str = scope["path"]
-        if root_path := scope.get("root_path"):
-            path = path.removeprefix(root_path)
+        path = get_route_path(scope)
         return path in self._excluded or (bool(self._excluded_prefixes) and path.startswith(self._excluded_prefixes))
 
     def parent(self, scope: Scope) -> Context:
@@ -157,11 +163,14 @@ class Http:
         current = get_current()
         if current and trace.get_current_span(current) is not trace.INVALID_SPAN:
             return current
-        fields = _propagation_fields()
-        for name, _ in scope["headers"]:
-            if name.lower() in fields:
-                return propagate.extract(scope, getter=_GETTER)
-        return current
+        propagator = propagate.get_global_textmap()
+        if _reads_only_w3c_headers(propagator) and not has_any(scope["headers"], _W3C_HEADERS):
+            return current
+        try:
+            return propagator.extract(scope, current, _GETTER) or current
+        except Exception:  # noqa: BLE001 - the propagator may be the application's
+            fault("http.extract")
+            return current
 
     def method(self, scope: Scope) -> str:
         """The request's method where it is a known one, else ``_OTHER``."""
@@ -173,14 +182,23 @@ def _is_one_of(types: frozenset[bytes], content_type: bytes) -> bool:
     return content_type.split(b";", 1)[0].strip().lower() in types
 
 
-def _propagation_fields() -> frozenset[bytes]:
-    propagator = propagate.get_global_textmap()
-    found = _fields.get(id(propagator))
-    if found is None:
-        found = propagator, frozenset(name.lower().encode("latin-1") for name in propagator.fields)
-        _fields[id(propagator)] = found
-    return found[1]
+def _reads_only_w3c_headers(propagator: object) -> bool:
+    """Return whether a request without a W3C header has nothing to extract.
+
+    Only known for OpenTelemetry's default propagators. Others may read headers that they do not list in ``fields``,
+    as those for B3 do.
+    """
+    global _last  # noqa: PLW0603 - one tuple, replaced in one step
+    last, known = _last
+    if last is not propagator:
+        kind = type(propagator)
+        parts = [propagator]
+        if kind is CompositePropagator:
+            # There is no public way to list them.
+            parts = getattr(propagator, "_propagators", [None])
+        known = all(type(part) in _W3C for part in parts)
+        _last = propagator, known
+    return known
 
 
-# By identity, since some are not hashable. They are kept, so that no other can have the number of one that is gone.
-_fields: dict[int, tuple[object, frozenset[bytes]]] = {}
+_last: tuple[object, bool] = (None, False)

@@ -6,6 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .._guard import fault
 from .._questions import note_loop
 from ._exchange import HttpExchange
+from ._native import SCOPE_KEY as NATIVE_KEY
 from ._route import SCOPE_KEY
 from ._websocket import WebSocketExchange
 from .installation import Installation
@@ -23,6 +24,8 @@ class TelemetryMiddleware:
         kind = scope["type"]
         if kind == "lifespan":
             note_loop()
+            if (refill := self._installation.refill) is not None:
+                refill()
             await self.app(scope, receive, self._flushing(send))
             return
         http = self._installation.http
@@ -30,7 +33,7 @@ class TelemetryMiddleware:
             await self.app(scope, receive, send)
             return
         # FastAPI's and starlette's own telemetry see these and stand back, in mounted applications too.
-        scope["fastapi.telemetry"] = None
+        scope.setdefault(NATIVE_KEY, None)
         scope["starlette.opentelemetry"] = True
         try:
             excluded = http.excluded(scope)
@@ -54,11 +57,11 @@ class TelemetryMiddleware:
 
         async def flush_then_send(message: Message) -> None:
             flush = self._installation.flush
-            if flush is not None and message["type"].startswith("lifespan.shutdown."):
-                try:
+            try:
+                if flush is not None and message["type"].startswith("lifespan.shutdown."):
                     await anyio.to_thread.run_sync(flush)
-                except Exception:  # noqa: BLE001 - the shutdown goes on
-                    fault("lifespan.flush")
+            except Exception:  # noqa: BLE001 - the shutdown goes on
+                fault("lifespan.flush")
             await send(message)
 
         return flush_then_send

@@ -5,12 +5,16 @@ for the application itself it runs before any layer, and is switched off in its 
 """
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
+from opentelemetry.context import Context, set_value
 from starlette.applications import Starlette
+from starlette.types import Scope
 
 logger = logging.getLogger("wxiai_otel")
 
+SCOPE_KEY = "fastapi.telemetry"
 _SIGNALS = ("tracing", "metrics", "logs")
 
 
@@ -44,3 +48,42 @@ def warn_of_starlettes(app: Starlette) -> None:
                 "starlette's OpenTelemetryMiddleware is in the middleware stack; it is passed by, because it would "
                 "make a second span for each request. Remove it."
             )
+
+
+def _request_data() -> tuple[str, Callable[[], Any]] | None:
+    """Return the context key of FastAPI's data of a request and what makes it; ``None`` if this version has none."""
+    try:
+        from fastapi.telemetry import _api
+
+        # There is no public way to set what `fastapi.telemetry.get_telemetry_data` returns.
+        key, cls = _api._REQUEST_TELEMETRY_KEY, _api._RequestTelemetry  # noqa: SLF001
+
+        def make() -> Any:
+            return cls(span=None, span_method="")
+
+        found = make().data is not None
+    except Exception:  # noqa: BLE001 - an older FastAPI, or a later one that has changed it
+        return None
+    return (key, make) if found else None
+
+
+_REQUEST_DATA = _request_data()
+
+
+def with_request_data(scope: Scope, context: Context) -> tuple[Context, Any]:
+    """Add the data that `fastapi.telemetry.get_telemetry_data` returns within a request, as FastAPI's telemetry does.
+
+    Returns:
+        The context, and what `end_request_data` needs.
+    """
+    if _REQUEST_DATA is None or scope.get(SCOPE_KEY) is not None:
+        return context, None
+    key, make = _REQUEST_DATA
+    data = make()
+    return set_value(key, data, context), data
+
+
+def end_request_data(data: Any) -> None:
+    """Drop the data of a request that has ended: contexts that outlive it must not keep its body."""
+    if data is not None:
+        data.data = None

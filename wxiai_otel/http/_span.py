@@ -11,7 +11,9 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from starlette.types import Scope
 
+from .._headers import first_of
 from .._labels import message_of
+from .._redaction import MARGIN
 from ..tracing import DeferredSpan, Start, UnrecordedSpan, record_exception
 from ._http import OTHER_METHOD, Http
 
@@ -82,7 +84,7 @@ def end_span(
         if error_type is not None:
             attributes["error.type"] = error_type
             description = None if exception is None else f"{type(exception).__name__}: {message_of(exception)}"
-            span.set_status(Status(StatusCode.ERROR, description and description[:_MAX_TEXT]))
+            span.set_status(Status(StatusCode.ERROR, description and description[: _MAX_TEXT + MARGIN]))
         if attributes:
             span.set_attributes(attributes)
         if exception is not None:
@@ -114,7 +116,7 @@ def _captured(http: Http, scope: Scope) -> dict[str, str]:
     if http.capture_query and (query := scope.get("query_string")):
         captured["url.query"] = query[:_MAX_TEXT].decode("latin-1")
     if http.capture_user_agent:
-        agents = [value.decode("latin-1") for name, value in scope["headers"] if name == b"user-agent"]
-        if agents:
-            captured["user_agent.original"] = agents[0][:_MAX_TEXT]
+        agent = first_of(scope["headers"], b"user-agent")
+        if agent is not None:
+            captured["user_agent.original"] = agent[:_MAX_TEXT].decode("latin-1")
     return captured

@@ -1,6 +1,9 @@
 """The user of a request, as a dependency or middleware has put it into ``request.state.user``."""
 
-from typing import Any
+from enum import Enum
+from functools import cached_property
+from types import MemberDescriptorType
+from typing import Any, NamedTuple
 
 from starlette.types import Scope
 
@@ -8,6 +11,12 @@ from .._guard import fault
 from ..settings import FindUser, Settings, User
 
 NOBODY: User = (None, None)
+
+# What a field of a class with slots is, and of a named tuple.
+_SLOTS = (MemberDescriptorType, type(NamedTuple("_One", [("one", int)]).__dict__["one"]))
+_PROPERTIES = (property, cached_property)
+# Attributes of the instances of SQLAlchemy, Tortoise and peewee.
+_MAPPED = frozenset(("_sa_instance_state", "_saved_in_db", "__data__"))
 
 
 class Users:
@@ -35,8 +44,8 @@ class Users:
             if user is None:
                 return None
             user_id, role = user
-            if type(role) is not str:
-                role = getattr(role, "value", role)
+            if isinstance(role, Enum):
+                role = role.value
             return user_id, role if isinstance(role, str) else None
         except Exception:  # noqa: BLE001 - the setting find_user is the application's code
             fault("http.user")
@@ -48,17 +57,29 @@ class RequestState(dict[str, Any]):
 
     A commit expires what SQLAlchemy has loaded: to read them at the end of the request would be a query of ours, or
     fail, because the session is closed by then.
+
+    Parameters:
+        state: The state so far. What is set later is set there too: a layer around the application may hold it.
     """
 
-    __slots__ = ("user",)
+    __slots__ = ("_outer", "user")
 
     user: tuple[Any, Any]
 
+    def __init__(self, state: dict[str, Any]) -> None:
+        super().__init__(state)
+        self._outer = state
+
     def __setitem__(self, key: str, value: Any) -> None:
         super().__setitem__(key, value)
+        self._outer[key] = value
         if key == "user":
             attributes = _attributes(value)
             self.user = attributes.get("id"), attributes.get("role")
+
+    def __delitem__(self, key: str) -> None:
+        super().__delitem__(key)
+        self._outer.pop(key, None)
 
 
 def observe_user(scope: Scope) -> None:
@@ -70,7 +91,7 @@ def observe_user(scope: Scope) -> None:
 
 
 def find_user(scope: Scope) -> tuple[object | None, str | None] | None:
-    """The user that a dependency or middleware has put into ``request.state.user``.
+    """Return the user that a dependency or middleware has put into ``request.state.user``.
 
     Parameters:
         scope: The request's ASGI scope, after the application has handled it.
@@ -82,17 +103,36 @@ def find_user(scope: Scope) -> tuple[object | None, str | None] | None:
     user = state.get("user") if isinstance(state, dict) else getattr(state, "user", None)
     if user is None:
         return None
-    if isinstance(user, dict):
-        return user.get("id"), user.get("role")
-    attributes = _attributes(user)
     kept = getattr(state, "user", NOBODY) if isinstance(state, RequestState) else NOBODY
-    if kept[1] is not None and "role" not in attributes:
+    if kept[1] is not None and "role" not in _attributes(user):
         return kept
     try:
-        return getattr(user, "id", None), getattr(user, "role", None)
-    except Exception:  # noqa: BLE001 - attributes are the application's code: there is a user all the same
+        user_id = _read(user, "id")
+        return kept[0] if user_id is None else user_id, _read(user, "role")
+    except Exception:  # noqa: BLE001 - properties are the application's code: there is a user all the same
         fault("http.user")
         return None, None
+
+
+def _read(user: object, name: str) -> Any:
+    """Return an attribute of a user, or ``None``, without running more than a property of a plain class.
+
+    Descriptors of other kinds and ``__getattr__`` may query a database, as an ORM's do for what is expired, deferred or
+    lazy; so may properties of a mapped class.
+    """
+    if issubclass(type(user), dict):
+        return dict.get(user, name)  # type: ignore[call-overload] # mypy narrows by isinstance only, which asks proxies
+    attributes = _attributes(user)
+    if name in attributes:
+        return attributes[name]
+    for cls in type(user).__mro__:
+        if name in vars(cls):
+            found = vars(cls)[name]
+            kind = type(found)
+            if kind in _SLOTS or (issubclass(kind, _PROPERTIES) and _MAPPED.isdisjoint(attributes)):
+                return found.__get__(user, type(user))
+            return None if hasattr(kind, "__get__") else found
+    return None
 
 
 def _attributes(user: object) -> dict[str, Any]:

@@ -13,37 +13,52 @@ from .._guard import fault, guarded
 from .._labels import exception_type
 from .._request import current_request
 from ..tracing import answered, settled
-from ._exchange import enter, leave
+from ._exchange import CLIENT_CLOSED_REQUEST, SERVER_ERROR, enter, leave
 from ._http import Http
+from ._native import end_request_data, with_request_data
 from ._route import SCOPE_KEY, RouteTemplate
 from ._span import end_span, start_span
 from ._user import observe_user
 
 # https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1: closed in order, going away, closed without a code.
 _ORDERLY_CODES = (1000, 1001, 1005)
+# https://www.rfc-editor.org/rfc/rfc6455#section-7.4.2: from here on libraries and applications define the meaning.
+_FIRST_PRIVATE_CODE = 3000
+_INTERNAL_ERROR = 1011
 
 # Of users who are active now five minutes are shown, ten seconds each.
 _USER_SECONDS = 10.0
 
 _SWITCHING_PROTOCOLS = 101
 _REJECTED = 403
+_HANDSHAKE_METHOD = "GET"
+_HANDSHAKE_SCHEMES = {"ws": "http", "wss": "https"}
 
 
 class WebSocketExchange:
-    """The state of one connection. A connection is counted from its acceptance; a rejected one has a span only."""
+    """The state of one connection.
+
+    An accepted handshake is the beginning of a connection. Any other is an HTTP request with the status that the
+    client gets.
+    """
 
     __slots__ = (
         "_accepted",
+        "_client_left",
+        "_close_code",
         "_closed",
         "_context",
         "_disconnect_code",
         "_exception",
         "_http",
+        "_native",
         "_receive",
+        "_rejected",
         "_route",
         "_scope",
         "_send",
         "_span",
+        "_started",
         "_status",
         "_user_seen",
         "login_failure_recorded",
@@ -51,13 +66,17 @@ class WebSocketExchange:
     )
 
     def __init__(self, http: Http, scope: Scope, receive: Receive, send: Send) -> None:
+        self._started = perf_counter()
         self._http = http
         self._scope = scope
         self._receive = receive
         self._send = send
         self._route = RouteTemplate()
         self._accepted: float | None = None
+        self._rejected = False
         self._closed = False
+        self._close_code: int | None = None
+        self._client_left = False
         self._disconnect_code: int | None = None
         self._status: int | None = None
         self._user_seen = 0.0
@@ -67,7 +86,9 @@ class WebSocketExchange:
         # Another's server span looks for its parent itself, and is an internal one within a parent that is current.
         parent = http.parent(scope) if http.own_spans else get_current()
         self._span = start_span(http, scope, None, parent) if http.own_spans else INVALID_SPAN
-        self._context = set_span_in_context(self._span, parent) if http.own_spans else parent
+        self._context, self._native = parent, None
+        if http.own_spans:
+            self._context, self._native = with_request_data(scope, set_span_in_context(self._span, parent))
         observe_user(scope)
         scope[SCOPE_KEY] = self
 
@@ -88,6 +109,7 @@ class WebSocketExchange:
             self._http.websockets.discard(self)
             self._scope.pop(SCOPE_KEY, None)
             self._exception = None
+            end_request_data(self._native)
             leave(token)
             with suppress(ValueError):  # closed from another context, where ours is not current anyway
                 current_request.reset(request_token)
@@ -102,19 +124,29 @@ class WebSocketExchange:
         return watch.address(self._scope) if watch is not None else None
 
     async def receive(self) -> Message:
-        """ASGI receive, watching for the client's leaving."""
+        """ASGI receive: only the application calls it."""
         message = await self._receive()
-        if message["type"] == "websocket.disconnect" and not self._closed:
-            self._disconnect_code = message.get("code") or _ORDERLY_CODES[-1]
-        elif self._accepted is not None and perf_counter() - self._user_seen > _USER_SECONDS:
-            self._see_user()
+        try:
+            if message["type"] == "websocket.disconnect":
+                self._client_leaves(message)
+            elif self._accepted is not None and perf_counter() - self._user_seen > _USER_SECONDS:
+                self._see_user()
+        except Exception:  # noqa: BLE001 - the message is the application's all the same
+            fault("websocket.receive")
         return message
 
     async def send(self, message: Message) -> None:
         """ASGI send, watching acceptance and end."""
-        await self._send(message)
-        if message["type"] != "websocket.send":
-            self._watch(message)
+        # Before it is sent: servers and layers may change or empty the message.
+        step = _step(message)
+        try:
+            await self._send(message)
+        except OSError:
+            # https://asgi.readthedocs.io/en/latest/specs/www.html#disconnected-client-send-exception
+            self._client_left = True
+            raise
+        if step is not None:
+            self._watch(*step)
 
     def handled_by(self, route: object, scope: Scope) -> None:
         """A route begins to handle the connection: called by the routes themselves."""
@@ -129,9 +161,13 @@ class WebSocketExchange:
         if self._http.watch is not None:
             self._http.watch.user(self._http.user(self._scope)[0])
 
+    def _client_leaves(self, message: Message) -> None:
+        if not self._closed:
+            self._client_left = True
+            self._disconnect_code = message.get("code") or _ORDERLY_CODES[-1]
+
     @guarded("websocket.send")
-    def _watch(self, message: Message) -> None:
-        kind = message["type"]
+    def _watch(self, kind: str, code: int | None, more_body: bool) -> None:  # noqa: FBT001 - as `_step` returns it
         if kind == "websocket.accept":
             self._accepted = perf_counter()
             self._status = _SWITCHING_PROTOCOLS
@@ -139,37 +175,104 @@ class WebSocketExchange:
             self._see_user()
             answered(self._context)
         elif kind == "websocket.close":
-            self._closed = True
-            if self._accepted is None:
+            if not self._closed and self._disconnect_code is None:
+                self._closed = True
+                self._close_code = code
+            if self._status is None:
                 self._status = _REJECTED
+                self._reject()
         elif kind == "websocket.http.response.start":
-            self._status = message["status"]
+            self._closed = True
+            self._status = code
+        elif kind == "websocket.http.response.body" and not more_body:
+            self._reject()
+
+    def _reject(self) -> None:
+        """Record a handshake that is not accepted as a request, once its response is sent."""
+        if self._rejected:
+            return
+        self._rejected = True
+        http = self._http
+        route = self._route.resolve(self._scope)
+        status = self._status or SERVER_ERROR
+        user_id, role = http.user(self._scope)
+        scheme = self._scope.get("scheme", "ws")
+        error_type = self._error_type()
+        http.request_duration.record(
+            perf_counter() - self._started,
+            (_HANDSHAKE_METHOD, route, status, role, _HANDSHAKE_SCHEMES.get(scheme, scheme), error_type, None),
+            settled(self._context, failed=error_type is not None),
+        )
+        if http.watch is not None:
+            self.login_failure_seen = http.watch.request(
+                self._scope, _HANDSHAKE_METHOD, route, status, user_id, self.login_failure_recorded
+            )
 
     def _finish(self) -> None:
         http = self._http
-        route = self._route.resolve(self._scope)
+        if self._status is None:
+            self._status = CLIENT_CLOSED_REQUEST if self._is_gone() else SERVER_ERROR
         failed = self._failed_by_application()
-        self._see_user()
-        context = settled(self._context, failed=failed)
-        if self._accepted is not None:
+        error_type = self._error_type()
+        route = self._route.resolve(self._scope)
+        context = settled(self._context, failed=error_type is not None)
+        if self._accepted is None:
+            self._reject()
+        else:
+            self._see_user()
             duration = perf_counter() - self._accepted
-            http.websocket_duration.record(duration, (route, self._outcome(failed=failed)), context)
+            http.websocket_duration.record(duration, (route, self._outcome(error_type)), context)
         if failed:
             http.errors.record(1, (type(self._exception).__name__, "http_middleware"), context)
         if http.own_spans:
             exception = self._exception if failed else None
-            error_type = exception_type(exception) if failed else None
             end_span(self._span, None, route, self._status, error_type, exception, time_ns())
 
-    def _failed_by_application(self) -> bool:
-        return isinstance(self._exception, Exception) and not isinstance(
-            self._exception, WebSocketDisconnect | ConnectionError
-        )
+    def _is_gone(self) -> bool:
+        return self._client_left or isinstance(self._exception, asyncio.CancelledError)
 
-    def _outcome(self, *, failed: bool) -> str:
-        if failed:
+    def _failed_by_application(self) -> bool:
+        if not isinstance(self._exception, Exception) or isinstance(self._exception, WebSocketDisconnect):
+            return False
+        return not (self._client_left and isinstance(self._exception, OSError))
+
+    def _error_type(self) -> str | None:
+        """Return the exception's class, the status or the close code, if the connection failed on our side."""
+        if self._failed_by_application():
+            return exception_type(self._exception)
+        if self._accepted is None:
+            status = self._status or SERVER_ERROR
+            return str(status) if status >= SERVER_ERROR else None
+        if self._closed:
+            return str(self._close_code) if _is_error(self._close_code) else None
+        # Servers close what an application leaves open as an error, or drop the connection.
+        ended = self._is_gone() or isinstance(self._exception, WebSocketDisconnect)
+        return None if ended else str(_INTERNAL_ERROR)
+
+    def _outcome(self, error_type: str | None) -> str:
+        if error_type is not None:
             return "error"
-        code = getattr(self._exception, "code", self._disconnect_code)
-        if isinstance(self._exception, asyncio.CancelledError | ConnectionError):
-            return "client_disconnect"
-        return "completed" if code is None or code in _ORDERLY_CODES else "client_disconnect"
+        if self._closed:
+            return "completed"
+        code = self._disconnect_code
+        if isinstance(self._exception, WebSocketDisconnect):
+            code = self._exception.code
+        return "completed" if code in _ORDERLY_CODES else "client_disconnect"
+
+
+def _step(message: Message) -> tuple[str, int | None, bool] | None:
+    """Return type, code and ``more_body`` of a message that changes the connection's state, else ``None``."""
+    try:
+        kind: str = message["type"]
+        if kind == "websocket.send":
+            return None
+        code = message.get("status") if kind == "websocket.http.response.start" else message.get("code")
+        return kind, code, message.get("more_body", False)
+    except Exception:  # noqa: BLE001 - the message goes out all the same
+        fault("websocket.send")
+        return None
+
+
+def _is_error(code: int | None) -> bool:
+    """Return whether a close code means that the side that sends it has failed."""
+    return code is not None and code not in _ORDERLY_CODES and code < _FIRST_PRIVATE_CODE

@@ -13,15 +13,17 @@ class Installation:
     Attributes:
         http: Options and instruments of the HTTP path; ``None`` where it is not instrumented.
         endpoints: ASGI applications by their path, prefix included.
-        flush: Exports what is pending, within the setting shutdown_timeout.
+        refill: Allows a shutdown the whole of the setting shutdown_timeout; called when a lifespan starts.
+        flush: Exports what is pending, within what is left of the setting shutdown_timeout.
         uninstall: Takes the layers out of the application, where they are the outermost.
     """
 
-    __slots__ = ("endpoints", "flush", "http", "uninstall")
+    __slots__ = ("endpoints", "flush", "http", "refill", "uninstall")
 
     def __init__(self) -> None:
         self.http: Http | None = None
         self.endpoints: Mapping[str, ASGIApp] = {}
+        self.refill: Callable[[], object] | None = None
         self.flush: Callable[[], object] | None = None
         self.uninstall: Callable[[], None] | None = None
 
@@ -29,4 +31,5 @@ class Installation:
         """Only pass on, from now on."""
         self.http = None
         self.endpoints = {}
+        self.refill = None
         self.flush = None

@@ -10,7 +10,7 @@ BRIDGE = "alerts/bridge.toml"
 OPTIONAL_SERVICES = ("grafana", "jaeger", "mailpit")
 
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\]):([0-9]{1,5})")
-_MAIL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._%+-]*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
+_MAIL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
 # No quote, and nothing that would end a value in YAML.
 _NAME = re.compile(r"[A-Za-z0-9._%+@-]+")
 _PORTS = range(1, 65_536)

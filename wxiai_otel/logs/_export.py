@@ -15,10 +15,13 @@ from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.resources import Resource
 
-from .._connections import Connection
+from .._background import in_forked_child
+from .._connections import Connection, wakes_without_lock
+from .._deadline import left
 from .._guard import fault
 from .._labels import exception_type, printable
-from .._redaction import redacted, redacted_attribute
+from .._redaction import MARGIN, redacted, redacted_attribute
+from .._reentry import Serial
 
 logger = logging.getLogger("wxiai_otel")
 
@@ -29,8 +32,12 @@ _STATEMENTS = ("sqlalchemy.engine", "aiosqlite")
 
 # With the queue's bound these bound what waits.
 _BODY_CHARACTERS = 8192
+_MAX_STACK = 65_536
 _FRAMES = 50
 _CAUSES = 5
+_STACK = "exception.stacktrace"
+# As the SDK has it, for a shutdown that has no deadline.
+_SHUTDOWN_SECONDS = 30.0
 
 _SEVERITIES = (
     (logging.CRITICAL, SeverityNumber.FATAL, "FATAL"),
@@ -56,9 +63,10 @@ class Redacting(LogRecordExporter):
         """Send records without what looks like a secret."""
         for item in batch:
             record = item.log_record
-            record.body = redacted(str(record.body))
+            record.body = redacted(str(record.body), limit=_BODY_CHARACTERS)
             record.attributes = {
-                name: redacted_attribute(name, value) for name, value in (record.attributes or {}).items()
+                name: redacted_attribute(name, value, limit=_MAX_STACK if name == _STACK else _BODY_CHARACTERS)
+                for name, value in (record.attributes or {}).items()
             }
         good = self._connection.again(lambda exporter: exporter.export(batch), len(batch))
         return LogRecordExportResult.SUCCESS if good else LogRecordExportResult.FAILURE
@@ -72,6 +80,26 @@ class Redacting(LogRecordExporter):
         self._connection.shutdown()
 
 
+class LogQueue(BatchLogRecordProcessor):
+    """The log records that wait to be exported.
+
+    Parameters:
+        exporter: Exports them.
+    """
+
+    def __init__(self, exporter: LogRecordExporter) -> None:
+        super().__init__(exporter)
+        self._wake_without_lock()
+        in_forked_child(self._wake_without_lock)
+
+    def _wake_without_lock(self) -> None:
+        wakes_without_lock(self)
+
+    def shutdown(self) -> None:
+        """Export what waits, by the deadline of the current work."""
+        self._batch_processor.shutdown(int(left(_SHUTDOWN_SECONDS) * 1000))
+
+
 def build_logger_provider(connection: Connection[LogRecordExporter], resource: Resource) -> LoggerProvider | None:
     """A provider that sends in batches; ``None`` where the application has one of its own, which sends already.
 
@@ -83,7 +111,7 @@ def build_logger_provider(connection: Connection[LogRecordExporter], resource: R
         logger.info("the application exports its log records itself: they are left to it")
         return None
     provider = LoggerProvider(resource, shutdown_on_exit=False)
-    provider.add_log_record_processor(BatchLogRecordProcessor(Redacting(connection)))
+    provider.add_log_record_processor(LogQueue(Redacting(connection)))
     set_logger_provider(provider)
     return provider
 
@@ -100,6 +128,7 @@ class LogExport:
         self._provider = provider
         self._attributes = attributes
         self._active = True
+        self._serial = Serial()
         self._original = original = logging.Logger.callHandlers
 
         def call_handlers(of: logging.Logger, record: logging.LogRecord) -> None:
@@ -120,8 +149,15 @@ class LogExport:
         try:
             if _is_of(record.name, _TELEMETRY) or _is_of(record.name, _STATEMENTS) or not is_instrumentation_enabled():
                 return
-            self._provider.get_logger(record.name).emit(self._translated(record))
+            # The provider holds locks, and a destructor that logs may interrupt it.
+            self._serial.run(self._emit, record.name, self._translated(record))
         except Exception:  # noqa: BLE001 - the record has been with the application's handlers
+            fault("logs.export")
+
+    def _emit(self, name: str, record: LogRecord) -> None:
+        try:
+            self._provider.get_logger(name).emit(record)
+        except Exception:  # noqa: BLE001 - as above, of another thread too
             fault("logs.export")
 
     def _translated(self, record: logging.LogRecord) -> LogRecord:
@@ -134,26 +170,31 @@ class LogExport:
         for name in self._attributes:
             value = getattr(record, name, None)
             if isinstance(value, str):
-                attributes[name] = printable(value[:_BODY_CHARACTERS])
+                attributes[name] = _printable(value)
             elif isinstance(value, bool | int | float):
                 attributes[name] = value
         exception = record.exc_info[1] if record.exc_info else None
         if exception is not None:
             attributes["exception.type"] = exception_type(exception)
-            attributes["exception.stacktrace"] = _stack(exception)
+            attributes[_STACK] = _stack(exception)
         return LogRecord(
             timestamp=int(record.created * 1e9),
             observed_timestamp=time.time_ns(),
             context=get_current(),
             severity_number=number,
             severity_text=text,
-            body=printable(_text(record)[:_BODY_CHARACTERS]),
+            body=_printable(_text(record)),
             attributes=attributes,
         )
 
 
 def _is_of(name: str, loggers: tuple[str, ...]) -> bool:
     return name.startswith(loggers) and any(name == one or name.startswith(f"{one}.") for one in loggers)
+
+
+def _printable(text: str) -> str:
+    """Return a text with what its redaction has to read."""
+    return printable(text[: _BODY_CHARACTERS + MARGIN])
 
 
 def _text(record: logging.LogRecord) -> str:

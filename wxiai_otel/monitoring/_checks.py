@@ -1,6 +1,5 @@
 """Health checks: side by side, each with a time limit, and no more often than somebody needs to know."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
@@ -8,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._background import Periodic
-from .._questions import NothingToAsk, Question
+from .._questions import NotChecked, NothingToAsk, Question
+from .._reentry import Serial
 from ..instruments import Values
 
 _LOOK_SECONDS = 1.0
@@ -19,7 +19,7 @@ class Health:
     """What a check has found. The message is for anybody: it names no host, address or exception's text.
 
     Parameters:
-        healthy: Whether all is well.
+        healthy: Whether nothing is known to be wrong.
         message: In a few words.
         latency_ms: How long the check took, in milliseconds; ``None`` where there was nothing to check.
     """
@@ -54,9 +54,9 @@ class HealthChecks:
         self._checks = {name: _Check(function) for name, function in checks.items()}
         self._interval = interval
         self._timeout = timeout
-        self._renew()
+        self._turn = Serial()
         # What is not configured costs nothing to ask for, and may be soon.
-        self._work = Periodic("wxiai-otel-health", min(interval, _LOOK_SECONDS), self._look, self._renew)
+        self._work = Periodic("wxiai-otel-health", min(interval, _LOOK_SECONDS), self._look)
 
     def start(self) -> None:
         """Check in the background."""
@@ -68,16 +68,15 @@ class HealthChecks:
 
     def add(self, name: str, function: Callable[[], Any]) -> None:
         """Add a check, or replace the one of that name."""
-        with self._adding:
-            self._checks = {**self._checks, name: _Check(function)}
+        self._checks[name] = _Check(function)
 
     def are_due(self, max_age: float) -> bool:
         """Whether `results` would check anything."""
-        return any(check.is_due(max_age) for check in self._checks.values())
+        return any(check.is_due(max_age) for check in self._checks.copy().values())
 
     def known(self) -> dict[str, Health]:
         """What the checks have found so far."""
-        return {name: check.health for name, check in self._checks.items() if check.health is not None}
+        return {name: check.health for name, check in self._checks.copy().items() if check.health is not None}
 
     def results(self, max_age: float) -> dict[str, Health]:
         """What the checks have found; blocks while they are made.
@@ -85,11 +84,16 @@ class HealthChecks:
         Parameters:
             max_age: Seconds for which what was found before is good enough.
         """
-        with self._lock:
+        # Each is bounded by the timeout: another thread that makes them is ready by then.
+        with self._turn.held(2 * self._timeout + _LOOK_SECONDS) as held:
+            if not held:
+                return self.known()
             started = time.monotonic()
             ended: dict[Future[Any], float] = {}
             asked = [
-                (check, check.question.begin(self._timeout)) for check in self._checks.values() if check.is_due(max_age)
+                (check, check.question.begin(self._timeout))
+                for check in self._checks.copy().values()
+                if check.is_due(max_age)
             ]
             for _, answer in asked:
                 answer.add_done_callback(lambda answer: ended.setdefault(answer, time.monotonic()))
@@ -102,7 +106,7 @@ class HealthChecks:
 
     def observe(self) -> Iterator[tuple[Values, float]]:
         """1 or 0 for each check that has something to check."""
-        for name, check in self._checks.items():
+        for name, check in self._checks.copy().items():
             if check.health is not None and check.health.latency_ms is not None:
                 yield (name,), float(check.health.healthy)
 
@@ -111,6 +115,8 @@ class HealthChecks:
             return _found(answer.result(0), latency_ms)
         except NothingToAsk:
             return Health(healthy=True, message="not configured", latency_ms=None)
+        except NotChecked as reason:
+            return Health(healthy=True, message=f"not checked: {reason}", latency_ms=None)
         except TimeoutError:
             return Health(healthy=False, message=f"no answer within {self._timeout:g} s", latency_ms=latency_ms)
         except Exception as error:  # noqa: BLE001 - that is what a check does where something is wrong
@@ -118,11 +124,6 @@ class HealthChecks:
 
     def _look(self) -> None:
         self.results(self._interval)
-
-    def _renew(self) -> None:
-        self._lock = threading.Lock()
-        # Whoever adds a check does not wait for those that are being made.
-        self._adding = threading.Lock()
 
 
 class Unhealthy(Exception):

@@ -9,25 +9,42 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from .._questions import NothingToAsk, Question
+from .._questions import NotChecked, NothingToAsk, Question
 from ._checks import Unhealthy
 
 _SERVER_ERROR = 500
 
 
-def database(engines: Callable[[], list[Any]], timeout: float) -> None:
-    """Ask each engine that the application has used."""
+def database(engines: Callable[[], list[Any]], timeout: float) -> str:
+    """Query each database that the application has used, over connections of our own.
+
+    Raises:
+        NothingToAsk: The application has used none.
+        NotChecked: Only the application can make connections to any of them.
+    """
     found = engines()
     if not found:
         raise NothingToAsk
     from ..sql import ping
 
+    unchecked: list[NotChecked] = []
     for engine in found:
-        ping(engine, timeout)
+        try:
+            ping(engine, timeout)
+        except NotChecked as reason:
+            unchecked.append(reason)
+    if len(unchecked) == len(found):
+        raise unchecked[0]
+    return f"ok; {len(unchecked)} of {len(found)} not checked" if unchecked else "ok"
 
 
 def redis(instrumentation: Any) -> None:
-    """Ask the Redis that the application has used."""
+    """Query the Redis that the application has used, over a connection of our own.
+
+    Raises:
+        NothingToAsk: The application has used none.
+        NotChecked: Only the application can make connections to it.
+    """
     if instrumentation is None or not instrumentation.ping():
         raise NothingToAsk
 

@@ -18,55 +18,66 @@ Families = Iterable["Metric"]
 FindUser = Callable[[Any], tuple[object, str | None] | None]
 
 
+class _Endpoint(FastAPI):
+    """The endpoint, as a FastAPI application of its own, so that the application's dependency works in it.
+
+    FastAPI keeps endpoints and dependencies in caches of the process. Those here are functions of this module, which
+    find in the request what belongs to the application.
+    """
+
+    collect: Callable[[], Families]
+    services: Sequence[str]
+    find_user: FindUser
+    roles: Sequence[str]
+
+
 def stats_endpoint(
     app: FastAPI,
     path: str,
     collect: Callable[[], Families],
     services: Sequence[str],
-    may_see: Callable[..., object],
+    may_see: Callable[..., object] | None,
+    find_user: FindUser,
+    roles: Sequence[str],
 ) -> ASGIApp:
-    """The endpoint, as a FastAPI application of its own, so that the application's dependency works in it.
+    """Return the endpoint.
 
     Parameters:
         app: The application, whose state, exception handlers and dependency overrides it shares.
         path: Of the endpoint, prefix included.
         collect: Gives the current values of all metrics.
         services: AI services that have an entry, also where nothing has happened.
-        may_see: The dependency that lets in whoever may see it, and raises where not.
+        may_see: The dependency that lets in whoever may see it, and raises where not; ``None``: `admins_only`.
+        find_user: Gives id and role of the user in an ASGI scope; ``None`` without one.
+        roles: The roles of admins.
     """
-    endpoint = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    endpoint = _Endpoint(openapi_url=None, docs_url=None, redoc_url=None)
     endpoint.state = app.state
     endpoint.exception_handlers = app.exception_handlers
     endpoint.dependency_overrides = app.dependency_overrides
-
-    @endpoint.api_route(path, methods=["GET", "HEAD"], dependencies=[Depends(may_see)])
-    async def stats() -> dict[str, Any]:
-        try:
-            families = await anyio.to_thread.run_sync(collect)
-        except OSError:
-            fault("stats.collect")
-            raise HTTPException(503, UNAVAILABLE) from None
-        return _stats(families, services)
-
+    endpoint.collect, endpoint.services, endpoint.find_user, endpoint.roles = collect, services, find_user, roles
+    endpoint.add_api_route(path, _answer, methods=["GET", "HEAD"], dependencies=[Depends(may_see or admins_only)])
     return endpoint
 
 
-def admins_only(find_user: FindUser, roles: Sequence[str]) -> Callable[..., object]:
-    """A dependency that lets in users with one of some roles: 401 without a user, 403 for any other.
+async def _answer(request: Request) -> dict[str, Any]:
+    endpoint: _Endpoint = request.app
+    try:
+        families = await anyio.to_thread.run_sync(endpoint.collect)
+    except OSError:
+        fault("stats.collect")
+        raise HTTPException(503, UNAVAILABLE) from None
+    return _stats(families, endpoint.services)
 
-    Parameters:
-        find_user: Gives id and role of the user in an ASGI scope; ``None`` without one.
-        roles: The roles.
-    """
 
-    def check(request: Request) -> None:
-        user = find_user(request.scope)
-        if user is None:
-            raise HTTPException(401, "Not authenticated", {"WWW-Authenticate": "Bearer"})
-        if user[1] not in roles:
-            raise HTTPException(403, "For admins only")
-
-    return check
+def admins_only(request: Request) -> None:
+    """Let in users with one of the roles: 401 without a user, 403 for any other."""
+    endpoint: _Endpoint = request.app
+    user = endpoint.find_user(request.scope)
+    if user is None:
+        raise HTTPException(401, "Not authenticated", {"WWW-Authenticate": "Bearer"})
+    if user[1] not in endpoint.roles:
+        raise HTTPException(403, "For admins only")
 
 
 def _stats(families: Families, services: Sequence[str]) -> dict[str, Any]:

@@ -1,6 +1,9 @@
 """The metric reader of the embedded endpoint."""
 
-import threading
+import logging
+import mmap
+import multiprocessing
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +15,7 @@ from prometheus_client import Metric as PrometheusMetric
 from .._accept import encoder
 from .._beside import garbage_kept, short_turns
 from .._guard import fault, guarded
+from .._reentry import Serial, may_use_sdk
 from .._storage import Storage
 from ._application import application_families
 from ._collector import ContractCollector, untaken
@@ -20,10 +24,17 @@ from ._workers import Workers
 
 _OPENMETRICS = "application/openmetrics-text"
 _CREATED = "_created"
+_SCRAPE_SECONDS = 10.0
 _APART = (
     "the workers of this server have no folder in which they find each other: "
     "set WXIAI_OTEL_WORKERS_FOLDER to one that they can write, or to none where there is one worker"
 )
+_NOT_SHOWN = (
+    "measurements of child processes (ProcessPoolExecutor, multiprocessing) are not shown at the metrics endpoint: "
+    "set WXIAI_OTEL_WORKERS_FOLDER to a directory that the server and its children share, or export by OTLP"
+)
+
+logger = logging.getLogger("wxiai_otel")
 
 
 class EmbeddedReader(PrometheusMetricReader):
@@ -40,14 +51,18 @@ class EmbeddedReader(PrometheusMetricReader):
         super().__init__(disable_target_info=True, scope_info_enabled=False, registry=CollectorRegistry())
         self._storage = storage
         self._with_application = with_application
-        self._scrape = threading.Lock()
-        self._received: list[MetricsData] = []
+        self._scrape = Serial()
+        self._received: MetricsData | None = None
         self._workers: Workers | None = None
         self._apart = False
+        self._folder = ""
+        self._process = os.getpid()
+        # Shared with forked children: one of them logs.
+        self._logged = mmap.mmap(-1, 1)
 
     def _receive_metrics(self, metrics_data: MetricsData, *_args: Any, **_kwargs: Any) -> None:
         if metrics_data is not None:
-            self._received.append(self._storage.added_to(metrics_data))
+            self._received = metrics_data
 
     def join(self, folder: str, instance: str) -> None:
         """Answer for all workers of the server from now on, where this process is one of several.
@@ -62,6 +77,7 @@ class EmbeddedReader(PrometheusMetricReader):
         """
         self._workers = None
         self._apart = True
+        self._folder = folder
         found = shared_folder(folder)
         if found is not None:
             self._workers = Workers(found, instance, self._own)
@@ -73,9 +89,17 @@ class EmbeddedReader(PrometheusMetricReader):
         Parameters:
             timeout: Seconds this may take.
         """
+        guarded("prometheus.children")(self._log_not_shown)()
         if self._workers is not None:
             self._workers.leave(timeout)
             self._workers = None
+
+    def _log_not_shown(self) -> None:
+        """Log once if this is a forked child whose measurements no endpoint shows."""
+        is_child = os.getpid() != self._process and multiprocessing.parent_process() is not None
+        if is_child and self._folder in {"", "none"} and not self._logged[0] and _has_counts(self._own()):
+            self._logged[0] = 1
+            logger.warning(_NOT_SHOWN)
 
     def render(self, accept: str | None = None) -> tuple[bytes, str]:
         """Collect and render the current values.
@@ -114,15 +138,26 @@ class EmbeddedReader(PrometheusMetricReader):
             return self._own() if workers is None else workers.merged()
 
     def _own(self) -> list[PrometheusMetric]:
-        # One scrape at a time has the SDK collect: upstream's reader hands the data over in a shared place.
-        with self._scrape:
-            self._received.clear()
-            self.collect()
-            data = MetricsData([resource for found in self._received for resource in found.resource_metrics])
+        # One scrape at a time has the SDK collect. One that interrupts it, or that takes its turn too late, shows what
+        # the SDK has collected last: the SDK holds locks.
+        with self._scrape.held(_SCRAPE_SECONDS) as held:
+            if held and may_use_sdk():
+                self.collect()
+            data = self._storage.added_to(self._received)
         found = list(ContractCollector(data).collect())
         if self._with_application:
             found += guarded("prometheus.application")(_of_application)(found) or []
         return found
+
+
+def _has_counts(families: list[PrometheusMetric]) -> bool:
+    return any(
+        sample.value
+        for family in families
+        if not family.name.startswith("wxiai_otel")
+        for sample in family.samples
+        if sample.name.endswith(("_total", "_count"))
+    )
 
 
 def _of_application(shown: list[PrometheusMetric]) -> list[PrometheusMetric]:

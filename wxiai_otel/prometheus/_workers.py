@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -41,6 +42,8 @@ _LOCK_PAUSE_SECONDS = 0.01
 # A process without room for another file may have some soon.
 _ACCEPT_PAUSE_SECONDS = 0.5
 
+_parts = count()
+
 
 class Workers:
     """This process among the workers of its server.
@@ -60,6 +63,8 @@ class Workers:
         self._socket_path = folder / f"{os.getpid()}.sock"
         self._snapshot_path = self._socket_path.with_suffix(".json")
         self._closed = False
+        # The thread that has the folder's lock, which a signal handler may interrupt and want it too.
+        self._holder: int | None = None
         self._complete_from = 0.0
         self._last_ended: dict[str, Any] = _NOBODY
         with self._locked():
@@ -104,6 +109,10 @@ class Workers:
         except Exception:  # noqa: BLE001 - the process ends all the same
             fault("workers.leave")
         finally:
+            self._closed = True
+            # Closing alone does not wake the thread. In a forked child this would shut the parent's socket down.
+            with suppress(OSError):
+                self._server.shutdown(socket.SHUT_RDWR)
             self._close()
 
     def _close(self) -> None:
@@ -191,7 +200,9 @@ class Workers:
                 self._keep_for_later()
                 continue
             except OSError:
-                # Closed, or there is no room for another file, here or in the folder.
+                if self._closed:
+                    return
+                # There is no room for another file, here or in the folder.
                 time.sleep(_ACCEPT_PAUSE_SECONDS)
                 if not self._closed and not self._socket_path.exists():
                     self._keep_for_later()
@@ -225,6 +236,10 @@ class Workers:
 
     @contextmanager
     def _locked(self, timeout: float = _LOCK_SECONDS) -> Iterator[None]:
+        me = threading.get_ident()
+        if self._holder == me:
+            yield
+            return
         deadline = time.monotonic() + timeout
         with self._lock_file() as lock:
             while True:
@@ -234,7 +249,11 @@ class Workers:
                 if time.monotonic() > deadline:
                     raise TimeoutError("another worker is being scraped, and does not come to an end")
                 time.sleep(_LOCK_PAUSE_SECONDS)
-            yield
+            self._holder = me
+            try:
+                yield
+            finally:
+                self._holder = None
 
     def _lock_file(self) -> BinaryIO:
         path = self._folder / _LOCK
@@ -263,7 +282,8 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 def _write(path: Path, content: object) -> None:
     """Write a file as a whole or not at all."""
-    part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}")
+    # Of its own: a thread may be interrupted by what writes the same file.
+    part = path.with_name(f"{path.name}.{os.getpid()}-{next(_parts)}")
     try:
         part.write_text(json.dumps(content))
         part.replace(path)

@@ -1,18 +1,20 @@
 """Counting, timing and tracing the calls of clients: one call is one command or one pipeline."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from contextvars import ContextVar, Token
-from time import perf_counter
+from time import perf_counter, time_ns
 from typing import Any
 
 from opentelemetry.context import attach, detach
 from opentelemetry.trace import set_span_in_context
-from redis.exceptions import WatchError
+from redis.exceptions import NoScriptError, WatchError
 
 from .._client_spans import ClientSpan, failure_of
 from .._guard import fault
 from .._own import is_own_traffic
 from ..instruments import Instruments
+from ._attempts import current_attempts
 from ._commands import OTHER, Command, queued, read
 from ._spans import RedisSpans
 
@@ -44,7 +46,18 @@ class Call:
         span: The span of the round trip.
     """
 
-    __slots__ = ("_attached", "_calls", "_commands", "_operation", "_queue", "_span", "_started", "_token", "noted")
+    __slots__ = (
+        "_attached",
+        "_attempts",
+        "_calls",
+        "_commands",
+        "_operation",
+        "_queue",
+        "_span",
+        "_started",
+        "_token",
+        "noted",
+    )
 
     def __init__(
         self,
@@ -60,26 +73,40 @@ class Call:
         self._operation = operation
         self._span = span
         self.noted: list[Any] | None = None
+        self._attempts = current_attempts()
+        if self._attempts is not None:
+            self._attempts.begin()
         self._attached = None if span is None else attach(set_span_in_context(span.current))
         self._token: Token[Call | None] = _current.set(self)
         self._started = perf_counter()
 
     def end(self, response: Any) -> None:
         """Record the call, with the response: to its command, or to each command of its pipeline."""
-        seconds = perf_counter() - self._started
-        self._record(seconds, (response,) if self._queue is None else response)
-        self._leave(None)
+        self._finish((response,) if self._queue is None else response, None)
 
     def fail(self, error: BaseException) -> None:
         """Record the call, which raised."""
-        seconds = perf_counter() - self._started
         try:
             responses = self._answered(error)
         except Exception:  # noqa: BLE001 - the exception goes its way
             fault("redis.fail")
             responses = [error] * len(self._commands)
-        self._record(seconds, responses)
-        self._leave(error)
+        self._finish(responses, error)
+
+    def _finish(self, responses: Sequence[Any], error: BaseException | None) -> None:
+        seconds = perf_counter() - self._started
+        self._leave()
+        if self._attempts is None:
+            self._record(seconds, responses)
+            self._end_span(error)
+            return
+        end_time = time_ns()
+
+        def record() -> None:
+            self._record(seconds, responses)
+            self._end_span(error, end_time)
+
+        self._attempts.record(record)
 
     def _record(self, seconds: float, responses: Sequence[Any]) -> None:
         try:
@@ -91,30 +118,35 @@ class Call:
 
     def _answered(self, error: BaseException) -> list[Any]:
         """What each command was answered, where the exception is only the first error among the answers."""
-        if self.noted is not None:
+        # Answers of an earlier attempt do not hold the error of the last one.
+        if self.noted is not None and any(response is error for response in self.noted):
             return self.noted
         results = [getattr(entry, "result", None) for entry in self._queue or ()]
         if any(result is error for result in results):
             return results
         return [error] * len(self._commands)
 
-    def _leave(self, error: BaseException | None) -> None:
-        try:
+    def _leave(self) -> None:
+        with suppress(ValueError):  # a coroutine was closed from another context; its own is gone
             _current.reset(self._token)
             if self._attached is not None:
                 detach(self._attached)
-        except ValueError:
-            pass  # a coroutine was closed from another context; its own is gone
+
+    def _end_span(self, error: BaseException | None, end_time: int | None = None) -> None:
         if self._span is None:
             return
         try:
-            # A transaction that a watched key has stopped is an answer as good as any.
-            if error is None or (self._queue is not None and isinstance(error, WatchError)):
-                self._span.end()
+            if error is None or _is_answer(error, is_pipeline=self._queue is not None):
+                self._span.end(end_time=end_time)
             else:
-                self._span.end(*failure_of(type(error).__name__))
+                self._span.end(*failure_of(type(error).__name__), end_time=end_time)
         except Exception:  # noqa: BLE001 - the application gets its response
             fault("redis.span")
+
+
+def _is_answer(error: BaseException, *, is_pipeline: bool) -> bool:
+    """Whether an exception is an answer that callers expect: a watched key has changed, or a script is not cached."""
+    return isinstance(error, NoScriptError) or (is_pipeline and isinstance(error, WatchError))
 
 
 def _is_within_another() -> bool:

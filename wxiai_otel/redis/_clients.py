@@ -6,11 +6,13 @@ The classes are patched, so that every client is heard, made before or after. Ea
 
 import functools
 import importlib
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 from .._guard import fault
 from .._own import own_traffic
+from ._attempts import Attempts, current_attempts
 from ._calls import Call, Calls, note_responses
 
 Method = Callable[..., Any]
@@ -34,6 +36,8 @@ _ASYNC_MESSAGES = (
     ("redis.asyncio.client", "PubSub", "execute_command"),
     ("redis.asyncio.cluster", "ClusterPubSub", "execute_command"),
 )
+_MONITORS = (("redis.client", "Monitor", "__enter__"),)
+_ASYNC_MONITORS = (("redis.asyncio.client", "Monitor", "__aenter__"),)
 _PIPELINES = (("redis.client", "Pipeline", "execute"), ("redis.cluster", "ClusterPipeline", "execute"))
 _ASYNC_PIPELINES = (
     ("redis.asyncio.client", "Pipeline", "execute"),
@@ -46,11 +50,40 @@ _FIRST_ERRORS = (
     ("redis.cluster", "TransactionStrategy", "_raise_first_error", 0),
     ("redis.asyncio.cluster", "TransactionStrategy", "_raise_first_error", 0),
 )
-# What a cluster's client asks for itself.
+# The clients of several databases, each a client of its own.
+_MULTI_COMMANDS = (("redis.multidb.client", "MultiDBClient", "execute_command"),)
+_ASYNC_MULTI_COMMANDS = (("redis.asyncio.multidb.client", "MultiDBClient", "execute_command"),)
+_MULTI_PIPELINES = (("redis.multidb.client", "Pipeline", "execute"),)
+_ASYNC_MULTI_PIPELINES = (("redis.asyncio.multidb.client", "Pipeline", "execute"),)
+# Calls of the application's in which the library sends the same again, each time differently.
+_REPEATING = (
+    ("redis.commands.core", "Script", "__call__"),
+    ("redis.commands.core", "AsyncScript", "__call__"),
+    ("redis.lock", "Lock", "acquire"),
+    ("redis.asyncio.lock", "Lock", "acquire"),
+)
+# Calls of the application's that are repeated as a whole, with all that they send.
+_REPEATED = (
+    ("redis.multidb.command_executor", "DefaultCommandExecutor", "execute_transaction"),
+    ("redis.multidb.command_executor", "DefaultCommandExecutor", "execute_pubsub_method"),
+    ("redis.asyncio.multidb.command_executor", "DefaultCommandExecutor", "execute_transaction"),
+    ("redis.asyncio.multidb.command_executor", "DefaultCommandExecutor", "execute_pubsub_method"),
+)
+_FAILED_ATTEMPTS = (
+    ("redis.multidb.command_executor", "DefaultCommandExecutor", "_on_command_fail"),
+    ("redis.asyncio.multidb.command_executor", "DefaultCommandExecutor", "_on_command_fail"),
+)
+# What a client asks for itself: a cluster's slots, a Sentinel's master, health, subscriptions after a reconnection.
 _OWN_NEEDS = (
     ("redis.cluster", "NodesManager", "initialize"),
     ("redis._parsers.commands", "CommandsParser", "initialize"),
     ("redis._parsers.commands", "CommandsParser", "get_keys"),
+    ("redis.sentinel", "SentinelManagedConnection", "connect"),
+    ("redis.asyncio.sentinel", "SentinelManagedConnection", "connect"),
+    ("redis.client", "PubSub", "on_connect"),
+    ("redis.asyncio.client", "PubSub", "on_connect"),
+    ("redis.multidb.client", "MultiDBClient", "_check_db_health"),
+    ("redis.asyncio.multidb.client", "MultiDBClient", "_check_db_health"),
 )
 
 
@@ -66,16 +99,24 @@ class Patches:
         self._see = see
         self._active = True
         self._replaced: list[tuple[type, str, Any, Method]] = []
-        for start, sync, asynchronous in (
-            (calls.command, _COMMANDS, _ASYNC_COMMANDS),
-            (calls.immediate_command, _IMMEDIATE, _ASYNC_IMMEDIATE),
-            (calls.message, _MESSAGES, _ASYNC_MESSAGES),
-            (calls.pipeline, _PIPELINES, _ASYNC_PIPELINES),
+        for start, show, sync, asynchronous in (
+            (calls.command, see, _COMMANDS, _ASYNC_COMMANDS),
+            (calls.command, self._see_active, _MULTI_COMMANDS, _ASYNC_MULTI_COMMANDS),
+            (calls.immediate_command, see, _IMMEDIATE, _ASYNC_IMMEDIATE),
+            (calls.message, see, _MESSAGES, _ASYNC_MESSAGES),
+            (lambda client, _: calls.message(client, ("MONITOR",)), see, _MONITORS, _ASYNC_MONITORS),
+            (calls.pipeline, see, _PIPELINES, _ASYNC_PIPELINES),
+            (calls.pipeline, self._see_active, _MULTI_PIPELINES, _ASYNC_MULTI_PIPELINES),
         ):
             for place in sync:
-                self._replace(*place, functools.partial(self._sync, start))
+                self._replace(*place, functools.partial(self._sync, start, show))
             for place in asynchronous:
-                self._replace(*place, functools.partial(self._async, start))
+                self._replace(*place, functools.partial(self._async, start, show))
+        for places, one_call in ((_REPEATING, True), (_REPEATED, False)):
+            for place in places:
+                self._replace(*place, functools.partial(self._as_one, one_call))
+        for place in _FAILED_ATTEMPTS:
+            self._replace(*place, _noting_failure)
         for module, owner, method, position in _FIRST_ERRORS:
             self._replace(module, owner, method, functools.partial(_noting, position))
         for place in _OWN_NEEDS:
@@ -90,14 +131,17 @@ class Patches:
 
     def _replace(self, module: str, owner_name: str, name: str, wrap: Callable[[Method], Method]) -> None:
         """Replace a method that the class itself defines; an older or newer redis-py may not have it."""
-        owner = getattr(importlib.import_module(module), owner_name, None)
+        try:
+            owner = getattr(importlib.import_module(module), owner_name, None)
+        except ImportError:
+            return
         if owner is None or name not in owner.__dict__:
             return
         wrapper = functools.wraps(owner.__dict__[name])(wrap(getattr(owner, name)))
         self._replaced.append((owner, name, owner.__dict__[name], wrapper))
         setattr(owner, name, wrapper)
 
-    def _begin(self, start: Start, client: Any, args: tuple[Any, ...]) -> Call | None:
+    def _begin(self, start: Start, see: See, client: Any, args: tuple[Any, ...]) -> Call | None:
         if not self._active:
             return None
         try:
@@ -106,12 +150,19 @@ class Patches:
             fault("redis.start")
             return None
         if call is not None:
-            self._see(client)
+            see(client)
         return call
 
-    def _sync(self, start: Start, original: Method) -> Method:
+    def _see_active(self, client: Any) -> None:
+        """Show the client of the active database, if known by now."""
+        executor = getattr(getattr(client, "_client", client), "command_executor", None)
+        database = getattr(executor, "active_database", None)
+        if database is not None:
+            self._see(database.client)
+
+    def _sync(self, start: Start, see: See, original: Method) -> Method:
         def send(client: Any, *args: Any, **options: Any) -> Any:
-            call = self._begin(start, client, args)
+            call = self._begin(start, see, client, args)
             if call is None:
                 return original(client, *args, **options)
             try:
@@ -124,9 +175,9 @@ class Patches:
 
         return send
 
-    def _async(self, start: Start, original: Method) -> Method:
+    def _async(self, start: Start, see: See, original: Method) -> Method:
         async def send(client: Any, *args: Any, **options: Any) -> Any:
-            call = self._begin(start, client, args)
+            call = self._begin(start, see, client, args)
             if call is None:
                 return await original(client, *args, **options)
             try:
@@ -138,6 +189,41 @@ class Patches:
             return response
 
         return send
+
+    def _as_one(self, one_call: bool, original: Method) -> Method:  # noqa: FBT001 - given by position above
+        if inspect.iscoroutinefunction(original):
+
+            async def repeat_async(self_: Any, *args: Any, **options: Any) -> Any:
+                if not self._active:
+                    return await original(self_, *args, **options)
+                attempts = Attempts(one_call=one_call)
+                try:
+                    return await original(self_, *args, **options)
+                finally:
+                    attempts.end()
+
+            return repeat_async
+
+        def repeat(self_: Any, *args: Any, **options: Any) -> Any:
+            if not self._active:
+                return original(self_, *args, **options)
+            attempts = Attempts(one_call=one_call)
+            try:
+                return original(self_, *args, **options)
+            finally:
+                attempts.end()
+
+        return repeat
+
+
+def _noting_failure(original: Method) -> Method:
+    @functools.wraps(original)
+    def fail(self: Any, *args: Any, **options: Any) -> Any:
+        if (attempts := current_attempts()) is not None:
+            attempts.failed()
+        return original(self, *args, **options)
+
+    return fail
 
 
 def _noting(position: int, original: Method) -> Method:
@@ -152,6 +238,14 @@ def _noting(position: int, original: Method) -> Method:
 
 
 def _as_own(original: Method) -> Method:
+    if inspect.iscoroutinefunction(original):
+
+        async def ask_async(self: Any, *args: Any, **options: Any) -> Any:
+            with own_traffic():
+                return await original(self, *args, **options)
+
+        return ask_async
+
     def ask(self: Any, *args: Any, **options: Any) -> Any:
         with own_traffic():
             return original(self, *args, **options)

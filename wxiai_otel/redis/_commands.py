@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from redis.exceptions import NoScriptError
+
 GET, SET, DELETE, OTHER = "get", "set", "delete", "other"
 HIT, MISS, SUCCESS, ERROR = "hit", "miss", "success", "error"
 
@@ -61,7 +63,8 @@ class Command(NamedTuple):
         """
         reading = self.operation == GET
         each = _READ_EACH.get(self.name)
-        if isinstance(response, BaseException):
+        # The server answers that a script is not cached, and the caller sends the script: nothing has failed.
+        if isinstance(response, BaseException) and not isinstance(response, NoScriptError):
             yield ERROR, 1 if each is None else max(1, len(self.arguments) - each)
         elif not reading:
             yield SUCCESS, 1

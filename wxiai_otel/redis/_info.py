@@ -1,15 +1,15 @@
-"""What Redis holds, by INFO, asked in the background over a connection of our own."""
+"""What Redis holds, by INFO, polled in the background over connections of our own."""
 
 import logging
-import threading
 from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 from .._background import Periodic
 from .._guard import fault
+from .._questions import NotChecked
 from ..instruments import Values
-from ._servers import Servers, servers_of
+from ._places import place_of
+from ._servers import Servers
 
 logger = logging.getLogger("wxiai_otel")
 
@@ -25,38 +25,47 @@ class InfoPoller:
 
     def __init__(self, client: Any, interval: float, timeout: float) -> None:
         self._timeout = timeout
-        self._servers: Servers | None = None
+        # For the two threads that query: the poller's own, and that of health checks.
+        self._servers: dict[str, tuple[Servers, Servers]] = {}
+        self._unreachable: NotChecked | None = None
         self._used: float | None = None
         self._ratio: float | None = None
         self._failing = False
-        self._lock = threading.Lock()
         self._polling = Periodic("wxiai-otel-redis-info", interval, self._poll, self._forget)
+        self._named = client
         if client is not None:
-            self.see(client)
+            self._learn()
 
-    def see(self, client: Any) -> None:
-        """A client is in use; the first one says which Redis is asked."""
-        if self._servers is not None:
-            return
+    def see(self, client: Any) -> bool:
+        """Learn from the client that is named, or else from one in use, which Redis to poll; whether that is known."""
+        if not self._servers:
+            self._learn(client)
+        return bool(self._servers)
+
+    def _learn(self, client: Any = None) -> None:
+        named = self._named
         try:
-            with self._lock:
-                if self._servers is None:
-                    self._servers = servers_of(client)
-                    self._polling.start()
+            place = place_of(client if named is None else named, is_named=named is not None)
+            found = (Servers(place, self._timeout), Servers(place, self._timeout))
+            if self._servers.setdefault("", found) is found:  # another thread may be learning
+                self._polling.start()
+        except NotChecked as reason:
+            self._unreachable = reason
         except Exception:  # noqa: BLE001 - the client's command is still to be sent
             fault("redis.see")
 
     def ping(self) -> bool:
-        """Ask each server whether it is there; whether there is any to ask.
+        """Find out whether each server replies; whether there is any.
 
         Raises:
-            redis.RedisError: One does not answer.
+            NotChecked: Only the application's client can reach it.
+            redis.RedisError: One does not reply.
         """
-        if self._servers is None:
+        if not self._servers:
+            if self._unreachable is not None:
+                raise self._unreachable
             return False
-        for client in self._servers(self._timeout):
-            with closing(client):
-                client.ping()
+        self._servers[""][1].ping()
         return True
 
     def stop(self) -> None:
@@ -77,11 +86,8 @@ class InfoPoller:
         self._used = self._ratio = None
 
     def _poll(self) -> None:
-        servers = self._servers
-        if servers is None:
-            return
         try:
-            used, limit = self._ask(servers)
+            used, limit = self._ask(self._servers[""][0])
             self._used = used
             self._ratio = used / limit if limit else None
             self._failing = False
@@ -94,9 +100,12 @@ class InfoPoller:
     def _ask(self, servers: Servers) -> tuple[float, float]:
         """Bytes used, and bytes allowed, of all servers together."""
         used = limit = 0.0
-        for client in servers(self._timeout):
-            with closing(client):
-                memory = client.info("memory")
-            used += memory["used_memory"]
-            limit += memory.get("maxmemory") or memory.get("total_system_memory", 0)
+        for reply in servers.of_each("INFO", "memory"):
+            lines = (line.partition(b":") for line in reply.splitlines())
+            memory = {name: int(value) for name, _, value in lines if name in _NUMBERS}
+            used += memory[b"used_memory"]
+            limit += memory.get(b"maxmemory") or memory.get(b"total_system_memory", 0)
         return used, limit
+
+
+_NUMBERS = frozenset((b"used_memory", b"maxmemory", b"total_system_memory"))

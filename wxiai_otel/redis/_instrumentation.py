@@ -25,7 +25,7 @@ class RedisInstrumentation:
         show_first: Callable[[Any], None] | None,
     ) -> None:
         self._calls = Calls(instruments, RedisSpans(tracer_provider))
-        self._seen = False
+        self._counting = self._seen = False
         self._show_first = show_first
         self._poller = InfoPoller(settings.redis_client, settings.redis_poll_interval, settings.redis_poll_timeout)
         instruments.observe("cache.size", self._poller.observe_size)
@@ -43,9 +43,11 @@ class RedisInstrumentation:
 
     def _see(self, client: Any) -> None:
         if not self._seen:
-            self._seen = True
-            guarded("redis.zero")(self._calls.begin_at_zero)()
-            self._poller.see(client)
+            if not self._counting:
+                self._counting = True
+                guarded("redis.zero")(self._calls.begin_at_zero)()
+            # A client that only the application can reach, such as a fake, tells nothing; the next one may.
+            self._seen = self._poller.see(client)
             if self._show_first is not None:
                 self._show_first(client)
 

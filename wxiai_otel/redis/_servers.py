@@ -1,116 +1,171 @@
-"""The servers behind a client, each by a plain client of our own: the application's may belong to an event loop."""
+"""Querying the servers of one Redis, over connections of our own that stay open."""
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
-from weakref import ref
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import redis
-from redis.backoff import NoBackoff
-from redis.cluster import ClusterNode
-from redis.retry import Retry
-from redis.sentinel import Sentinel
+from redis.crc import key_slot
+from redis.exceptions import AuthenticationError, NoPermissionError
 
-Servers = Callable[[float], Iterator[redis.Redis]]
+from .._backoff import Backoff
+from ._link import Address, Link, Reply, Word, is_refusal
+from ._places import Place
 
-_ACCESS = frozenset(("username", "password", "credential_provider", "protocol"))
-_ADDRESS = frozenset(("host", "port", "db"))
-_KNOWN = frozenset(inspect.signature(redis.Redis.__init__).parameters)
+T = TypeVar("T")
 
 
-def servers_of(client: Any) -> Servers:
-    """What gives, at each call with a timeout in seconds, a client for every server that holds data.
+class Servers:
+    """The servers of one Redis, as one thread queries them.
 
-    Parameters:
-        client: A client of redis-py, sync or asyncio, single, by Sentinel or of a cluster; a pipeline; or a URL.
-    """
-    if isinstance(client, str):
-        client = redis.Redis.from_url(client)
-    if hasattr(client, "nodes_manager"):
-        return _cluster(client)
-    pool = client.connection_pool
-    if hasattr(pool, "sentinel_manager"):
-        return _sentinel(pool)
-    options = _options(pool)
-
-    def single(timeout: float) -> Iterator[redis.Redis]:
-        yield _client(timeout, **options)
-
-    return single
-
-
-def shared_client_of(client: Any) -> Callable[[float], Any]:
-    """What makes, with a timeout in seconds, one sync client of our own for all data behind a client.
+    A refused command is not repeated for a while, and its connection stays open.
 
     Parameters:
-        client: As for `servers_of`.
+        place: Where they are.
+        timeout: Seconds that connecting, or a reply, may take.
     """
-    if isinstance(client, str):
-        client = redis.Redis.from_url(client)
-    if not hasattr(client, "nodes_manager"):
-        servers = servers_of(client)
-        return lambda timeout: next(servers(timeout))
-    options = _kept(getattr(client, "connection_kwargs", None) or client.nodes_manager.connection_kwargs, _ACCESS)
-    nodes = [(node.host, node.port) for node in client.get_nodes()] or [
-        (node.host, node.port) for node in client.nodes_manager.startup_nodes.values()
-    ]
 
-    def cluster(timeout: float) -> Any:
-        return redis.RedisCluster(
-            startup_nodes=[ClusterNode(host, port) for host, port in nodes],  # type: ignore[no-untyped-call] # as above
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            **options,
+    def __init__(self, place: Place, timeout: float) -> None:
+        self._place = place
+        self._timeout = timeout
+        self._links: dict[Address, Link] = {}
+        self._holders: dict[str, Address] = {}
+        self._backoffs: dict[Word, Backoff] = {}
+
+    def ping(self) -> None:
+        """Find out whether every primary replies; that our user may not PING is a reply too.
+
+        Raises:
+            redis.RedisError: One does not reply, or does not let us in.
+        """
+
+        def ping() -> None:
+            for address in self._primaries():
+                (reply,) = self._link(address).send([("PING",)])
+                if isinstance(reply, Exception) and not isinstance(reply, NoPermissionError):
+                    raise reply
+
+        self._guarded("PING", ping)
+
+    def of_each(self, *words: Word) -> list[Reply]:
+        """Send a command to every primary, and return the replies.
+
+        Raises:
+            redis.RedisError: One does not reply, or with an error.
+        """
+        return self._guarded(
+            words[0], lambda: [reply for address in self._primaries() for reply in self._sent(address, [words])]
         )
 
-    return cluster
+    def of_key(self, key: str, commands: Sequence[Sequence[Word]], *, transaction: bool = False) -> list[Reply]:
+        """Send commands to the primary that holds a key, and return the replies.
+
+        Parameters:
+            key: Any key of theirs: all are in one slot of a cluster.
+            commands: The commands.
+            transaction: Whether to send them within MULTI and EXEC.
+
+        Raises:
+            redis.RedisError: It does not reply, or with an error.
+        """
+        sent = [("MULTI",), *commands, ("EXEC",)] if transaction else commands
+        replies = self._guarded(commands[0][0], lambda: self._sent(self._holder(key), sent))
+        return list(replies[-1]) if transaction else replies
+
+    def _guarded(self, command: Word, query: Callable[[], T]) -> T:
+        letting_in, backoff = self._place.backoff, self._backoffs.setdefault(command, Backoff())
+        letting_in.wait_over()
+        backoff.wait_over()
+        try:
+            found = query()
+        except Exception as error:
+            if isinstance(error, AuthenticationError):
+                letting_in.refused(error)
+            elif is_refusal(error):
+                backoff.refused(error)
+            if not isinstance(error, NoPermissionError):
+                # Another server may be the primary by now.
+                self._close()
+            raise
+        letting_in.answered()
+        backoff.answered()
+        return found
+
+    def _sent(self, address: Address, commands: Sequence[Sequence[Word]]) -> list[Reply]:
+        replies = self._link(address).send(commands)
+        for reply in _flat(replies):
+            if isinstance(reply, Exception):
+                raise reply
+        return replies
+
+    def _link(self, address: Address) -> Link:
+        link = self._links.get(address)
+        if link is None:
+            link = self._links[address] = Link(address, self._timeout)
+        return link
+
+    def _close(self) -> None:
+        for link in self._links.values():
+            link.close()
+        self._links.clear()
+        self._holders.clear()
+
+    def _primaries(self) -> list[Address]:
+        if self._place.is_cluster:
+            return list(dict.fromkeys(address for _, _, address in self._slots()))
+        return [self._single()]
+
+    def _holder(self, key: str) -> Address:
+        if not self._place.is_cluster:
+            return self._single()
+        holder = self._holders.get(key)
+        if holder is None:
+            slot = key_slot(key.encode())
+            found = (address for first, last, address in self._slots() if first <= slot <= last)
+            holder = self._holders[key] = next(found, self._place.seeds[0])
+        return holder
+
+    def _single(self) -> Address:
+        if self._place.service is None:
+            return self._place.seeds[0]
+        found = self._first(("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._place.service))
+        if not isinstance(found, list) or len(found) != 2:  # noqa: PLR2004 - host and port
+            raise redis.ConnectionError("no Sentinel knows the master")
+        host, port = found
+        return replace(self._place.behind, host=host.decode(), port=int(port))
+
+    def _slots(self) -> list[tuple[int, int, Address]]:
+        found: list[tuple[int, int, Address]] = []
+        for first, last, node, *_ in self._first(("CLUSTER", "SLOTS")):
+            # A node that does not know its own address leaves it out.
+            host = node[0].decode() if node[0] else self._place.seeds[0].host
+            found.append((first, last, replace(self._place.behind, host=host, port=node[1])))
+        if found:
+            # The nodes that the client knew may be gone when these are still there.
+            known = dict.fromkeys([address for _, _, address in found] + self._place.seeds)
+            self._place.seeds = list(known)[:_MAX_SEEDS]
+        return found
+
+    def _first(self, words: Sequence[Word]) -> Any:
+        """The first seed's reply that is none of an error."""
+        failure: Exception = redis.ConnectionError("no server is known")
+        for address in self._place.seeds:
+            try:
+                (reply,) = self._sent(address, [words])
+            except Exception as error:  # noqa: BLE001 - another one may reply
+                failure = error
+                continue
+            if reply is not None:
+                return reply
+        raise failure
 
 
-def _cluster(client: Any) -> Servers:
-    cluster = ref(client)
-    options = getattr(client, "connection_kwargs", None) or client.nodes_manager.connection_kwargs
-    known: list[tuple[str, int]] = []
-
-    def primaries(timeout: float) -> Iterator[redis.Redis]:
-        if (alive := cluster()) is not None:
-            known[:] = [(node.host, node.port) for node in alive.get_primaries()]
-        for host, port in known:
-            yield _client(timeout, **_kept(options, _ACCESS), host=host, port=port)
-
-    return primaries
+_MAX_SEEDS = 64
 
 
-def _sentinel(pool: Any) -> Servers:
-    manager = pool.sentinel_manager
-    service = pool.service_name
-    sentinels = [_options(sentinel.connection_pool) for sentinel in manager.sentinels]
-    options = _kept(pool.connection_kwargs, _ACCESS | {"db"})
-
-    def master(timeout: float) -> Iterator[redis.Redis]:
-        current: Any = Sentinel([])  # type: ignore[no-untyped-call] # redis-py's class is not typed
-        current.sentinels = [_client(timeout, **sentinel) for sentinel in sentinels]
-        host, port = current.discover_master(service)
-        yield _client(timeout, **options, host=host, port=port)
-
-    return master
-
-
-def _options(pool: Any) -> dict[str, Any]:
-    options = _kept(pool.connection_kwargs, _ACCESS | _ADDRESS)
-    if path := pool.connection_kwargs.get("path"):
-        options["unix_socket_path"] = path
-    if "SSL" in pool.connection_class.__name__:
-        options["ssl"] = True
-    return options
-
-
-def _kept(options: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in options.items()
-        if name in _KNOWN and value is not None and (name in names or name.startswith("ssl"))
-    }
-
-
-def _client(timeout: float, **options: Any) -> redis.Redis:
-    return redis.Redis(**options, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0))
+def _flat(replies: Sequence[Reply]) -> Iterator[Reply]:
+    for reply in replies:
+        if isinstance(reply, list):
+            yield from _flat(reply)
+        else:
+            yield reply

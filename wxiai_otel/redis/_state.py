@@ -1,75 +1,92 @@
 """The Redis in which all workers keep what they share: users seen, tasks ended."""
 
-import threading
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import redis
 
-from .._background import in_forked_child
 from .._guard import fault
-from ._servers import shared_client_of
+from .._questions import NotChecked
+from ._link import Reply, Word
+from ._places import Place, place_of
+from ._servers import Servers
+
+
+class Group:
+    """The keys of a group, all of them on one server. For one thread at a time.
+
+    Parameters:
+        servers: The servers, for this group alone.
+        key: Any of its keys.
+    """
+
+    def __init__(self, servers: Servers, key: str) -> None:
+        self._servers = servers
+        self._key = key
+
+    def send(self, *words: Word) -> Reply:
+        """Send a command and return the reply. Raises as `send_all`."""
+        return self.send_all([words])[0]
+
+    def send_all(self, commands: Sequence[Sequence[Word]], *, transaction: bool = False) -> list[Reply]:
+        """Send commands in one round trip and return the replies.
+
+        Raises:
+            redis.RedisError: The server does not reply, or with an error; or it has refused such commands lately.
+        """
+        return self._servers.of_key(self._key, commands, transaction=transaction)
 
 
 class StateRedis:
-    """A connection of our own to the Redis that is named, or else to that of the first client seen.
+    """Connections of our own to the Redis that is named, or else to that of the first client seen.
 
     Parameters:
         client: The client or URL; ``None``: the first client that is seen.
-        timeout: Seconds that connecting, or an answer, may take.
-        prefix: What all keys begin with.
+        timeout: Seconds that connecting, or a reply, may take.
+        prefix: Prefix of all keys.
     """
 
     def __init__(self, client: Any, timeout: float, prefix: str) -> None:
         self._timeout = timeout
         self._prefix = prefix
-        self._connect: Callable[[float], redis.Redis | redis.RedisCluster] | None = None
-        self._client: redis.Redis | redis.RedisCluster | None = None
-        self._lock = threading.Lock()
-        in_forked_child(self._renew)
+        self._place: Place | None = None
+        self._groups: dict[str, Group] = {}
+        self._named = client
         if client is not None:
-            self.see(client)
+            self._learn()
 
     def see(self, client: Any) -> None:
-        """A client is in use; the first one says which Redis it is."""
+        """Learn from the client that is named, or else from one in use, which Redis it is, unless that is known."""
+        if self._place is None:
+            self._learn(client)
+
+    def _learn(self, client: Any = None) -> None:
+        named = self._named
         try:
-            if self._connect is None:
-                self._connect = shared_client_of(client)
+            self._place = place_of(client if named is None else named, is_named=named is not None)
+        except NotChecked:
+            pass  # what is shared stays in this process
         except Exception:  # noqa: BLE001 - the client's command is still to be sent
             fault("redis.state")
 
     @property
     def is_known(self) -> bool:
-        """Whether there is such a Redis; that it answers is another matter."""
-        return self._connect is not None
+        """Whether there is such a Redis; it may not reply."""
+        return self._place is not None
 
-    def client(self, group: str) -> redis.Redis:
-        """The client for the keys of a group, connected at its first use; in a cluster that of their node.
+    def client(self, group: str) -> Group:
+        """Return the connection for the keys of a group, which is opened at its first use.
 
         Raises:
-            redis.RedisError: A cluster or Sentinel does not answer.
+            redis.ConnectionError: No client of Redis has been used yet.
         """
-        with self._lock:
-            if self._client is None:
-                if self._connect is None:
-                    raise redis.ConnectionError("no client of Redis has been used yet")
-                self._client = self._connect(self._timeout)
-            client = self._client
-            if isinstance(client, redis.RedisCluster):
-                node: Any = client.get_node_from_key(self.key(group, ""))  # type: ignore[no-untyped-call] # redis-py's
-                return client.get_redis_connection(node)
-            return client
+        found = self._groups.get(group)
+        if found is None:
+            if self._place is None:
+                raise redis.ConnectionError("no client of Redis has been used yet")
+            found = self._groups.setdefault(group, Group(Servers(self._place, self._timeout), self.key(group, "")))
+        return found
 
     def key(self, group: str, name: str) -> str:
         """A key; all keys of a group are in one slot of a cluster."""
         return f"{self._prefix}:{{{group}}}:{name}"
-
-    def forget(self) -> None:
-        """Connect anew at the next use: the server may be another one now."""
-        with self._lock:
-            self._client = None
-
-    def _renew(self) -> None:
-        """In a forked child: the parent's lock may be held, and its connections are its own."""
-        self._lock = threading.Lock()
-        self._client = None

@@ -10,7 +10,7 @@ _SIGNALS = ("TRACES", "METRICS", "LOGS")
 # A name, and what may be written beside percent-encoded characters:
 # opentelemetry.io/docs/specs/otel/protocol/exporter/#specifying-headers-via-environment-variables. As the exporters,
 # it takes spaces within a value.
-_HEADER = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+[ \t]*=[ \t]*[ !#-+\--:<-\[\]-~]*")
+_HEADER = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+[ \t]*=[ \t]*+[ !#-+\--:<-\[\]-~]*")
 
 
 def headers(value: object) -> str:

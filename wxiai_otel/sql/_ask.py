@@ -1,56 +1,137 @@
-"""Asking a database for one value over a connection of our own, from any thread, whatever the engine."""
+"""Querying a database for one value over a connection of our own, from any thread, whatever the engine."""
 
 import asyncio
+import time
+from contextlib import closing
+from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Executable, literal, select, text
+from sqlalchemy import Executable, literal_column, select, text
 from sqlalchemy.engine import Engine
-from sqlalchemy.pool import NullPool, StaticPool
 
-from .._questions import awaited
+from .._backoff import Backoff
+from ._errors import is_refusal
+from ._reach import Server, SqliteFile, reach
+
+_READS = 5
+_PAUSE_SECONDS = 0.01
+
+_backoffs: WeakKeyDictionary[Engine, dict[str, Backoff]] = WeakKeyDictionary()
 
 
 def ping(engine: Engine, timeout: float) -> None:
-    """Ask the least that a database can be asked.
+    """Run the smallest statement that the database accepts.
 
     Parameters:
         engine: The engine.
-        timeout: Seconds after which an asynchronous question is given up.
+        timeout: Seconds after which an asynchronous driver is given up.
     """
-    ask(engine, select(literal(1)), timeout)
+    ask(engine, select(literal_column("1")), timeout)
 
 
 def ask(engine: Engine, statement: str | Executable, timeout: float) -> Any:
-    """The first value of a statement's first row.
+    """Return the first value of a statement's first row; ``None`` without a row.
 
-    The connection is made as the engine's pool makes them, and takes none from it: an exhausted pool is seen on its own
-    gauges. Only a database that is a single connection is asked over that.
+    The connection is opened for this statement and closed after it. Nothing of the application's is used: no pool, no
+    listener, no event, no event loop.
 
     Parameters:
-        engine: The engine; that beneath an AsyncEngine is asked in an event loop of its own, where it is a single
-            connection in the application's.
+        engine: The engine; for an AsyncEngine the one beneath it.
         statement: SQL, or a construct of SQLAlchemy.
-        timeout: Seconds after which an asynchronous question is given up.
+        timeout: Seconds after which an asynchronous driver is given up.
+
+    Raises:
+        NotChecked: Only the application can make a connection to this database.
     """
-    question = text(statement) if isinstance(statement, str) else statement
-    single = isinstance(engine.pool, StaticPool)
-    asked = engine if single else _alone(engine)
-    if engine.dialect.is_async:
-        answer = _ask_async(asked, question)
-        return awaited(answer, timeout) if single else asyncio.run(asyncio.wait_for(answer, timeout))
-    with asked.connect() as connection:
-        return connection.execute(question).scalar()
+    reached = reach(engine)
+    compiled: Any = text(statement) if isinstance(statement, str) else statement
+    query = str(compiled.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True}))
+    backoff = _backoffs.setdefault(engine, {}).setdefault(query, Backoff())
+    backoff.wait_over()
+    try:
+        answer = _in_file(reached, query) if isinstance(reached, SqliteFile) else _on_server(reached, query, timeout)
+    except Exception as error:
+        if is_refusal(engine.dialect.name, error):
+            backoff.refused(error)
+        raise
+    backoff.answered()
+    return answer
 
 
-async def _ask_async(engine: Engine, question: Executable) -> Any:
-    # Here, since it needs greenlet, which an application without asynchronous engines need not have.
-    from sqlalchemy.ext.asyncio import AsyncEngine
+def _on_server(server: Server, query: str, timeout: float) -> Any:
+    if not server.dialect.is_async:
+        return _first_value(server, query)
+    # Here, since it needs greenlet, which an application without asynchronous engines may not have.
+    from sqlalchemy.util.concurrency import greenlet_spawn
 
-    async with AsyncEngine(engine).connect() as connection:
-        return (await connection.execute(question)).scalar()
+    return asyncio.run(asyncio.wait_for(greenlet_spawn(_first_value, server, query), timeout))
 
 
-def _alone(engine: Engine) -> Engine:
-    # A further engine by create_engine() would lose the creator, arguments and events of this one's connections.
-    creator = engine.pool._creator  # noqa: SLF001 - there is no public way to make a connection as the pool does
-    return Engine(NullPool(creator, dialect=engine.dialect), engine.dialect, engine.url)
+def _first_value(server: Server, query: str) -> Any:
+    connection = server.dialect.connect(*server.arguments, **server.options)
+    try:
+        cursor = connection.cursor()
+        # As SQLAlchemy does, also without parameters: they make drivers read %% as %.
+        cursor.execute(query, () if server.dialect.positional else {})
+        row = cursor.fetchone()
+        cursor.close()
+        # PgBouncer drops the server's connection of a client that leaves within a transaction.
+        connection.rollback()
+    except BaseException:
+        # A server that does not answer does not answer a farewell either.
+        getattr(connection, "terminate", connection.close)()
+        raise
+    connection.close()
+    return row[0] if row else None
+
+
+def _in_file(file: SqliteFile, query: str) -> Any:
+    """Read from a file of SQLite without a lock that could stand in a writer's way.
+
+    Readers of a write-ahead log block no writer. Without such a log a reader's lock does, so the file is read without
+    any, and again if it has changed meanwhile.
+    """
+    if Path(f"{file.path}-wal").exists():
+        return _read(file, query, immutable=False)
+    for attempt in range(_READS):
+        if attempt:
+            time.sleep(_PAUSE_SECONDS)
+        before, error = _state(file.path), None
+        try:
+            answer = _read(file, query, immutable=True)
+        except file.module.DatabaseError as failure:
+            error = failure
+        after = _state(file.path)
+        if error is not None and (before == after or attempt == _READS - 1):
+            raise error
+        if error is None and before == after is not None:
+            return answer
+    raise TimeoutError
+
+
+def _read(file: SqliteFile, query: str, *, immutable: bool) -> Any:
+    with (
+        closing(
+            file.module.connect(file.url(immutable=immutable), uri=True, timeout=0, isolation_level=None)
+        ) as opened,
+        closing(opened.execute(query)) as cursor,
+    ):
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def _state(path: str) -> tuple[int, int] | None:
+    """What changes with every write to a file; ``None`` during a write. The file itself must not be opened for that."""
+    try:
+        # https://www.sqlite.org/fileformat2.html#the_rollback_journal: a header of zeros is that of no transaction.
+        with Path(f"{path}-journal").open("rb") as journal:
+            if journal.read(8).strip(b"\0"):
+                return None
+    except OSError:
+        pass
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return (0, 0)  # opening it says why
+    return found.st_mtime_ns, found.st_size

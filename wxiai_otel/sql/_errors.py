@@ -39,3 +39,30 @@ def is_deadlock(dialect: str, exception: BaseException) -> bool:
             if isinstance(code, int):
                 return code & _SQLITE_PRIMARY_CODE == _SQLITE_LOCKED
     return False
+
+
+# The class invalid_authorization_specification; the codes insufficient_privilege and too_many_connections.
+_POSTGRESQL_REFUSALS = ("28", "42501", "53300")
+# libpq has no code for a connection that is refused, only the server's words.
+_LIBPQ_REFUSALS = ("authentication failed", "does not exist", "permission denied", "pg_hba.conf", "FATAL:  too many")
+# Too many connections (of the server, of the user), no access (to the database, the table, the column).
+_MYSQL_REFUSALS = frozenset((1040, 1044, 1045, 1142, 1143, 1203, 1226))
+
+
+def is_refusal(dialect: str, exception: BaseException) -> bool:
+    """Return whether a server refuses our user, or further connections: trying again soon changes nothing.
+
+    Parameters:
+        dialect: SQLAlchemy's name of the dialect.
+        exception: The driver's exception.
+    """
+    if dialect == "postgresql":
+        if code := sqlstate(exception):
+            return code.startswith(_POSTGRESQL_REFUSALS)
+        return type(exception).__name__ == "OperationalError" and any(
+            words in str(exception) for words in _LIBPQ_REFUSALS
+        )
+    if dialect in ("mysql", "mariadb"):
+        code = getattr(exception, "errno", None) or next(iter(exception.args), None)
+        return isinstance(code, int) and code in _MYSQL_REFUSALS
+    return False

@@ -122,17 +122,21 @@ class SqlInstrumentation:
             connection = failure.connection
             if connection is None:
                 return
+            # Of any other exception only the class is read: its attributes are the application's code.
+            drivers = isinstance(exception, connection.dialect.loaded_dbapi.Error)
             if failure.execution_context is not None:
-                self._end(connection, failure.execution_context, exception)
+                self._end(connection, failure.execution_context, exception, drivers=drivers)
             # A COMMIT has no context: deferred constraints may deadlock in it.
-            if is_deadlock(connection.dialect.name, exception) and not is_own_traffic():
+            if drivers and is_deadlock(connection.dialect.name, exception) and not is_own_traffic():
                 label = self._pools.label(_root(connection.engine))
                 if label is not None:
                     self._deadlocks.record(1, (label,))
         except Exception:  # noqa: BLE001 - the exception goes its way
             fault("sql.error")
 
-    def _end(self, connection: Connection, context: Any, exception: BaseException | None) -> None:
+    def _end(
+        self, connection: Connection, context: Any, exception: BaseException | None, *, drivers: bool = False
+    ) -> None:
         execution = getattr(context, _EXECUTION, None)
         if execution is None:
             return  # an error in fetching: the execution has been counted
@@ -155,7 +159,8 @@ class SqlInstrumentation:
                 if exception is None:
                     span.end()
                 else:
-                    span.end(*failure_of(error_type or type(exception).__name__, sqlstate(exception)))
+                    code = sqlstate(exception) if drivers else None
+                    span.end(*failure_of(error_type or type(exception).__name__, code))
         except Exception:  # noqa: BLE001 - the statement has been executed
             fault("sql.span")
 

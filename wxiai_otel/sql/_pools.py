@@ -1,13 +1,13 @@
 """Connection pools: what each can give out, and what is checked out of it."""
 
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import AssertionPool, Pool, QueuePool
+from sqlalchemy.util.queue import AsyncAdaptedQueue
 
 from .._guard import fault
 from ..instruments import Values
@@ -25,11 +25,13 @@ class Pools:
 
     def __init__(self, named: Mapping[str, Engine], max_pools: int) -> None:
         self._max_pools = max_pools
-        self._lock = threading.Lock()
+        # No lock, see `_reentry`: a destructor that uses another engine may interrupt the choice of a label.
         self._labels: WeakKeyDictionary[Engine, str] = WeakKeyDictionary()
+        self._taken: dict[str, ReferenceType[Engine]] = {}
         self._checked_out: WeakKeyDictionary[Pool, set[int]] = WeakKeyDictionary()
         for label, engine in named.items():
             self._labels[engine] = label
+            self._taken[label] = ref(engine)
 
     @property
     def engines(self) -> list[Engine]:
@@ -37,25 +39,30 @@ class Pools:
         return [engine for engine, _ in self._labelled()]
 
     def _labelled(self) -> list[tuple[Engine, str]]:
-        with self._lock:  # another thread may be meeting an engine
-            return list(self._labels.items())
+        # Another thread may be meeting an engine: the list of references is made in one step.
+        engines = [engine for weak in self._labels.keyrefs() if (engine := weak()) is not None]
+        return [(engine, label) for engine in engines if (label := self._labels.get(engine)) is not None]
 
     def label(self, engine: Engine) -> str | None:
         """The label of an engine's pool; ``None`` where there are too many."""
-        with self._lock:
-            found = self._labels.get(engine)
-            if found is None and len(self._labels) < self._max_pools:
-                found = self._labels[engine] = self._unique(_described(engine))
-            return found
+        found = self._labels.get(engine)
+        if found is None and len(self._labels) < self._max_pools:
+            found = self._labels.setdefault(engine, self._unique(engine))
+        return found
 
-    def _unique(self, wanted: str) -> str:
-        taken = set(self._labels.values())
+    def _unique(self, engine: Engine) -> str:
+        wanted = label = _described(engine)
         number = 1
-        label = wanted
-        while label in taken:
-            number += 1
-            label = f"{wanted}#{number}"
-        return label
+        while True:
+            # The first that takes a label has it, until its engine is freed.
+            alive = self._taken.setdefault(label, ref(engine))()
+            if alive is engine:
+                return label
+            if alive is None:
+                self._taken.pop(label, None)
+            else:
+                number += 1
+                label = f"{wanted}#{number}"
 
     def observe_size(self) -> Iterator[tuple[Values, float]]:
         """What each pool can give out at most; none for a pool without a limit."""
@@ -68,7 +75,7 @@ class Pools:
         """The connections checked out of each pool."""
         for engine, label in self._labelled():
             pool = engine.pool
-            used = pool.checkedout() if isinstance(pool, QueuePool) else len(self._checked_out.get(pool, ()))
+            used = _used(pool) if isinstance(pool, QueuePool) else len(self._checked_out.get(pool, ()))
             yield (label,), used
 
     def checkout(self, _connection: Any, record: Any, proxy: Any) -> None:
@@ -94,11 +101,21 @@ class Pools:
             fault("sql.checkin")
 
 
+def _used(pool: QueuePool) -> int:
+    inner: Any = pool._pool  # noqa: SLF001 - the public way would have side effects
+    if isinstance(inner, AsyncAdaptedQueue) and "_queue" not in vars(inner):
+        # Its first use makes the queue, and is the application's: of two made at once, one would lose connections.
+        return 0
+    # By the class: a pool of the application's may do anything in a method of its own.
+    return QueuePool.checkedout(pool)
+
+
 def _limit(pool: Pool) -> int | None:
     if isinstance(pool, QueuePool):
         # 0 connections mean no limit, and so does an overflow of -1.
         overflow: int = pool._max_overflow  # noqa: SLF001 - there is no public way to ask
-        return pool.size() + overflow if pool.size() > 0 and overflow >= 0 else None
+        size = QueuePool.size(pool)
+        return size + overflow if size > 0 and overflow >= 0 else None
     return 1 if isinstance(pool, AssertionPool) else None
 
 

@@ -12,8 +12,8 @@ from sqlalchemy.engine import Engine
 
 from .._client_spans import ClientSpan, ClientSpans
 from .._held_spans import Description
-from ._statements import MAX_TEXT_LENGTH, MAX_TEXTS
-from ._text import UNKNOWN, Statement, without_literals
+from ._statements import MAX_TEXT_LENGTH, ByText
+from ._text import MAX_READ, UNKNOWN, Statement, without_literals
 
 # https://opentelemetry.io/docs/specs/semconv/registry/attributes/db/#db-system-name
 _SYSTEMS = {"oracle": "oracle.db", "mssql": "microsoft.sql_server"}
@@ -41,7 +41,7 @@ class EngineSpans:
         self._place = _place(engine)
         # Without a host in its URL, the driver knows where PostgreSQL is: by a service, or the environment.
         self._asks_driver = self._dialect == "postgresql" and not engine.url.host
-        self._known: dict[str, tuple[Statement, Description]] = {}
+        self._known: ByText[tuple[Statement, Description]] = ByText()
 
     def start(self, statement: Statement, text: str, cursor: Any) -> ClientSpan | None:
         """Start the span of a statement; ``None`` where nobody would receive it.
@@ -54,6 +54,8 @@ class EngineSpans:
         context = self._spans.wanted()
         if context is None:
             return None
+        if len(text) > MAX_TEXT_LENGTH:
+            text = text[: MAX_READ + 1]  # one more shows that the text goes on
         found = self._known.get(text)
         # The same text may be read from SQLAlchemy's constructs or from itself.
         if found is None or found[0] != statement:
@@ -77,10 +79,7 @@ class EngineSpans:
             name = f"{operation} {table}"
         attributes["db.query.text"] = without_literals(text, backslashes=self._dialect in ("mysql", "mariadb"))
         found = (statement, self._spans.describe(name, attributes))
-        if len(text) <= MAX_TEXT_LENGTH:
-            if len(self._known) >= MAX_TEXTS:
-                self._known.clear()
-            self._known[text] = found
+        self._known.add(text, found)
         return found
 
 

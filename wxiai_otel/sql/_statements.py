@@ -1,14 +1,37 @@
 """What metrics say of the statement that is being executed, remembered for the next time."""
 
-from typing import Any
+from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from ._constructs import read_compiled
-from ._text import OTHER, UNKNOWN, Statement, read
+from ._text import OTHER, UNKNOWN, Statement, head, read
 
-MAX_TEXTS = 1_000
+# A longer text is not looked up whole: hashing a megabyte takes longer than reading its beginning.
 MAX_TEXT_LENGTH = 2_048
+_MAX_TEXTS = 1_000
+_MAX_CHARACTERS = 2_000_000
 _BEFOREHAND = ("SELECT ", "select ", "SET ")
+
+T = TypeVar("T")
+
+
+class ByText(Generic[T]):
+    """A cache whose keys are texts, bounded in number and characters."""
+
+    __slots__ = ("_characters", "_found", "get")
+
+    def __init__(self) -> None:
+        self._found: dict[str, T] = {}
+        self._characters = 0
+        self.get = self._found.get
+
+    def add(self, text: str, value: T) -> None:
+        """Add a value. A full cache is emptied first."""
+        self._characters += len(text)
+        if len(self._found) >= _MAX_TEXTS or self._characters > _MAX_CHARACTERS:
+            self._found.clear()
+            self._characters = len(text)
+        self._found[text] = value
 
 
 class Statements:
@@ -22,7 +45,7 @@ class Statements:
         self._max_tables = max_tables
         self._tables: set[str] = {UNKNOWN, OTHER}
         self._compiled: WeakKeyDictionary[Any, Statement] = WeakKeyDictionary()
-        self._texts: dict[str, Statement] = {}
+        self._texts: ByText[Statement] = ByText()
 
     def of(self, context: Any, text: str) -> Statement:
         """The operation and table of a statement.
@@ -40,14 +63,14 @@ class Statements:
         return self.of_text(text)
 
     def of_text(self, text: str) -> Statement:
-        """The operation and table of a statement of which there is only the text."""
-        found = self._texts.get(text)
+        """Return the operation and table of a statement of which there is only the text."""
+        found = self._texts.get(text) if len(text) <= MAX_TEXT_LENGTH else None
         if found is None:
-            found = self._bounded(read(text))
-            if len(text) <= MAX_TEXT_LENGTH:
-                if len(self._texts) >= MAX_TEXTS:
-                    self._texts.clear()
-                self._texts[text] = found
+            key = head(text)
+            found = self._texts.get(key)
+            if found is None:
+                found = self._bounded(read(key))
+                self._texts.add(key, found)
         return found
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Reading SQL text: which operation it is, which table it names first, and what it looks like without its literals.
+"""Reading SQL text: which operation it is, and which table it names first.
 
 A scanner, no parser: it looks at a bounded part of the text, skips comments and literals, follows parentheses, and
 knows where a table's name stands. Statements that SQLAlchemy built are read from their constructs instead.
@@ -6,16 +6,30 @@ knows where a table's name stands. Statements that SQLAlchemy built are read fro
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
+
+from ._literals import MAX_READ, MAX_SHOWN, TOKEN, without_literals
+
+__all__ = [
+    "MAX_NAME",
+    "MAX_READ",
+    "MAX_SHOWN",
+    "OPERATIONS",
+    "OTHER",
+    "UNKNOWN",
+    "Statement",
+    "head",
+    "read",
+    "without_literals",
+]
 
 UNKNOWN = "unknown"
 OTHER = "other"
 
-# What is read of a statement, and what of it is shown.
-MAX_READ = 8_192
-MAX_SHOWN = 2_048
 MAX_NAME = 128
+# Tokens among which the first table is looked for.
+_MAX_TOKENS = 192
 
 OPERATIONS = frozenset(
     """SELECT INSERT UPDATE DELETE MERGE REPLACE UPSERT VALUES TABLE CREATE ALTER DROP TRUNCATE RENAME COMMENT GRANT
@@ -25,33 +39,28 @@ OPERATIONS = frozenset(
 )
 
 
-def _tokens_of(comments: str, strings: str) -> re.Pattern[str]:
-    return re.compile(
-        rf"""
-      (?P<skip>\s+ | (?:{comments})[^\n]* | /\*.*?(?:\*/|\Z))
-    | (?P<placeholder>[$:]\d+)
-    | (?P<literal>
-          [Ee]'(?:[^'\\]|''|\\.)*(?:'|\\?\Z)
-        | {strings}
-        | \$(?P<tag>[A-Za-z_\d]*)\$.*?(?:\$(?P=tag)\$|\Z)
-        | 0[xX][\da-fA-F]+
-        | \d+(?:\.\d+)?(?:[eE][+-]?\d+)?
-      )
-    | (?P<quoted>"(?:[^"]|"")*(?:"|\Z) | `[^`]*(?:`|\Z) | \[[^\W\d][\w\ $]*\])
-    | (?P<word>[^\W\d][\w$]*)
-    | (?P<sign>.)
-    """,
-        re.VERBOSE | re.DOTALL,
-    )
-
-
-_TOKEN = _tokens_of("--", r"[NnBbXxUu]?&?'(?:[^']|'')*(?:'|\Z)")
-# MySQL: comments from # on, and from -- with a blank; escapes in all strings, and strings in double quotes.
-_MYSQL_TOKEN = _tokens_of(
-    r"--(?=\s|\Z) | \#", r"""[NnBbXxUu]?'(?:[^'\\]|''|\\.)*(?:'|\\?\Z) | "(?:[^"\\]|""|\\.)*(?:"|\\?\Z)"""
+# Columns that name no table. To read the tokens of a wide table's would take most of the time.
+_NAME = r"[^\W\d][\w$]*+"
+_STRING = r"'[^'\\]*+'(?!')"
+_CALL = rf"""\((?!\s*+(?i:SELECT|WITH|VALUES|TABLE)\b)(?:[^()'"`$\[/#-]++|{_STRING}{{nested}})*+\)"""
+_COLUMNS = re.compile(
+    rf"""(?:
+      \s*+(?!(?i:FROM)\b){_NAME}(?:\.{_NAME})*+(?:\s++(?i:AS)\s++{_NAME})?+\s*+,
+    | (?:
+          [\s.=<>+*%|:?!~]++ | {_STRING} | \d++
+        | {_CALL.format(nested="|" + _CALL.format(nested=""))}
+        | (?!(?i:SELECT|FROM|JOIN|WHERE|INTO)\b){_NAME}
+      )++,
+    )++""",
+    re.VERBOSE,
 )
-
+# Comments before and after a statement, where tracing puts what is different for each execution. One to the end of the
+# line does not begin within a literal if no quote follows.
+_MAX_BEFORE = 8_192
+_BEFORE = re.compile(r"(?:[\s(;]++|--[^\n]*+(?:\n|\Z)|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z))++")
+_QUOTES = re.compile("['\"`$]")
 _AFTER_FROM = frozenset({"WHERE", "GROUP", "ORDER", "HAVING", "LIMIT", "UNION", "SET"})
+_TELLING = _AFTER_FROM | {"SELECT", "FROM", "JOIN", "(", ")", ","}
 _SOURCE_FILLERS = frozenset({"ONLY", "LATERAL"})
 _NOT_A_NAME = _AFTER_FROM | {
     "ONLY",
@@ -84,99 +93,128 @@ class Statement(NamedTuple):
     table: str
 
 
-@dataclass(slots=True)
-class _Token:
+class _Token(NamedTuple):
     kind: str
     text: str
-    upper: str = field(default="")
+    upper: str = ""
+
+
+_LITERAL = _Token("literal", "?")
+
+
+class _Tokens:
+    """The tokens of a statement, read as far as they are looked at.
+
+    Parameters:
+        text: The part of the statement that may be read.
+    """
+
+    __slots__ = ("_found", "_more")
+
+    def __init__(self, text: str) -> None:
+        self._found: list[_Token] = []
+        self._more = _tokens(text)
+
+    def has(self, index: int) -> bool:
+        """Return whether there is a token at an index."""
+        found = self._found
+        while len(found) <= index:
+            token = next(self._more, None)
+            if token is None:
+                return False
+            found.append(token)
+        return True
+
+    def __getitem__(self, index: int) -> _Token:
+        return self._found[index]
+
+
+def head(text: str) -> str:
+    """Return the part of a statement that decides on operation and table, without parentheses and comments before.
+
+    Parameters:
+        text: The statement, up to any length.
+    """
+    part = text[:MAX_READ]
+    if not part[:1].isalpha() and (found := _BEFORE.match(text, 0, _MAX_BEFORE)):
+        # A comment that goes on beyond what is read hides the statement.
+        part = text[found.end() : found.end() + MAX_READ] if found.end() < _MAX_BEFORE else ""
+    if len(part) < MAX_READ:
+        part = part.rstrip(" \t\r\n;")
+        if part.endswith("*/"):
+            part = part[: max(0, part.rfind("/*"))].rstrip()
+        elif (start := part.rfind("--", part.rfind("\n") + 1)) > 0 and not _QUOTES.search(part, start):
+            part = part[:start].rstrip()
+    return part
 
 
 def read(text: str) -> Statement:
-    """The operation and first table of a statement; ``unknown`` where there is none to be read."""
-    tokens = list(_tokens(text[:MAX_READ]))
-    while tokens and tokens[0].text in ("(", ";"):
-        tokens.pop(0)
-    if not tokens or tokens[0].kind != "word":
+    """Return the operation and first table of a statement; ``unknown`` if there is none to be read."""
+    tokens = _Tokens(head(text))
+    if not tokens.has(0) or tokens[0].kind != "word":
         return Statement(UNKNOWN, UNKNOWN)
     ctes: frozenset[str] = frozenset()
     verb = tokens[0].upper
     rest = 0
     if verb == "WITH":
-        ctes, rest = _common_table_expressions(tokens)
-        if rest >= len(tokens):
+        ctes, rest = _common_table_expressions(tokens, 1)
+        if not tokens.has(rest):
             return Statement(UNKNOWN, UNKNOWN)
         verb = tokens[rest].upper
     operation = verb if verb in OPERATIONS else OTHER
-    table = _target(verb, tokens[rest + 1 :], ctes)
+    table = _target(verb, tokens, rest + 1, ctes)
     if table is None and verb in ("SELECT", "EXPLAIN", "TABLE", "VALUES", "DECLARE", "COPY", "DESCRIBE"):
         table = _first_source(tokens, ctes)
     return Statement(operation, table or UNKNOWN)
 
 
-def without_literals(text: str, *, backslashes: bool = False) -> str:
-    """The statement with every literal as ``?``, and bounded in length.
-
-    Parameters:
-        text: The statement.
-        backslashes: Whether the dialect escapes quotes by backslashes and has strings in double quotes (MySQL).
-    """
-    read_text = text[:MAX_READ]
-    shown: list[str] = []
-    for match in (_MYSQL_TOKEN if backslashes else _TOKEN).finditer(read_text):
-        kind = match.lastgroup
-        if match["literal"] is not None:
-            shown.append("?")
-        elif kind == "skip" and not match.group().isspace():
-            shown.append(" ")  # a comment may hold anything
-            if match.group().find("/*", 1) > 0 and match.group().startswith("/*"):
-                break  # PostgreSQL's nest: what follows may belong to it
-        else:
-            shown.append(match.group())
-    result = "".join(shown).strip()
-    if len(text) > MAX_READ or len(result) > MAX_SHOWN:
-        return result[:MAX_SHOWN] + "..."
-    return result
-
-
 def _tokens(text: str) -> Iterator[_Token]:
-    for match in _TOKEN.finditer(text):
-        found = match.group()
-        if match["skip"] is not None:
+    match = TOKEN.match
+    position, end = 0, len(text)
+    while position < end:
+        token = match(text, position)
+        assert token is not None  # noqa: S101 - any character is at least a sign
+        position = token.end()
+        kind = token.lastgroup
+        if kind == "skip":
             continue
-        if match["literal"] is not None:
-            yield _Token("literal", "?")
-        elif match["quoted"] is not None:
+        found = token.group()
+        if kind == "word":
+            word = _Token("word", found, found.upper())
+            yield word
+            if word.upper == "SELECT" and (columns := _COLUMNS.match(text, position)):
+                position = columns.end()
+        elif kind in ("literal", "list"):
+            yield _LITERAL
+        elif kind == "quoted":
             yield _Token("quoted", found[1:-1].replace('""', '"'))
-        elif match["word"] is not None:
-            yield _Token("word", found, found.upper())
         else:
             yield _Token("sign", found)
 
 
-def _common_table_expressions(tokens: list[_Token]) -> tuple[frozenset[str], int]:
-    """The names that WITH defines, and where the statement's own verb stands."""
+def _common_table_expressions(tokens: _Tokens, index: int) -> tuple[frozenset[str], int]:
+    """Return the names that WITH defines, and the index of the statement's own verb."""
     names: set[str] = set()
-    index = 1
-    if index < len(tokens) and tokens[index].upper == "RECURSIVE":
+    if tokens.has(index) and tokens[index].upper == "RECURSIVE":
         index += 1
-    while index < len(tokens):
+    while tokens.has(index):
         names.add(tokens[index].text.lower())
         index += 1
-        while index < len(tokens) and tokens[index].upper != "AS":
+        while tokens.has(index) and tokens[index].upper != "AS":
             index = _after_parentheses(tokens, index)
-        while index < len(tokens) and tokens[index].text != "(":
+        while tokens.has(index) and tokens[index].text != "(":
             index += 1
         index = _after_parentheses(tokens, index)
-        if index >= len(tokens) or tokens[index].text != ",":
+        if not tokens.has(index) or tokens[index].text != ",":
             break
         index += 1
     return frozenset(names), index
 
 
-def _after_parentheses(tokens: list[_Token], index: int) -> int:
-    """The index behind a balanced pair of parentheses that begins here, or the next one."""
+def _after_parentheses(tokens: _Tokens, index: int) -> int:
+    """Return the index behind a balanced pair of parentheses that begins here, or the next one."""
     depth = 0
-    while index < len(tokens):
+    while tokens.has(index):
         depth += (tokens[index].text == "(") - (tokens[index].text == ")")
         index += 1
         if depth <= 0:
@@ -184,51 +222,57 @@ def _after_parentheses(tokens: list[_Token], index: int) -> int:
     return index
 
 
-def _target(verb: str, tokens: list[_Token], ctes: frozenset[str]) -> str | None:
-    """The table that a statement changes or defines."""
+def _target(verb: str, tokens: _Tokens, start: int, ctes: frozenset[str]) -> str | None:
+    """Return the table that a statement changes or defines."""
     if verb in ("INSERT", "REPLACE", "UPDATE", "MERGE", "TRUNCATE", "LOCK", "COPY", "REFRESH"):
         skipped = _MODIFIERS | ({"MATERIALIZED", "VIEW", "CONCURRENTLY"} if verb == "REFRESH" else frozenset())
-        return _name(tokens, _skip(tokens, 0, skipped))
+        return _name(tokens, _skip(tokens, start, skipped))
     if verb == "DELETE":
-        for index, token in enumerate(tokens):
-            if token.upper == "FROM":
-                return _name(tokens, _skip(tokens, index + 1, _MODIFIERS))
-        return _name(tokens, 0)
+        index = _find(tokens, start, "FROM")
+        return _name(tokens, start if index is None else _skip(tokens, index + 1, _MODIFIERS))
     if verb in ("CREATE", "ALTER", "DROP"):
-        return _defined(tokens)
+        return _defined(tokens, start)
     if verb in ("VACUUM", "ANALYZE", "OPTIMIZE"):
         fillers = frozenset({"FULL", "FREEZE", "VERBOSE", "ANALYZE", "TABLE", "LOCAL"})
-        return _name(tokens, _skip(tokens, _after_options(tokens), fillers))
+        return _name(tokens, _skip(tokens, _after_options(tokens, start), fillers))
     if verb == "TABLE":
-        name = _name(tokens, _skip(tokens, 0, frozenset({"ONLY"})))
+        name = _name(tokens, _skip(tokens, start, frozenset({"ONLY"})))
         return None if name is None or name.lower() in ctes else name
     if verb == "EXPLAIN":
-        return _explained(tokens, ctes)
+        return _explained(tokens, start, ctes)
     return None
 
 
-def _explained(tokens: list[_Token], ctes: frozenset[str]) -> str | None:
-    index = _skip(tokens, _after_options(tokens), frozenset({"ANALYZE", "VERBOSE", "QUERY", "PLAN", "EXTENDED", "FOR"}))
-    if index < len(tokens) and tokens[index].upper in ("INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE"):
-        return _target(tokens[index].upper, tokens[index + 1 :], ctes)
+def _explained(tokens: _Tokens, start: int, ctes: frozenset[str]) -> str | None:
+    fillers = frozenset({"ANALYZE", "VERBOSE", "QUERY", "PLAN", "EXTENDED", "FOR"})
+    index = _skip(tokens, _after_options(tokens, start), fillers)
+    if tokens.has(index) and tokens[index].upper in ("INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE"):
+        return _target(tokens[index].upper, tokens, index + 1, ctes)
     return None
 
 
-def _after_options(tokens: list[_Token]) -> int:
-    return _after_parentheses(tokens, 0) if tokens and tokens[0].text == "(" else 0
+def _after_options(tokens: _Tokens, start: int) -> int:
+    return _after_parentheses(tokens, start) if tokens.has(start) and tokens[start].text == "(" else start
 
 
-def _defined(tokens: list[_Token]) -> str | None:
-    index = _skip(tokens, 0, _DDL_MODIFIERS)
-    if index >= len(tokens):
+def _find(tokens: _Tokens, index: int, word: str) -> int | None:
+    for at in range(index, index + _MAX_TOKENS):
+        if not tokens.has(at):
+            break
+        if tokens[at].upper == word:
+            return at
+    return None
+
+
+def _defined(tokens: _Tokens, start: int) -> str | None:
+    index = _skip(tokens, start, _DDL_MODIFIERS)
+    if not tokens.has(index):
         return None
     kind = tokens[index].upper
     if kind in ("TABLE", "VIEW"):
         return _name(tokens, _skip(tokens, index + 1, _DDL_FILLERS))
-    if kind in _DDL_WITH_ON:
-        for position in range(index, len(tokens)):
-            if tokens[position].upper == "ON":
-                return _name(tokens, _skip(tokens, position + 1, _DDL_FILLERS))
+    if kind in _DDL_WITH_ON and (position := _find(tokens, index, "ON")) is not None:
+        return _name(tokens, _skip(tokens, position + 1, _DDL_FILLERS))
     return None
 
 
@@ -258,15 +302,26 @@ class _Level:
         return token.upper == "JOIN" or (token.text == "," and self.in_from)
 
 
-def _first_source(tokens: list[_Token], ctes: frozenset[str]) -> str | None:
-    """The first table that a query reads, at any depth, and that is no common table expression.
+def _telling(tokens: _Tokens) -> Iterator[tuple[int, _Token | None, _Token]]:
+    """Yield the first tokens that decide on a table, each with its index and the one before."""
+    token: _Token | None = None
+    for index in range(_MAX_TOKENS):
+        if not tokens.has(index):
+            break
+        before, token = token, tokens[index]
+        if token.upper in _TELLING or token.text in _TELLING:
+            yield index, before, token
+
+
+def _first_source(tokens: _Tokens, ctes: frozenset[str]) -> str | None:
+    """Return the first table that a query reads, at any depth, and that is no common table expression.
 
     A table of a subquery among the columns counts only where there is no other.
     """
     levels = [_Level()]
     column_depth = 0
     among_columns: str | None = None
-    for index, token in enumerate(tokens):
+    for index, before, token in _telling(tokens):
         level = levels[-1]
         if token.kind == "sign" and token.text == "(":
             if not column_depth and level.in_columns:
@@ -277,7 +332,6 @@ def _first_source(tokens: list[_Token], ctes: frozenset[str]) -> str | None:
             if column_depth == len(levels):
                 column_depth = 0
         level.enter(token.upper)
-        before = tokens[index - 1] if index else None
         distinct_from = before is not None and before.upper == "DISTINCT"
         # A join may stand in parentheses of its own: FROM (a JOIN b).
         joined = token.text == "(" and before is not None and level.names_table(before)
@@ -292,24 +346,24 @@ def _first_source(tokens: list[_Token], ctes: frozenset[str]) -> str | None:
     return among_columns
 
 
-def _skip(tokens: list[_Token], index: int, words: frozenset[str]) -> int:
-    while index < len(tokens) and tokens[index].kind == "word" and tokens[index].upper in words:
+def _skip(tokens: _Tokens, index: int, words: frozenset[str]) -> int:
+    while tokens.has(index) and tokens[index].kind == "word" and tokens[index].upper in words:
         index += 1
     return index
 
 
-def _name(tokens: list[_Token], index: int, *, source: bool = False) -> str | None:
-    """The last part of a possibly qualified name that begins here."""
+def _name(tokens: _Tokens, index: int, *, source: bool = False) -> str | None:
+    """Return the last part of a possibly qualified name that begins here."""
     name: str | None = None
-    while index < len(tokens) and tokens[index].kind in ("word", "quoted"):
+    while tokens.has(index) and tokens[index].kind in ("word", "quoted"):
         if tokens[index].kind == "word" and tokens[index].upper in _NOT_A_NAME and name is None:
             return None
         name = tokens[index].text
         index += 1
-        if index >= len(tokens) or tokens[index].text != ".":
+        if not tokens.has(index) or tokens[index].text != ".":
             break
         index += 1
-    is_function = source and index < len(tokens) and tokens[index].text == "("
+    is_function = source and tokens.has(index) and tokens[index].text == "("
     if not name or is_function or len(name) > MAX_NAME:
         return None
     return name

@@ -2,13 +2,14 @@
 
 from ._deferred import DeferredSpan, DeferredSpans, Start, ToldOfEnds, may_be_late
 from ._exceptions import record_exception
-from ._outgoing import Outgoing
+from ._outgoing import MAX_EVENT_ATTRIBUTE, Outgoing
 from ._requests import answered, keep, settled
 from ._sampler import TailSampler, WhenExported, spans_received
 from ._tail import TailProcessor
 from ._unrecorded import UnrecordedSpan
 
 __all__ = [
+    "MAX_EVENT_ATTRIBUTE",
     "DeferredSpan",
     "DeferredSpans",
     "Outgoing",

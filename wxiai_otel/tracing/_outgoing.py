@@ -8,7 +8,6 @@ which need not be in between; and the Collector does not see the attributes of l
 of these, and their spans are handed on as they are.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,12 +19,14 @@ from opentelemetry.trace import Link, Status
 
 from .._guard import fault
 from .._labels import whole
-from .._redaction import redacted, redacted_attribute
+from .._redaction import MARGIN, redacted, redacted_attribute
 
-# Drivers say the values of a statement in quotes.
-_VALUE = re.compile(r"'[^']*'")
 _EXCEPTION = ("exception.message", "exception.stacktrace")
 _OF_DATABASE = ("db.system.name", "db.system")
+# Characters of a status or an event's name, and of an event's or a link's attribute, where a traceback may be: as in
+# collector/traces.yaml.
+_MAX_TEXT = 4_096
+MAX_EVENT_ATTRIBUTE = 16_384
 
 
 class Outgoing(SpanExporter):
@@ -33,14 +34,16 @@ class Outgoing(SpanExporter):
 
     Parameters:
         exporter: Sends them.
+        limit: Maximum length of an event's or a link's attribute. The SDK must have left ``MARGIN`` characters more.
     """
 
-    def __init__(self, exporter: SpanExporter) -> None:
+    def __init__(self, exporter: SpanExporter, limit: int = MAX_EVENT_ATTRIBUTE) -> None:
         self._exporter = exporter
+        self._limit = limit
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """See `SpanExporter`."""
-        return self._exporter.export([_made_fit(span) for span in spans])
+        return self._exporter.export([_made_fit(span, self._limit) for span in spans])
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """See `SpanExporter`."""
@@ -51,9 +54,9 @@ class Outgoing(SpanExporter):
         self._exporter.shutdown()
 
 
-def _made_fit(span: ReadableSpan) -> ReadableSpan:
+def _made_fit(span: ReadableSpan, limit: int) -> ReadableSpan:
     try:
-        return span if _is_fit(span) else _fit(span)
+        return span if _is_fit(span) else _fit(span, limit)
     except Exception:  # noqa: BLE001 - it goes without what nobody has looked through
         fault("tracing.outgoing")
         return _span(span, span.name, span.attributes, (), (), Status(span.status.status_code))
@@ -69,17 +72,17 @@ def _is_fit(span: ReadableSpan) -> bool:
     )
 
 
-def _fit(span: ReadableSpan) -> ReadableSpan:
+def _fit(span: ReadableSpan, limit: int) -> ReadableSpan:
     status = span.status
-    said = whole(status.description or "")
+    said = status.description
     is_of_database = any(name in (span.attributes or {}) for name in _OF_DATABASE)
     return _span(
         span,
         whole(span.name),
         _bounded(span.dropped_attributes, _wholly(span.attributes)),
-        _counted(span.dropped_events, [_event(event, is_of_database) for event in span.events]),
-        _counted(span.dropped_links, [_redacted(link) for link in span.links]),
-        Status(status.status_code, redacted(_VALUE.sub("?", said) if is_of_database else said)) if said else status,
+        _counted(span.dropped_events, [_event(event, limit, quotes=is_of_database) for event in span.events]),
+        _counted(span.dropped_links, [_redacted(link, limit) for link in span.links]),
+        Status(status.status_code, _text(said, _MAX_TEXT, quotes=is_of_database)) if said else status,
     )
 
 
@@ -128,17 +131,21 @@ def _whole_value(value: Any) -> Any:
     return [_whole_value(item) for item in value] if isinstance(value, tuple | list) else value
 
 
-def _event(event: Event, is_of_database: bool) -> Event:  # noqa: FBT001 - of the span that it is on
-    attributes = _wholly(event.attributes)
-    if is_of_database:
-        attributes |= {name: _VALUE.sub("?", str(attributes[name])) for name in _EXCEPTION if name in attributes}
-    safe = {name: redacted_attribute(name, value) for name, value in attributes.items()}
-    return Event(redacted(whole(event.name)), _bounded(event.dropped_attributes, safe), event.timestamp)
+def _text(text: str, limit: int, *, quotes: bool = False) -> str:
+    return redacted(whole(text[: limit + MARGIN]), quotes=quotes, limit=limit)
 
 
-def _redacted(link: Link) -> Link:
-    attributes = {name: redacted_attribute(name, value) for name, value in _wholly(link.attributes).items()}
-    return Link(link.context, _bounded(link.dropped_attributes, attributes))
+def _event(event: Event, limit: int, *, quotes: bool) -> Event:
+    safe = {
+        name: redacted_attribute(name, value, quotes=quotes and name in _EXCEPTION, limit=limit)
+        for name, value in _wholly(event.attributes).items()
+    }
+    return Event(_text(event.name, _MAX_TEXT), _bounded(event.dropped_attributes, safe), event.timestamp)
+
+
+def _redacted(link: Link, limit: int) -> Link:
+    safe = {name: redacted_attribute(name, value, limit=limit) for name, value in _wholly(link.attributes).items()}
+    return Link(link.context, _bounded(link.dropped_attributes, safe))
 
 
 def _bounded(dropped: int, attributes: dict[str, Any]) -> Mapping[str, Any]:

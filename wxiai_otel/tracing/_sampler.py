@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import Link, SpanContext, SpanKind, TraceState, get_current_span
 from opentelemetry.util.types import Attributes
 
-from ._consistent import entries, randomness, threshold_of
+from ._consistent import entries, own_randomness, randomness_of, threshold_of
 from ._tail import TailProcessor
 from ._trace import LocalTrace
 
@@ -87,17 +87,25 @@ class TailSampler(Sampler):
         return SamplingResult(decision, attributes, trace)
 
     def begin(self, parent: SpanContext, trace_id: int) -> LocalTrace:
-        """The trace below a new local root.
+        """Return the trace below a new local root.
+
+        The caller chooses neither the trace id's bits nor the trace state's randomness by which it is kept: unless
+        callers are trusted, both would let them have every trace kept.
 
         Parameters:
             parent: The span that the root belongs to, if any: one of another process.
             trace_id: The root's.
         """
         state = parent.trace_state
-        if self._trust_parent and parent.is_valid:
+        if not parent.is_valid:
+            chosen = randomness_of(trace_id) >= self._threshold
+            return LocalTrace(self._tail, entries(state, self._threshold if chosen else None), chosen=chosen)
+        if self._trust_parent:
             return LocalTrace(self._tail, list(state.items()), chosen=parent.trace_flags.sampled)
-        chosen = randomness(trace_id, state) >= self._threshold
-        return LocalTrace(self._tail, entries(state, self._threshold if chosen else None), chosen=chosen)
+        random_value = own_randomness()
+        chosen = random_value >= self._threshold
+        changed = entries(state, self._threshold if chosen else None, random_value)
+        return LocalTrace(self._tail, changed, chosen=chosen)
 
     def get_description(self) -> str:
         return f"TailSampler{{{self._share}}}"

@@ -1,12 +1,14 @@
 """Which users were active: marked as they are seen, told to the store once a second."""
 
 import logging
-import threading
 import time
+from collections import deque
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from .._background import Periodic
+from .._reentry import Serial
 from ..instruments import Observe
 from ._periods import BUCKET_SECONDS, Calendar
 from ._sketch import Bitmap, position
@@ -41,13 +43,15 @@ class Activity:
         self._failing = False
         self._figures: Figures | None = None
         self._read_at = 0.0
+        self._serial = Serial()
         self._begin_alone()
         self._work = Periodic("wxiai-otel-users", _FLUSH_SECONDS, self._exchange, self._begin_alone)
 
     def _begin_alone(self) -> None:
         # What is marked at a fork is the parent's to tell.
-        self._lock = threading.Lock()
         self._marks: dict[str, Bitmap] = {}
+        # Taken out of the marks for the store.
+        self._taken: deque[dict[str, Bitmap]] = deque()
         # What Redis was told of the current day and month, so that it is told once.
         self._told: dict[str, Bitmap] = {}
         # How many users Redis had of these; bits are only set there, so that fewer means that it was emptied.
@@ -91,24 +95,35 @@ class Activity:
 
     def _mark(self, user_id: object, at: float, now: float) -> None:
         bit = position(user_id)
-        names = self._calendar.names(at, now)
-        with self._lock:
-            for name in names:
-                told = self._told.get(name)
-                if told is None or told.add(bit):
-                    bitmap = self._marks.get(name)
-                    if bitmap is None:
-                        bitmap = self._marks[name] = Bitmap()
-                    bitmap.add(bit)
+        self._serial.run(self._set, self._calendar.names(at, now), bit)
+
+    def _set(self, names: Iterable[str], bit: int) -> None:
+        for name in names:
+            told = self._told.get(name)
+            if told is None or told.add(bit):
+                bitmap = self._marks.get(name)
+                if bitmap is None:
+                    bitmap = self._marks[name] = Bitmap()
+                bitmap.add(bit)
+
+    def _take(self, lasting: Iterable[str]) -> None:
+        """Begin new marks. Those names are told to Redis once."""
+        marks, self._marks = self._marks, {}
+        if lasting:
+            self._told = {name: self._told.get(name) or _copy(marks.get(name)) for name in lasting}
+        self._taken.append(marks)
 
     def _exchange(self) -> None:
         now = time.time()
         store = self._store()
         wanted = self._calendar.wanted(now)
-        with self._lock:
-            marks, self._marks = self._marks, {}
-            if store is not self._memory:
-                self._told = {name: self._told.get(name) or _copy(marks.get(name)) for name in wanted.lasting}
+        if not self._serial.finish(self._take, () if store is self._memory else wanted.lasting):
+            return  # this thread interrupts another mark
+        marks: dict[str, Bitmap] = {}
+        while self._taken:
+            for name, bitmap in self._taken.popleft().items():
+                if marks.setdefault(name, bitmap) is not bitmap:
+                    marks[name].update(bitmap)
         due = time.monotonic() - self._read_at >= _READ_SECONDS or (bool(marks) and store is self._memory)
         if not marks and not due:
             return
@@ -128,19 +143,15 @@ class Activity:
             return self._memory
         if not self._shared:
             self._shared = True
-            with self._lock:
-                self._merge(self._memory.marks())
+            self._serial.run(self._merge, self._memory.marks())
             self._memory = MemoryUserStore()
         return self._redis
 
     def _failed(self, error: Exception, marks: dict[str, Bitmap]) -> None:
-        if self._state is not None:
-            self._state.forget()
         if not self._failing:
             self._failing = True
             logger.warning("users cannot be told to Redis: %s; they are kept and told later", type(error).__name__)
-        with self._lock:
-            self._merge(marks)
+        self._serial.run(self._merge, marks)
 
     def _merge(self, marks: Any) -> None:
         wanted = self._calendar.wanted(time.time())
@@ -151,8 +162,7 @@ class Activity:
     def _tell_again(self, found: dict[str, int]) -> None:
         """Where Redis has lost users of the current day or month, tell all of ours once more."""
         if any(count < max(self._found.get(name, 0), self._told[name].ones) for name, count in found.items()):
-            with self._lock:
-                self._merge(self._told)
+            self._serial.run(self._merge, self._told)
         self._found = found
 
     def observed(self) -> dict[str, Observe]:

@@ -1,6 +1,6 @@
 """Where users are marked: in this process, or in Redis for all workers and hosts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Protocol
@@ -9,6 +9,7 @@ from ._periods import KEEP, Wanted, kind
 from ._sketch import Bitmap, common, estimate, united
 
 Marks = Mapping[str, Bitmap]
+Command = tuple[str | bytes | int, ...]
 
 # Fewer bits than these are sent one by one, more as a whole bitmap.
 _SPARSE = 4_000
@@ -82,16 +83,17 @@ class RedisUserStore:
 
     def exchange(self, marks: Marks, wanted: Wanted | None) -> Figures | None:
         """See `UserStore.exchange`."""
-        # As one: another worker's scratch is not ours.
-        pipeline = self._state.client(_GROUP).pipeline(transaction=True)
-        for name, bitmap in marks.items():
-            self._mark(pipeline, name, bitmap)
-        if wanted is None:
-            pipeline.execute()
+        commands = [command for name, bitmap in marks.items() for command in self._mark(name, bitmap)]
+        marking = len(commands)
+        if wanted is not None:
+            commands += self._ask(wanted)
+        if not commands:
             return None
-        asked = len(pipeline)
-        self._ask(pipeline, wanted)
-        *answers, _deleted = pipeline.execute()[asked:]
+        # As one: another worker's scratch is not ours.
+        replies = self._state.client(_GROUP).send_all(commands, transaction=True)
+        if wanted is None:
+            return None
+        *answers, _deleted = replies[marking:]
         first = len(answers) - 3 * len(wanted.before)
         today, month, *_, active = answers[:first]
         before = {
@@ -99,35 +101,35 @@ class RedisUserStore:
         }
         return figures(active, today, month, before)
 
-    def _mark(self, pipeline: Any, name: str, bitmap: Bitmap) -> None:
+    def _mark(self, name: str, bitmap: Bitmap) -> Iterator[Command]:
         key = self._key(name)
         if bitmap.ones < _SPARSE:
             bits = list(bitmap)
             for start in range(0, len(bits), _BITS_PER_COMMAND):
                 words = [word for bit in bits[start : start + _BITS_PER_COMMAND] for word in ("SET", "u1", bit, 1)]
-                pipeline.execute_command("BITFIELD", key, *words)
+                yield ("BITFIELD", key, *words)
         else:
             scratch = self._key(f"scratch:{name}")
-            pipeline.set(scratch, bytes(bitmap), ex=_SCRATCH_SECONDS)
-            pipeline.bitop("OR", key, key, scratch)
-            pipeline.delete(scratch)
-        pipeline.expire(key, KEEP[kind(name)])
+            yield ("SET", scratch, bytes(bitmap), "EX", _SCRATCH_SECONDS)
+            yield ("BITOP", "OR", key, key, scratch)
+            yield ("DEL", scratch)
+        yield ("EXPIRE", key, KEEP[kind(name)])
 
-    def _ask(self, pipeline: Any, wanted: Wanted) -> None:
+    def _ask(self, wanted: Wanted) -> Iterator[Command]:
         today = self._key(wanted.today)
         scratch = self._key("scratch")
-        pipeline.bitcount(today)
-        pipeline.bitcount(self._key(wanted.month))
+        yield ("BITCOUNT", today)
+        yield ("BITCOUNT", self._key(wanted.month))
         active = [self._key(name) for name in wanted.active]
-        pipeline.bitop("OR", scratch, *active[:_FAST_KEYS])
+        yield ("BITOP", "OR", scratch, *active[:_FAST_KEYS])
         for start in range(_FAST_KEYS, len(active), _FAST_KEYS - 1):
-            pipeline.bitop("OR", scratch, scratch, *active[start : start + _FAST_KEYS - 1])
-        pipeline.bitcount(scratch)
+            yield ("BITOP", "OR", scratch, scratch, *active[start : start + _FAST_KEYS - 1])
+        yield ("BITCOUNT", scratch)
         for name in wanted.before.values():
-            pipeline.bitcount(self._key(name))
-            pipeline.bitop("OR", scratch, self._key(name), today)
-            pipeline.bitcount(scratch)
-        pipeline.delete(scratch)
+            yield ("BITCOUNT", self._key(name))
+            yield ("BITOP", "OR", scratch, self._key(name), today)
+            yield ("BITCOUNT", scratch)
+        yield ("DEL", scratch)
 
     def _key(self, name: str) -> str:
         key: str = self._state.key(_GROUP, name)

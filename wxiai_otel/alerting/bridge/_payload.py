@@ -6,13 +6,15 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from ..._redaction import redacted, redacted_attribute
 from .._message import Alert, Message
-from .._text import json_safe
+from .._text import json_safe, safe
 
 _LINKS = (("runbook_url", "处置手册 Runbook"), ("dashboard_url", "仪表盘 Dashboard"))
 _SILENCE = "静默 Silence"
 _MAX_URL = 2_000
+# More than any channel shows, which marks what it cuts.
+_MAX_TEXT = 4_096
+_MAX_LABEL = 2_048
 _SAID = ("summary", "summary_en", "description", "description_en")
 
 
@@ -63,17 +65,18 @@ def _alert(read: object, where: str) -> Alert:
     if not name:
         raise PayloadError(f"{where}.labels.alertname is missing: allowed is the alert's name")
     resolved = status == "resolved"
-    said = {key: redacted(annotations.get(key, ""), queries=False) for key in _SAID}
+    said = {key: safe(annotations.get(key, ""), _MAX_TEXT) for key in _SAID}
+    shown = {key: safe(value, _MAX_LABEL, key) for key, value in labels.items()}
     return Alert(
-        name,
-        labels.get("severity", "info"),
-        said["summary"] or name,
+        name[:_MAX_LABEL],
+        labels.get("severity", "info")[:_MAX_LABEL],
+        said["summary"] or name[:_MAX_LABEL],
         said["summary_en"],
         said["description"],
         said["description_en"],
         resolved,
         _when(read, where, "endsAt" if resolved else "startsAt"),
-        redacted_attribute("", labels, queries=False),
+        shown,
         _details(annotations.get("details")),
         tuple((title, link) for key, title in _LINKS if (link := _link(annotations.get(key)))),
     )
@@ -104,8 +107,7 @@ def _details(text: str | None) -> dict[str, Any]:
         found = json.loads(text) if text else {}
     except (ValueError, RecursionError):
         found = {"details": text}
-    safe = json_safe(found if isinstance(found, dict) else {"details": found})
-    return {name: redacted_attribute(name, value, queries=False) for name, value in safe.items()}
+    return json_safe(found if isinstance(found, dict) else {"details": found})
 
 
 def _link(address: object) -> str:
@@ -123,7 +125,7 @@ def _link(address: object) -> str:
 
 def _silence(external: object, labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Where to silence what the alerts have in common."""
-    if not labels or not isinstance(external, str):
+    if not labels or not isinstance(external, str) or sum(map(len, labels.values())) > _MAX_URL:
         return ()
     matchers = ",".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in sorted(labels.items()))
     filtered = quote("{" + matchers + "}", safe="", errors="replace")

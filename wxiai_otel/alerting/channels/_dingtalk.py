@@ -44,9 +44,10 @@ class DingTalk(Robot):
 
     def body(self, messages: Sequence[Message]) -> bytes:
         """See `Robot.body`."""
+        text_in = content(messages, self.limit)
 
         def build(room: int) -> bytes:
-            text = {"title": heading(messages), "text": content(messages, room)}
+            text = {"title": heading(messages), "text": text_in(room)}
             return to_json({"msgtype": "markdown", "markdown": text})
 
         return fitting(build, self.limit)

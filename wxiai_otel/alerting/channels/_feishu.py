@@ -39,9 +39,11 @@ class Feishu(Robot):
             signature = {"timestamp": moment, "sign": b64encode(digest).decode()}
         colour = "green" if resolved(messages) else _COLOURS.get(min(m.first.rank for m in messages), "grey")
 
+        text_in = content(messages, self.limit)
+
         def build(room: int) -> bytes:
             # A tag in angle brackets would call everybody, whoever has written it.
-            text = content(messages, room).replace("<", "&#60;")
+            text = text_in(room).replace("<", "&#60;")
             card: dict[str, Any] = {
                 "header": {"title": {"tag": "plain_text", "content": heading(messages)}, "template": colour},
                 "elements": [{"tag": "markdown", "content": text}],

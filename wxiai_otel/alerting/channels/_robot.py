@@ -2,17 +2,19 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from .._errors import NotDelivered
 from .._message import Message
 from .._post import post
-from .._render import digest, digest_title, markdown, title
+from .._render import digest, digest_title, title, writer
 from .._secret import Secret
-from .._text import one_line
+from .._text import as_text, one_line
 
 _OK = 200
+_MAX_EXPLANATION = 200
+_MAX_READ = 10_000
 
 
 class Robot(ABC):
@@ -61,7 +63,7 @@ class Robot(ABC):
                 raise answer.refused()
             raise NotDelivered("the answer is not the robot's", passes=True)
         if code != 0:
-            explanation = self._without_secrets(one_line(said.get(self.explanation, ""), 200))
+            explanation = one_line(self._without_secrets(as_text(said.get(self.explanation, ""))), _MAX_EXPLANATION)
             limited = self.limits(code, explanation)
             passes = limited or code in self.passing or answer.status == 429 or answer.status >= 500  # noqa: PLR2004
             raise NotDelivered(f"{self.code} {code}: {explanation}", passes=passes, limited=limited, after=answer.after)
@@ -82,6 +84,7 @@ class Robot(ABC):
 
     def _without_secrets(self, text: str) -> str:
         """What the other side has said, without what it may repeat of the request."""
+        text = text[:_MAX_READ]
         for secret in (self._url.reveal(), *re.split(r"[/=&?]", self._url.reveal()), self._secret.reveal()):
             if len(secret) > 12:  # noqa: PLR2004 - a token, not a word of the path
                 text = text.replace(secret, "***")
@@ -93,9 +96,16 @@ def heading(messages: Sequence[Message]) -> str:
     return title(messages[0]) if len(messages) == 1 else digest_title(messages)
 
 
-def content(messages: Sequence[Message], limit: int) -> str:
-    """The text of one message, or of many in one, in at most ``limit`` bytes."""
-    return markdown(messages[0], limit) if len(messages) == 1 else digest(messages, limit)[0]
+def content(messages: Sequence[Message], limit: int) -> Callable[[int], str]:
+    """Return a function that gives the text of one message, or of many in one, in at most so many bytes.
+
+    Parameters:
+        messages: One or many.
+        limit: The most bytes that it will be asked for.
+    """
+    if len(messages) == 1:
+        return writer(messages[0], limit)
+    return lambda most: digest(messages, most)[0]
 
 
 def resolved(messages: Sequence[Message]) -> bool:

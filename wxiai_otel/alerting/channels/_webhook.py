@@ -6,7 +6,7 @@ from typing import Any
 from .._message import SOURCE, Alert, Message
 from .._post import deliver
 from .._secret import Secret
-from .._text import clean, cut, json_safe, one_line, to_json
+from .._text import cleaned, json_safe, one_line, to_json
 from ._unlimited import Unlimited
 
 _MAX_TEXT = 4_000
@@ -39,7 +39,7 @@ def payload(message: Message) -> dict[str, Any]:
     return {
         "alert_name": one_line(first.name, _MAX_TEXT),
         "severity": one_line(first.severity, _MAX_TEXT),
-        "message": cut(clean(first.summary), _MAX_TEXT),
+        "message": cleaned(first.summary, _MAX_TEXT),
         "details": details,
         "timestamp": first.at.isoformat(),
         "source": SOURCE,
@@ -64,7 +64,7 @@ def _alert(alert: Alert) -> dict[str, Any]:
         "severity": one_line(alert.severity, _MAX_TEXT),
         "status": "resolved" if alert.resolved else "firing",
         "timestamp": alert.at.isoformat(),
-        **{name: cut(clean(text), _MAX_TEXT) for name, text in {**texts, **more}.items() if text},
+        **{name: cleaned(text, _MAX_TEXT) for name, text in {**texts, **more}.items() if text},
         "labels": json_safe(alert.labels),
         "links": dict(alert.links),
     }

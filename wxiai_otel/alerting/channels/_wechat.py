@@ -28,5 +28,5 @@ class WeChat(Robot):
     def body(self, messages: Sequence[Message]) -> bytes:
         """See `Robot.body`."""
         # An @ in angle brackets would call everybody, whoever has written it; what replaces it has the same length.
-        text = content(messages, self.limit).replace("<@", "@ ")
+        text = content(messages, self.limit)(self.limit).replace("<@", "@ ")
         return to_json({"msgtype": "markdown", "markdown": {"content": text}})

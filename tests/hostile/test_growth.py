@@ -1,0 +1,231 @@
+"""Texts made of the pieces of our own patterns: the time for them grows with their length, at every entry point."""
+
+import json
+import logging
+import re
+import sys
+import time
+from re import _constants as sre
+from re import _parser as parser
+
+import pytest
+
+import wxiai_otel.alerting.bridge
+import wxiai_otel.lay_out._choices  # noqa: F401 - with the other modules that have patterns
+from wxiai_otel._labels import printable
+from wxiai_otel._redaction import redacted, redacted_attribute
+from wxiai_otel.alerting._message import Alert, Message
+from wxiai_otel.alerting._secret import Secret
+from wxiai_otel.alerting._text import inert_lines, json_safe, one_line
+from wxiai_otel.alerting.bridge._payload import parse
+from wxiai_otel.alerting.channels import DingTalk, Email, Feishu, WeChat
+from wxiai_otel.alerting.channels._webhook import payload
+from wxiai_otel.logs._export import LogExport
+from wxiai_otel.sql._statements import Statements
+from wxiai_otel.sql._text import read, without_literals
+from wxiai_otel.tracing._outgoing import _text
+
+SMALL, LARGE = 4_000, 64_000
+ENDINGS = ("\0!",)  # no pattern goes on with these
+
+
+def patterns():
+    """The compiled patterns of the package's modules, by name."""
+    found = {}
+
+    def collect(name, value):
+        if isinstance(value, re.Pattern):
+            found.setdefault((value.pattern, value.flags), (name, value))
+        elif isinstance(value, tuple | list):
+            for item in value:
+                collect(name, item)
+
+    for module in [module for name, module in sys.modules.items() if name.startswith("wxiai_otel")]:
+        for name, value in vars(module).items():
+            collect(f"{module.__name__.removeprefix('wxiai_otel.')}.{name}", value)
+    return {f"{name} {number}": value for number, (name, value) in enumerate(found.values())}
+
+
+def shortest(items):
+    """A short text that a part of a pattern reads."""
+    return "".join(one(kind, value) for kind, value in items)
+
+
+def one(kind, value):
+    if kind is sre.LITERAL:
+        return chr(value)
+    if kind is sre.IN:
+        letters = (chr(code) for code in (*range(97, 123), *range(32, 127), 10, 9, 0x4E00))
+        test = re.compile(class_of(value)).fullmatch
+        return next((letter for letter in letters if test(letter)), "")
+    if kind in (sre.ANY, sre.NOT_LITERAL):
+        return "a" if value != ord("a") else "b"
+    if kind is sre.SUBPATTERN:
+        return shortest(value[3])
+    if kind is sre.ATOMIC_GROUP:
+        return shortest(value)
+    if kind is sre.BRANCH:
+        return shortest(value[1][0])
+    if kind in (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT):
+        return shortest(value[2]) * max(1, min(value[0], 40))
+    if kind in (sre.ASSERT, sre.ASSERT_NOT):
+        return shortest(value[1]) if value[0] > 0 and kind is sre.ASSERT else ""
+    return ""
+
+
+def class_of(items):
+    text = ""
+    for kind, value in items:
+        if kind is sre.NEGATE:
+            text += "^"
+        elif kind is sre.LITERAL:
+            text += re.escape(chr(value))
+        elif kind is sre.RANGE:
+            text += f"{re.escape(chr(value[0]))}-{re.escape(chr(value[1]))}"
+        else:
+            name = str(value).lower().removeprefix("category_")
+            letter = name.removeprefix("not_")[0]
+            text += "\\" + (letter.upper() if name.startswith("not_") else letter)
+    return f"[{text}]"
+
+
+def each(kind, value):
+    """Some of the letters that a class reads: blanks within a line and between lines are not the same."""
+    if kind is not sre.IN:
+        return []
+    test = re.compile(class_of(value)).fullmatch
+    return [letter for letter in "a0A _-\n\t'" if test(letter)]
+
+
+def pieces(pattern):
+    """Every part of a pattern as a text, its beginnings, and two parts side by side."""
+    text = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode("latin-1")
+    found = {}
+
+    def walk(items):
+        items = list(items)
+        for number in range(len(items)):
+            found[shortest(items[number : number + 1])] = None
+            found[shortest(items[: number + 1])] = None
+        for kind, value in items:
+            if kind is sre.SUBPATTERN:
+                walk(value[3])
+            elif kind is sre.BRANCH:
+                for branch in value[1]:
+                    walk(branch)
+            elif kind in (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT):
+                walk(value[2])
+            found.update(dict.fromkeys(each(kind, value)))
+
+    walk(parser.parse(text, pattern.flags & ~re.UNICODE))
+    return [piece for piece in found if piece]
+
+
+PATTERNS = patterns()
+# These read the package's own files.
+OF_OUR_FILES = "lay_out._edits"
+# These are only tried at the beginning of a text.
+AT_THE_BEGINNING = ("_HEADER", "_ADDRESS", "_PREFIX", "_PRINTABLE", "_RANDOM_VALUE", "_COLUMNS", "_BEFORE", "_MAIL")
+
+
+def seconds(reader, text):
+    """The time of this thread: others on the machine do not count."""
+    started = time.thread_time()
+    reader(text)
+    return time.thread_time() - started
+
+
+def quadratic(reader, unit, ending):
+    """Whether a text of sixteen times the length takes much more than sixteen times as long."""
+    small, large = (unit * (size // len(unit)) + ending for size in (SMALL, LARGE))
+    # A square would be 256 times.
+    return all(
+        (long := seconds(reader, large)) > 0.01 and long > 64 * min(seconds(reader, small) for _ in range(3))
+        for _ in range(3)
+    )
+
+
+def reader(name, pattern):
+    if name.split()[0].endswith(AT_THE_BEGINNING):
+        return lambda text: (pattern.match(text), pattern.fullmatch(text))
+    if isinstance(pattern.pattern, bytes):
+        return lambda text: sum(1 for _ in pattern.finditer(text.encode()))
+    return lambda text: sum(1 for _ in pattern.finditer(text))
+
+
+def test_the_time_of_every_pattern_grows_with_repetitions_of_its_pieces():
+    assert len(PATTERNS) > 30
+    slow = [
+        (name, unit)
+        for name, pattern in PATTERNS.items()
+        if not name.startswith(OF_OUR_FILES)
+        for unit in pieces(pattern)
+        for ending in ENDINGS
+        if quadratic(reader(name, pattern), unit, ending)
+    ]
+    assert slow == []
+
+
+def alerts(text):
+    labels = {"alertname": text, "severity": text, "service": text}
+    texts = ("summary", "summary_en", "description", "description_en", "details", "runbook_url")
+    alert = {"status": "firing", "labels": labels, "annotations": dict.fromkeys(texts, text)}
+    alert["startsAt"] = "2026-01-01T00:00:00Z"
+    body = {"alerts": [alert], "commonLabels": labels, "externalURL": f"http://x/{text}", "groupKey": text}
+    return parse(json.dumps(body).encode())
+
+
+def message(text):
+    return Message((Alert(text, text, text, text, text, text, labels={"service": text}, details={text: text}),))
+
+
+def record(text):
+    made = logging.LogRecord("app", logging.ERROR, "x.py", 1, text, None, None)
+    made.note = text
+    translated = LogExport._translated(LOG_EXPORT, made)
+    redacted(translated.body, limit=8192)
+
+
+LOG_EXPORT = object.__new__(LogExport)
+LOG_EXPORT._attributes = ("note",)
+URL, SECRET = Secret("http://x"), Secret("")
+MAIL = Email("x", 25, "none", "", SECRET, "a@b", ["c@d"])
+ENTRANCES = {
+    "redaction": redacted,
+    "attribute": lambda text: redacted_attribute(text, {text: [text]}),
+    "span": lambda text: _text(text, 4_096, quotes=True),
+    "log record": record,
+    "label": printable,
+    "statement": lambda text: (read(text), without_literals(text), without_literals(text, backslashes=True)),
+    "statement behind another": lambda text: Statements(9).of_text(f"SELECT {text}"),
+    "markdown": inert_lines,
+    "line": lambda text: one_line(text, 200),
+    "details": lambda text: json_safe({text: {text: [text]}}),
+    "bridge": alerts,
+    "dingtalk": lambda text: DingTalk(URL, SECRET).body([message(text)]),
+    "wechat": lambda text: WeChat(URL, SECRET).body([message(text)] * 3),
+    "feishu": lambda text: Feishu(URL, SECRET).body([message(text)]),
+    "mail": lambda text: bytes(MAIL._mail(message(text))),
+    "webhook": lambda text: json.dumps(payload(message(text))),
+}
+UNITS = ["1", "'", '"a"', "](", "<a", "--a\n", "/*", "(", "{", "[a", ",", "a@", "//a", "?a", "eyJ", "k-", "token", "\\"]
+UNITS += [
+    "\n",
+    "\t\n",
+    " ",
+    "\r",
+    "\ud800",
+    "\U0001f600",
+    "<at>",
+    "é",
+    "password=",
+    "DETAIL:",
+    "-----BEGIN ",
+    "$a$",
+    "1,2x",
+]
+
+
+@pytest.mark.parametrize("name", ENTRANCES)
+def test_the_time_at_every_entrance_grows_with_repetitions_of_the_pieces(name):
+    assert [unit for unit in UNITS if quadratic(ENTRANCES[name], unit, "x DETAIL:")] == []

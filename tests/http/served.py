@@ -1,0 +1,30 @@
+"""A real uvicorn in the test's own event loop."""
+
+import asyncio
+import contextlib
+
+import uvicorn
+
+
+async def eventually(find):
+    """Wait until something is found, for at most five seconds."""
+    for _ in range(500):
+        if find():
+            return
+        await asyncio.sleep(0.01)
+
+
+@contextlib.asynccontextmanager
+async def served(app, **options):
+    """Serve an application by uvicorn in this event loop, and give a function that connects to it."""
+    config = uvicorn.Config(app, port=0, lifespan="off", log_level="critical", **options)
+    server = uvicorn.Server(config)
+    server.capture_signals = contextlib.nullcontext
+    serving = asyncio.create_task(server.serve())
+    await eventually(lambda: server.started)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield lambda: asyncio.open_connection("127.0.0.1", port)
+    finally:
+        server.should_exit = True
+        await serving

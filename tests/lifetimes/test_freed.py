@@ -1,0 +1,25 @@
+"""Nothing of an application is alive when it is gone, whether or not its telemetry was shut down."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.lifetimes.freed import SCENARIOS
+
+
+@pytest.fixture(scope="module", params=["shutdown", "drop"])
+def left(request, tmp_path_factory):
+    """What is left of two applications of each scenario, in a process where telemetry is not under test."""
+    folder = str(tmp_path_factory.mktemp("workers"))
+    command = [sys.executable, "-m", "tests.lifetimes.freed", request.param, "2", *SCENARIOS, folder]
+    ran = subprocess.run(command, capture_output=True, check=False, timeout=120, env=dict(os.environ))
+    assert ran.returncode == 0, ran.stderr.decode()
+    return json.loads(ran.stdout.decode().splitlines()[-1])
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_nothing_is_left_of_an_application(left, scenario):
+    assert left[scenario] == {"alive": [], "more": {}, "threads": []}

@@ -1,0 +1,73 @@
+"""N tasks give N counts, whichever library runs them and however its processes end."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.otlp import http_receiver
+from tests.servers.redis import redis_server
+
+TASKS = 6
+BIN = Path(sys.executable).parent
+
+# What runs, the application, and the worker's command, which ends by itself or is sent SIGTERM.
+WORKERS = {
+    "celery: a child for each task": ("celery_app", "celery -A {app} worker -c 2 --max-tasks-per-child 1"),
+    "celery: warm shutdown": ("celery_app", "celery -A {app} worker -c 2"),
+    "celery: set up in each child": ("celery_per_child", "celery -A {app} worker -c 2 --max-tasks-per-child 2"),
+    "celery: threads": ("celery_app", "celery -A {app} worker -c 2 --pool threads"),
+    "celery: solo": ("celery_app", "celery -A {app} worker --pool solo"),
+    "rq: a work horse for each task": ("rq_app", "rq worker --burst --url {broker}"),
+    "rq: SpawnWorker": ("rq_app", "rq worker --burst --url {broker} -w rq.worker.SpawnWorker"),
+    "rq: SimpleWorker": ("rq_app", "rq worker --burst --url {broker} -w rq.SimpleWorker"),
+    "rq: worker pool": ("rq_app", "rq worker-pool --burst -n 2 --url {broker}"),
+    "arq": ("arq_app", "arq {app}.WorkerSettings"),
+    "arq: burst": ("arq_app", "arq {app}.WorkerSettings --burst"),
+    "dramatiq": ("dramatiq_app", "dramatiq {app} -p 2 -t 2"),
+    "dramatiq: spawn": ("dramatiq_app", "dramatiq {app} -p 2 -t 2 --use-spawn"),
+    "taskiq": ("taskiq_app", "taskiq worker {app}:broker -w 2"),
+}
+
+
+def done(redis) -> int:
+    reply = redis.ask("GET", "done").splitlines()
+    return int(reply[1]) if len(reply) > 1 else 0
+
+
+def run_until_done(command: list[str], environment: dict[str, str], redis) -> None:
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as worker:
+        try:
+            deadline = time.monotonic() + 60
+            while done(redis) < TASKS and worker.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.05)
+            if "--burst" not in command:
+                time.sleep(0.3)  # the queue stores the last result
+                worker.send_signal(signal.SIGTERM)
+            output, _ = worker.communicate(timeout=30)
+        finally:
+            worker.kill()
+    assert done(redis) == TASKS, output.decode()
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_each_task_is_counted_once(name):
+    app, command = WORKERS[name]
+    library = app.partition("_")[0]
+    if find_spec(library) is None:
+        pytest.skip(f"{library} is not installed")
+    with redis_server() as redis, http_receiver() as receiver:
+        environment = {**os.environ, "BROKER": redis.url, "RECEIVER": receiver.url}
+        web = [sys.executable, "-m", "tests.queues.web", app, str(TASKS)]
+        subprocess.run(web, env=environment, check=True, timeout=60)
+        words = command.format(app=f"tests.queues.{app}", broker=redis.url).split()
+        run_until_done([sys.executable, str(BIN / words[0]), *words[1:]], environment, redis)
+
+    assert receiver.total("user.registrations") == TASKS
+    assert receiver.total("ai.tasks.submitted") == TASKS
+    assert receiver.total("ai.tasks", status="success") == TASKS
