@@ -34,10 +34,12 @@ class Recorded:
     Attributes:
         samples: Requests, statements, commands and exports by metric name.
         faults: Exceptions that the package kept from the application, by site.
+        texts: The ends of their tracebacks.
     """
 
     samples: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
+    texts: list[str] = field(default_factory=list)
 
 
 def without_telemetry(suite: Suite, paths: Sequence[str]) -> Run:
@@ -54,16 +56,13 @@ def without_telemetry(suite: Suite, paths: Sequence[str]) -> Run:
     return Run.read(path)
 
 
-def run_tests(
-    suite: Suite, paths: Sequence[str], settings: Mapping[str, object] | None = None, *, parallel: bool = True
-) -> tuple[Run, Recorded]:
+def run_tests(suite: Suite, paths: Sequence[str], settings: Mapping[str, object] | None = None) -> tuple[Run, Recorded]:
     """Run tests of a suite.
 
     Parameters:
         suite: The suite.
         paths: Paths or test ids.
         settings: Of `setup_telemetry`; None runs without telemetry.
-        parallel: Whether several processes may be used, if the suite allows it.
 
     Raises:
         UpstreamError: pytest has not run them.
@@ -84,21 +83,21 @@ def run_tests(
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "UPSTREAM_OUTCOMES": str(outcomes),
         }
-        plugins = ["xdist.plugin", "xdist.looponfail", "pytest_timeout", *suite.plugins, "upstream_outcomes"]
+        plugins = ["xdist", "xdist.looponfail", "timeout", *suite.plugins, "upstream_outcomes"]
         if settings is not None:
             plugins.append("upstream_telemetry")
             environ["UPSTREAM_SETTINGS"] = json.dumps({"workers_folder": f"{folder}/workers", **settings})
             environ["UPSTREAM_RECORDED"] = str(recorded)
-        processes = _PROCESSES if suite.parallel and parallel else 0
+        processes = _PROCESSES if suite.parallel else 0
         command = [sys.executable, "-m", "pytest", "-q", f"--timeout={_TEST_SECONDS}", "-n", str(processes)]
         command += [part for plugin in plugins for part in ("-p", plugin)]
-        command += ["-p", "no:cacheprovider", *suite.options, *options, f"@{chosen}"]
+        command += ["-p", "no:cacheprovider", "--continue-on-collection-errors", *suite.options, *options, f"@{chosen}"]
         done = subprocess.run(
             command, cwd=tree, env=environ, capture_output=True, text=True, check=False, timeout=_RUN_SECONDS
         )
         if done.returncode not in _TESTS_FAILED or not outcomes.exists():
             tail = "\n".join((done.stdout + done.stderr).splitlines()[-20:])
-            raise UpstreamError(f"pytest has not run the tests of {suite.name} (exit status {done.returncode}):\n{tail}")
+            raise UpstreamError(f"pytest did not run the tests of {suite.name} (status {done.returncode}):\n{tail}")
         return Run.read(outcomes), _recorded(recorded)
 
 
@@ -118,6 +117,7 @@ def _recorded(folder: Path) -> Recorded:
         written = json.loads(path.read_text())
         found.samples.update(written["recorded"])
         found.faults.update(written["faults"])
+        found.texts += written["texts"]
     return found
 
 

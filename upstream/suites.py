@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-_CODSPEED = "pytest_codspeed.plugin"
+_STATEMENTS = "db_query_duration_seconds_count"
+_CODSPEED = "codspeed"
 
 
 @dataclass(frozen=True)
@@ -15,11 +16,12 @@ class Suite:
         package: Where the source distribution has the package. It is replaced by the installed one.
         tests: Paths of the whole suite.
         quick: Paths of the part that `scripts/test` runs; empty: none.
-        plugins: The pytest plugins that the suite needs. No others are loaded.
+        plugins: Entry points of the pytest plugins that the suite needs. No others are loaded.
         options: Further arguments of pytest.
         server: What the tests connect to: "redis", "postgresql" or nothing.
         parallel: Whether the tests can run in several processes.
         engines: The values of the setting http_engine to run with.
+        records: The metric that shows that telemetry saw the tests.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Suite:
     server: str = ""
     parallel: bool = True
     engines: tuple[str, ...] = ("native",)
+    records: str = "http_requests_total"
 
     @property
     def distribution(self) -> str:
@@ -95,15 +98,15 @@ SUITES = (
             "tests/test_ws_dependencies.py",
             "tests/test_ws_router.py",
         ),
-        plugins=("anyio.pytest_plugin", "inline_snapshot.pytest_plugin", _CODSPEED),
+        plugins=("anyio", "inline_snapshot", _CODSPEED),
         engines=("native", "contrib"),
     ),
-    Suite("starlette", "starlette", quick=("tests",), plugins=("anyio.pytest_plugin", _CODSPEED)),
+    Suite("starlette", "starlette", quick=("tests",), plugins=("anyio", _CODSPEED)),
     Suite(
         "uvicorn",
         "uvicorn",
         quick=("tests/protocols",),
-        plugins=("anyio.pytest_plugin", "pytest_mock", _CODSPEED),
+        plugins=("anyio", "pytest_mock", _CODSPEED),
     ),
     Suite(
         "sqlalchemy",
@@ -111,15 +114,17 @@ SUITES = (
         tests=("test",),
         quick=("test/engine",),
         options=_SQLALCHEMY,
+        records=_STATEMENTS,
     ),
     Suite(
         "sqlalchemy@postgresql",
         "lib/sqlalchemy",
         tests=("test/engine", "test/dialect/postgresql", "test/dialect/test_suite.py"),
         options=_SQLALCHEMY,
+        records=_STATEMENTS,
         server="postgresql",
     ),
-    Suite("sqlmodel", "sqlmodel", plugins=("anyio.pytest_plugin",)),
+    Suite("sqlmodel", "sqlmodel", plugins=("anyio",), records=_STATEMENTS),
     Suite(
         "redis",
         "redis",
@@ -131,10 +136,11 @@ SUITES = (
             "tests/test_asyncio/test_pipeline.py",
             "tests/test_asyncio/test_lock.py",
         ),
-        plugins=("pytest_asyncio.plugin",),
+        plugins=("asyncio",),
         options=_REDIS,
         server="redis",
         parallel=False,
+        records="cache_operations_total",
     ),
 )
 
