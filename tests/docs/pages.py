@@ -10,6 +10,7 @@ import yaml
 
 from tests.alerts.files import ALERT_RULES
 from tests.docs import thousand
+from upstream import table
 from wxiai_otel import Settings
 from wxiai_otel.catalogue import CONTRACT, RULE_METRICS
 
@@ -147,7 +148,13 @@ def _row(*cells: str) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
-PAGES = {"settings": settings_page, "alerts": alerts_page, "metrics": metrics_page, "scaling-1000": thousand.page}
+PAGES = {
+    "settings": settings_page,
+    "alerts": alerts_page,
+    "metrics": metrics_page,
+    "scaling-1000": thousand.page,
+    "upstream": table.page,
+}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or PAGES:

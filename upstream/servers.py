@@ -1,0 +1,23 @@
+"""The servers that suites connect to: real ones, on free ports of loopback."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def server(kind: str) -> Iterator[list[str]]:
+    """Run a server until the block ends; gives pytest's options that lead to it."""
+    if kind == "redis":
+        from tests.servers.redis import redis_server
+
+        with redis_server("--enable-debug-command", "local") as redis:
+            yield [f"--redis-url=redis://127.0.0.1:{redis.port}/0"]
+    elif kind == "postgresql":
+        from tests.servers.postgresql import postgresql_server
+
+        with postgresql_server() as postgresql:
+            postgresql.ask("CREATE DATABASE test", "CREATE EXTENSION hstore", "CREATE EXTENSION citext")
+            postgresql.ask("CREATE SCHEMA test_schema", "CREATE SCHEMA test_schema_2", database="test")
+            yield [f"--dburi=postgresql+psycopg://postgres@127.0.0.1:{postgresql.port}/test"]
+    else:
+        yield []

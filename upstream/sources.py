@@ -1,0 +1,74 @@
+"""Source distributions of the installed versions: downloaded once, unpacked into the cache."""
+
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from importlib.metadata import version
+from pathlib import Path
+
+from stack.cache import cache_folder, kept
+
+from .errors import Unreachable, UpstreamError
+from .suites import Suite
+
+ROOT = Path(__file__).parents[1]
+# It has pip, which environments made by uv do not.
+_PIP = ROOT / ".venv-uv" / "bin" / "python"
+_UNREACHABLE = ("Connection", "timed out", "Name or service not known", "No matching distribution", "ProxyError")
+
+
+def cache() -> Path:
+    """Return the directory of sources and of outcomes without telemetry."""
+    return cache_folder().parent / "upstream"
+
+
+def source(suite: Suite) -> Path:
+    """Return the unpacked source distribution of the installed version, whose package is the installed one.
+
+    Raises:
+        Unreachable: The index has not answered.
+        UpstreamError: The distribution has no such tests.
+    """
+    key = f"{suite.distribution}-{version(suite.distribution)}-{_interpreter()}"
+    folder = kept(cache() / "sources", key, lambda part: _fill(suite, part))
+    missing = [path for path in (*suite.tests, *suite.quick) if not (folder / path).exists()]
+    if missing:
+        raise UpstreamError(f"{key} has no {', '.join(missing)}")
+    return folder
+
+
+def _interpreter() -> str:
+    return f"py{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _fill(suite: Suite, folder: Path) -> None:
+    wanted = f"{suite.distribution}=={version(suite.distribution)}"
+    download = folder / "download"
+    # Only this package from source: what its metadata needs may be wheels. SQLAlchemy would compile its extensions.
+    done = subprocess.run(
+        [_PIP, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", suite.distribution, "-d", download, wanted],
+        env={**os.environ, "DISABLE_SQLALCHEMY_CEXT": "1", "PIP_RETRIES": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "pip failed"
+        kind = Unreachable if any(sign in done.stderr for sign in _UNREACHABLE) else UpstreamError
+        raise kind(f"cannot download {wanted}: {reason}")
+    (archive,) = download.glob("*.tar.gz")
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="data")
+    shutil.rmtree(download)
+    (unpacked,) = folder.iterdir()
+    for path in unpacked.iterdir():
+        path.rename(folder / path.name)
+    unpacked.rmdir()
+    package = folder / suite.package
+    shutil.rmtree(package)
+    # As in the source, for tests that look for the package beside them.
+    installed = importlib.import_module(package.name).__file__
+    package.symlink_to(Path(str(installed)).parent)
