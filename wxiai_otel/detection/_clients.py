@@ -42,7 +42,7 @@ class Clients:
 
     def _forwarded(self, scope: Scope) -> str | None:
         """The last address that no trusted proxy has: those before it are only what the client says."""
-        values = values_of(scope["headers"], b"x-forwarded-for")
+        values = values_of(scope.get("headers"), b"x-forwarded-for")
         return self._last_hop(b",".join(values)[-_MAX_HEADER:]) if values else None
 
     def _find_last_hop(self, forwarded: bytes) -> str | None:

@@ -35,11 +35,11 @@ class _ScopeGetter(Getter[Scope]):
     """Reads the headers of an ASGI scope; a header sent several times is one list, as RFC 9110 has it."""
 
     def get(self, carrier: Scope, key: str) -> list[str] | None:
-        values = [value.decode("latin-1") for value in values_of(carrier["headers"], key.lower().encode("latin-1"))]
+        values = [value.decode("latin-1") for value in values_of(carrier.get("headers"), key.lower().encode("latin-1"))]
         return values if values and not _is_hostile(values) else None
 
     def keys(self, carrier: Scope) -> list[str]:
-        return [header[0].decode("latin-1") for header in readable(carrier["headers"])]
+        return [header[0].decode("latin-1") for header in readable(carrier.get("headers"))]
 
 
 def _is_hostile(values: list[str]) -> bool:
@@ -164,7 +164,7 @@ class Http:
         if current and trace.get_current_span(current) is not trace.INVALID_SPAN:
             return current
         propagator = propagate.get_global_textmap()
-        if _reads_only_w3c_headers(propagator) and not has_any(scope["headers"], _W3C_HEADERS):
+        if _reads_only_w3c_headers(propagator) and not has_any(scope.get("headers"), _W3C_HEADERS):
             return current
         try:
             return propagator.extract(scope, current, _GETTER) or current

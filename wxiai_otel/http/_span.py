@@ -116,7 +116,7 @@ def _captured(http: Http, scope: Scope) -> dict[str, str]:
     if http.capture_query and (query := scope.get("query_string")):
         captured["url.query"] = query[:_MAX_TEXT].decode("latin-1")
     if http.capture_user_agent:
-        agent = first_of(scope["headers"], b"user-agent")
+        agent = first_of(scope.get("headers"), b"user-agent")
         if agent is not None:
             captured["user_agent.original"] = agent[:_MAX_TEXT].decode("latin-1")
     return captured
