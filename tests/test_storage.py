@@ -227,27 +227,30 @@ def test_a_forked_child_counts_from_0():
     assert [point["value"] for point in pair.ours()["credits.purchased"]["points"].values()] == [3]
 
 
-def test_a_lock_held_at_the_fork_does_not_hold_the_child():
-    pair = Pair()
-    recorder = pair._of_ours["credits.purchased"]
-    recorder.record(1)
-    held, done = threading.Event(), threading.Event()
+def test_a_thread_that_creates_a_series_at_the_fork_does_not_hold_the_child():
+    recorder = Pair()._of_ours["cache.operation.duration"]
+    make, held, done = recorder.series._make, threading.Event(), threading.Event()
 
-    def hold():
-        with recorder._lock, recorder.series._lock:
-            held.set()
-            done.wait(60)
+    def hold(attributes):
+        held.set()
+        done.wait(60)
+        return make(attributes)
 
-    thread = threading.Thread(target=hold)
+    recorder.series._make = hold
+    thread = threading.Thread(target=recorder.record, args=(1, ("get",)))
     thread.start()
     held.wait(60)
     child = os.fork()
     if child == 0:
-        recorder.record(1)
-        os._exit(0)
+        recorder.series._make = make
+        recorder.record(1, ("get",))
+        (kept,) = recorder.series.all()
+        os._exit(0 if sum(kept.bucket_counts) == 1 else 1)
     done.set()
     thread.join()
     assert os.waitpid(child, 0)[1] == 0
+    (kept,) = recorder.series.all()
+    assert sum(kept.bucket_counts) == 1
 
 
 @pytest.mark.parametrize(
