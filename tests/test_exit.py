@@ -158,7 +158,7 @@ def refused(_function) -> None:
 
 @pytest.fixture
 def hooks(monkeypatch):
-    monkeypatch.setattr(_exit, "_hooks", [_runtime._shutdown_current])
+    monkeypatch.setattr(_exit, "_hooks", [_runtime.shutdown_current])
 
 
 class TestExitHooks:

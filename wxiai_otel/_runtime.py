@@ -5,9 +5,7 @@ import logging
 import platform
 import threading
 import time
-from _thread import start_new_thread
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import Tracer
@@ -197,6 +195,10 @@ class Runtime:
         self.providers.shutdown(_left(deadline))
         self.instruments.end()
 
+    def forget_application(self) -> None:
+        """Count one application less. The garbage collector may call this anywhere: it takes no lock."""
+        self.applications -= 1
+
     def await_end(self) -> None:
         """Wait until another thread has shut this down, by its deadline."""
         with self.allowance.spent(LEAST_SECONDS) as deadline:
@@ -231,9 +233,15 @@ _lock = threading.RLock()
 
 
 def acquire(settings: Settings, title: str, version: str) -> Runtime:
-    """The process' runtime for one more application."""
+    """Return the process's runtime, for one more application.
+
+    The first application starts it with its settings. If all its applications have been dropped without a shutdown, it
+    is ended first, and another one starts.
+    """
     global _runtime
     with _lock:
+        if _runtime is not None and _runtime.applications <= 0:
+            _runtime.shutdown()
         if _runtime is None:
             _runtime = Runtime(in_memory(settings), title, version)
         _runtime.applications += 1
@@ -241,27 +249,10 @@ def acquire(settings: Settings, title: str, version: str) -> Runtime:
 
 
 def release(runtime: Runtime) -> None:
-    """One application less; with the last one the runtime ends."""
-    with _lock:
-        runtime.applications -= 1
-        last = runtime.applications <= 0
-    if last:
+    """Give the runtime back for an application whose telemetry is shut down; the last one ends it."""
+    runtime.forget_application()
+    if runtime.applications <= 0:
         runtime.shutdown()
-
-
-def release_soon(runtime: Runtime) -> None:
-    """Do the same in a thread: the garbage collector calls this, in any thread and whatever locks it holds."""
-    # The exit hook does it, if no thread can be started.
-    with suppress(RuntimeError, MemoryError):
-        # `threading` has locks of its own, which the interrupted code may hold.
-        start_new_thread(_release_in_thread, (runtime,))
-
-
-def _release_in_thread(runtime: Runtime) -> None:
-    # `threading` would list this thread for good, once it knows of it.
-    thread = threading.Thread(target=guarded("runtime.release")(release), args=(runtime,), daemon=True)
-    with suppress(RuntimeError, MemoryError):
-        thread.start()
 
 
 def shutdown_current() -> None:

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from ._borrowed import borrowed
 from ._guard import guarded
 from ._health import health_checks
-from ._runtime import Runtime, acquire, release, release_soon
+from ._runtime import Runtime, acquire, release
 from .http import Http, Installation, Users, contrib, in_lifespan_startup, install, leave_to_us, restore
 from .monitoring import HealthEndpoint, MetricsEndpoint, stats_endpoint
 from .settings import Settings, load_settings
@@ -41,7 +41,7 @@ class Telemetry:
         self._ended = False
         # The application keeps these alive, and the process's telemetry does not.
         self._checks: dict[str, Callable[[], object]] = {}
-        self._dropped: finalize[[Runtime], FastAPI] | None = None
+        self._dropped: finalize[[], FastAPI] | None = None
         if not settings.disabled:
             guarded("setup.start")(self._start)()
         try:
@@ -77,8 +77,9 @@ class Telemetry:
         """Have the process' telemetry for this application, and settle who makes its server spans."""
         settings, app = self.settings, self._app
         self._runtime = acquire(settings, app.title, app.version)
-        # An application may be gone without a shutdown. The exit hook does the rest at the end of the process.
-        self._dropped = finalize(app, release_soon, self._runtime)
+        # An application may be dropped without a shutdown. What the process has recorded is still to be exported: its
+        # telemetry goes on until the process ends or another application is set up.
+        self._dropped = finalize(app, self._runtime.forget_application)
         self._dropped.atexit = False
         if settings.http:
             self._native = leave_to_us(app)

@@ -100,9 +100,9 @@ def answers() -> list:
     def fails() -> None:
         raise RuntimeError(str(app))
 
-    setup_telemetry(app, health_checks={"returns": lambda: app, "raises": fails})
+    telemetry = setup_telemetry(app, health_checks={"returns": lambda: app, "raises": fails})
     served(app)
-    return [app]
+    return [app, telemetry]
 
 
 KEPT: list = []
@@ -234,11 +234,14 @@ def of_package() -> dict[str, int]:
 
 
 _ONCE = ("wxiai_otel.catalogue",)
+# The process's telemetry, with the engines and clients that the settings name.
+_GOES_ON = ("Runtime", "Engine", "Redis")
 
 
 def left_of(name: str, count: int, *, shutdown: bool) -> dict:
     # What the first one imports and caches is the process's.
     once(SCENARIOS[name], shutdown=shutdown)
+    end_what_goes_on()
     settled(lambda: len(threading.enumerate()) == 1)
     before = of_package()
     refs = [one for _ in range(count) for one in once(SCENARIOS[name], shutdown=shutdown)]
@@ -251,9 +254,21 @@ def left_of(name: str, count: int, *, shutdown: bool) -> dict:
             "threads": [thread.name for thread in threading.enumerate()[1:]],
         }
 
-    # A runtime whose application was dropped ends in a thread, as does an export to a receiver that is away.
+    def kept() -> list[str]:
+        return [kind for one in refs if (kind := type(one()).__name__) not in ("NoneType", *_GOES_ON)]
+
+    settled(lambda: not kept())
+    applications = kept()
+    end_what_goes_on()
+    # An export to a receiver that is away ends in a thread.
     settled(lambda: not any(found().values()))
-    return found()
+    return {"kept": applications, **found()}
+
+
+def end_what_goes_on() -> None:
+    """End the process's telemetry, which outlives dropped applications until another one is set up."""
+    gc.collect()
+    once(alone, shutdown=True)
 
 
 def settled(is_so: Callable[[], bool]) -> None:

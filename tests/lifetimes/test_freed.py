@@ -22,4 +22,4 @@ def left(request, tmp_path_factory):
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_nothing_is_left_of_an_application(left, scenario):
-    assert left[scenario] == {"alive": [], "more": {}, "threads": []}
+    assert left[scenario] == {"kept": [], "alive": [], "more": {}, "threads": []}

@@ -16,7 +16,6 @@ from tests.servers.redis import redis_server
 from wxiai_otel import _runtime
 from wxiai_otel._client_spans import SdkSpan, failure_of
 from wxiai_otel._held_spans import HeldSpan
-from wxiai_otel.redis import _calls
 from wxiai_otel.tracing._trace import sampled
 
 
@@ -182,13 +181,13 @@ def test_a_statement_that_fails_keeps_its_trace_and_one_that_does_not_goes_with_
 
 def test_a_span_made_while_a_command_is_sent_is_its_child(begin, server, kinds, monkeypatch):
     left = begin(redis=True, trace_share=1)
-    observe = _calls.Calls.count
+    send = redis.Connection.send_command
 
-    def observing(*args):
+    def sending(*args, **kwargs):
         with trace.get_tracer("app").start_as_current_span("within"):
-            observe(*args)
+            send(*args, **kwargs)
 
-    monkeypatch.setattr(_calls.Calls, "count", observing)
+    monkeypatch.setattr(redis.Connection, "send_command", sending)
     with trace.get_tracer("app").start_as_current_span("root"), redis.Redis(port=server.port) as client:
         client.get("a")
     spans = {span.name: span for span in left.spans}
@@ -201,13 +200,13 @@ def test_the_flag_is_of_the_trace_and_not_of_who_says_that_it_is_kept(begin, ser
     """As the SDK's: what services downstream are told is the probability's decision."""
     begin(redis=True)
     within = []
-    observe = _calls.Calls.count
+    send = redis.Connection.send_command
 
-    def observing(*args):
+    def sending(*args, **kwargs):
         within.append(trace.get_current_span().get_span_context())
-        observe(*args)
+        send(*args, **kwargs)
 
-    monkeypatch.setattr(_calls.Calls, "count", observing)
+    monkeypatch.setattr(redis.Connection, "send_command", sending)
     tracer = trace.get_tracer("app")
     with redis.Redis(port=server.port) as client, tracer.start_as_current_span("root") as root:
         token = trace.context_api.attach(set_span_in_context(NonRecordingSpan(sampled(root.get_span_context()))))

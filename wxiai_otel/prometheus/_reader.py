@@ -1,7 +1,6 @@
 """The metric reader of the embedded endpoint."""
 
 import logging
-import mmap
 import multiprocessing
 import os
 from collections.abc import Callable
@@ -37,6 +36,28 @@ _NOT_SHOWN = (
 logger = logging.getLogger("wxiai_otel")
 
 
+class _Once:
+    """A permit for one of a process and its forked children. One byte in a pipe: reading it is one step for all."""
+
+    _pipe: tuple[int, int] | None = None
+
+    @classmethod
+    def prepare(cls) -> None:
+        """Make the permit, once in a process."""
+        if cls._pipe is None:
+            cls._pipe = os.pipe()
+            os.set_blocking(cls._pipe[0], False)
+            os.write(cls._pipe[1], b"1")
+
+    @classmethod
+    def take(cls) -> bool:
+        """Return whether the permit is still there, and take it."""
+        try:
+            return cls._pipe is not None and bool(os.read(cls._pipe[0], 1))
+        except BlockingIOError:
+            return False
+
+
 class EmbeddedReader(PrometheusMetricReader):
     """Upstream's Prometheus reader, whose scrape is the contract.
 
@@ -57,8 +78,7 @@ class EmbeddedReader(PrometheusMetricReader):
         self._apart = False
         self._folder = ""
         self._process = os.getpid()
-        # Shared with forked children: one of them logs.
-        self._logged = mmap.mmap(-1, 1)
+        _Once.prepare()
 
     def _receive_metrics(self, metrics_data: MetricsData, *_args: Any, **_kwargs: Any) -> None:
         if metrics_data is not None:
@@ -97,8 +117,7 @@ class EmbeddedReader(PrometheusMetricReader):
     def _log_not_shown(self) -> None:
         """Log once if this is a forked child whose measurements no endpoint shows."""
         is_child = os.getpid() != self._process and multiprocessing.parent_process() is not None
-        if is_child and self._folder in {"", "none"} and not self._logged[0] and _has_counts(self._own()):
-            self._logged[0] = 1
+        if is_child and self._folder in {"", "none"} and _has_counts(self._own()) and _Once.take():
             logger.warning(_NOT_SHOWN)
 
     def render(self, accept: str | None = None) -> tuple[bytes, str]:
