@@ -58,28 +58,26 @@ class RequestState(dict[str, Any]):
     A commit expires what SQLAlchemy has loaded: to read them at the end of the request would be a query of ours, or
     fail, because the session is closed by then.
 
-    Parameters:
-        state: The state so far. What is set later is set there too: a layer around the application may hold it.
+    Attributes:
+        outer: The state before it. What is set later is set there too: a layer around the application may hold it.
+        user: The id and the role.
     """
 
-    __slots__ = ("_outer", "user")
+    __slots__ = ("outer", "user")
 
+    outer: dict[str, Any]
     user: tuple[Any, Any]
 
-    def __init__(self, state: dict[str, Any]) -> None:
-        super().__init__(state)
-        self._outer = state
-
     def __setitem__(self, key: str, value: Any) -> None:
-        super().__setitem__(key, value)
-        self._outer[key] = value
+        dict.__setitem__(self, key, value)
+        self.outer[key] = value
         if key == "user":
             attributes = _attributes(value)
             self.user = attributes.get("id"), attributes.get("role")
 
     def __delitem__(self, key: str) -> None:
         super().__delitem__(key)
-        self._outer.pop(key, None)
+        self.outer.pop(key, None)
 
 
 def observe_user(scope: Scope) -> None:
@@ -87,7 +85,8 @@ def observe_user(scope: Scope) -> None:
     state = scope.setdefault("state", {})
     # Where we are mounted a middleware outside of us may hold the state that there is.
     if type(state) is dict and "router" not in scope:
-        scope["state"] = RequestState(state)
+        kept = scope["state"] = RequestState(state)
+        kept.outer = state
 
 
 def find_user(scope: Scope) -> tuple[object | None, str | None] | None:
@@ -103,8 +102,11 @@ def find_user(scope: Scope) -> tuple[object | None, str | None] | None:
     user = state.get("user") if isinstance(state, dict) else getattr(state, "user", None)
     if user is None:
         return None
+    attributes = _attributes(user)
+    if attributes.get("id") is not None and "role" in attributes:  # the usual case
+        return attributes["id"], attributes["role"]
     kept = getattr(state, "user", NOBODY) if isinstance(state, RequestState) else NOBODY
-    if kept[1] is not None and "role" not in _attributes(user):
+    if kept[1] is not None and "role" not in attributes:
         return kept
     try:
         user_id = _read(user, "id")
