@@ -15,20 +15,26 @@ Long work of one thread at a time, e.g. a scrape, uses `Serial.held`: threads wa
 and a thread never waits for itself. `Flag` replaces `threading.Event`, whose ``set`` holds a lock.
 """
 
+import _signal  # type: ignore[import-not-found] # the public getsignal takes twenty times as long
+import gc
 import logging
 import os
 import queue
+import signal
 import sys
 import threading
+import weakref
 from _thread import allocate_lock, get_ident
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from time import monotonic, sleep
-from types import CodeType, FrameType
-from typing import Any
+from types import CodeType, FrameType, FunctionType, MethodType
+from typing import Any, cast
 from weakref import WeakSet
 
 import opentelemetry.sdk.version
@@ -189,27 +195,37 @@ def _codes(*owners: Any) -> Iterator[CodeType]:
     return (function.__code__ for function in functions if hasattr(function, "__code__"))
 
 
-# Python code of the standard library that holds a lock, or calls a log handler while it does.
-_LOCKED = frozenset(
-    (
-        *_codes(logging.Handler.handle, queue.Queue, queue.PriorityQueue, queue.LifoQueue),
-        *_codes(threading.Event, threading.Condition, threading.Semaphore, threading.Barrier),
-        *_codes(threading.Thread.start, threading.Thread.join, threading.enumerate, threading.active_count),
-    )
+# Python code of the standard library that holds a lock, or calls what the application adds to logging.
+_LOCKED_CODES = (
+    *_codes(logging.Handler.handle, logging.Logger.handle, logging.Logger._log),  # noqa: SLF001 - with its record factory
+    *_codes(queue.Queue, queue.PriorityQueue, queue.LifoQueue, ThreadPoolExecutor),
+    *_codes(threading.Event, threading.Condition, threading.Semaphore, threading.Barrier),
+    *_codes(threading.Thread.start, threading.Thread.join, threading.enumerate, threading.active_count),
+    *_codes(weakref.finalize.__call__),
 )
+# By identity: Python hashes the whole bytecode each time.
+_LOCKED = frozenset(map(id, _LOCKED_CODES))
+_SIGNALS = tuple(map(int, signal.valid_signals()))
 _START_OF_THREAD = threading.Thread._bootstrap_inner.__code__  # type: ignore[attr-defined] # noqa: SLF001
 _RUN_BY_IT = ("run", "invoke_excepthook")
 _SDK = str(Path(opentelemetry.sdk.version.__file__).parent.parent) + os.sep
 
 
 def may_log() -> bool:
-    """Return whether this thread may write a log record: not while it interrupts a log handler, a queue or an event."""
+    """Return whether this thread may write a log record, which may wait for locks of the application.
+
+    It may not while it interrupts a log handler, a queue or an event; nor while it interrupts the application, whose
+    handlers may need a lock that the interrupted code holds.
+    """
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - there is no public way that is as fast
     inner = None
+    interrupting = _interrupting()
     while frame is not None:
         code = frame.f_code
+        if (number := id(code)) in _LOCKED or number in interrupting or code.co_name == "__del__":
+            return False
         # A thread that has just been started holds a lock until it runs its function.
-        if code in _LOCKED or (code is _START_OF_THREAD and (inner is None or inner.co_name not in _RUN_BY_IT)):
+        if code is _START_OF_THREAD and (inner is None or inner.co_name not in _RUN_BY_IT):
             return False
         inner, frame = code, frame.f_back
     return True
@@ -223,3 +239,23 @@ def may_use_sdk() -> bool:
             return False
         frame = frame.f_back
     return True
+
+
+def _interrupting() -> set[int]:
+    """The code of the functions that the interpreter calls between any two instructions of this thread, by identity."""
+    functions: list[Any] = [*gc.callbacks, sys.getprofile(), sys.gettrace(), sys.unraisablehook]
+    if get_ident() == threading.main_thread().ident:
+        # A number is the default, or to ignore the signal.
+        functions += (handler for handler in map(_signal.getsignal, _SIGNALS) if type(handler) is not int)
+    return {id(code) for function in functions if (code := _code_of(function)) is not None}
+
+
+def _code_of(function: object) -> CodeType | None:
+    """The code that a call runs. No attribute is looked up on what the application has made: that may run its code."""
+    kind = type(function)
+    while kind is partial or kind is MethodType:
+        function = cast("Any", function).func if kind is partial else cast("MethodType", function).__func__
+        kind = type(function)
+    if kind is not FunctionType:
+        function = next((vars(base)["__call__"] for base in kind.__mro__ if "__call__" in vars(base)), None)
+    return function.__code__ if isinstance(function, FunctionType) else None

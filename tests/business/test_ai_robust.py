@@ -1,6 +1,7 @@
 """monitor_ai_task among many, without telemetry, and where something of ours or of the application's fails."""
 
 import asyncio
+import concurrent.futures
 import contextlib
 import threading
 
@@ -11,7 +12,7 @@ from opentelemetry.sdk.trace import SpanProcessor
 
 from tests.business.ai_tasks import Wrong, counts
 from tests.scrape import scrape
-from wxiai_otel import monitor_ai_task, setup_telemetry
+from wxiai_otel import monitor_ai_task, monitor_credits_operation, setup_telemetry
 
 
 @pytest.fixture
@@ -141,3 +142,32 @@ class TestAFaultOfOurs:
 
 def _raise(error):
     raise error
+
+
+class TestWhatAPlainFunctionReturns:
+    """It is looked at only for whether the work goes on in it."""
+
+    def test_is_not_resolved(self, telemetry):
+        class LazyProxy:
+            """As those of Werkzeug, Celery and Django, which resolve their object for `isinstance`."""
+
+            @property
+            def __class__(self):
+                raise RuntimeError("resolved")
+
+        returned = [LazyProxy(), LazyProxy]
+        for result in returned:
+            assert monitor_ai_task("flux")(lambda result=result: result)() is result
+            assert monitor_credits_operation("refund")(lambda result=result: result)() is result
+        assert counts(telemetry) == (2, 2, 0)
+        assert scrape(telemetry).value("credits_operations_total", operation="refund") == 2
+
+    @pytest.mark.faulty
+    def test_may_be_a_future_that_cannot_be_followed(self, telemetry):
+        class Future(concurrent.futures.Future):
+            def add_done_callback(self, _callback):
+                raise RuntimeError("refused")
+
+        future = Future()
+        assert monitor_ai_task("flux")(lambda: future)() is future
+        assert counts(telemetry) == (1, 1, 0)

@@ -2,11 +2,11 @@
 
 import functools
 import inspect
-from asyncio import isfuture
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import Token
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Protocol, TypeVar
 
 from opentelemetry.context import Context, attach
@@ -33,7 +33,7 @@ Begin = Callable[[tuple[Any, ...], dict[str, Any]], Call | None]
 
 def is_function(value: object) -> bool:
     """Return whether a value is what `observed` takes; a property, for example, is not."""
-    return callable(value) or isinstance(value, classmethod)
+    return callable(value) or issubclass(type(value), classmethod)
 
 
 def observed(function: F, begin: Begin) -> F:
@@ -43,8 +43,9 @@ def observed(function: F, begin: Begin) -> F:
         function: A function, coroutine function, generator function of either kind, or a class' or static method.
         begin: Is told the arguments, before anything is done; ``None``: this call is not to be told of.
     """
-    if isinstance(function, staticmethod | classmethod):
-        method: Any = type(function)(observed(function.__func__, begin))
+    if issubclass(type(function), staticmethod | classmethod):
+        descriptor: Any = function
+        method: Any = type(descriptor)(observed(descriptor.__func__, begin))
         return method  # type: ignore[no-any-return] # a method of the kind given
     decorated: Any = functools.wraps(function)(_kind(function)(function, begin))
     return decorated  # type: ignore[no-any-return] # of the same signature
@@ -164,18 +165,31 @@ def _generator(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]
 
 def _followed(result: Any, call: Call) -> Any:
     """What a plain function has returned may only begin the work: wrappers of coroutines do."""
-    for is_begun, kind in (
-        (inspect.iscoroutine, _coroutine),
-        (inspect.isasyncgen, _async_generator),
-        (inspect.isgenerator, _generator),
+    # `isinstance` reads the attribute `__class__`, by which a lazy proxy runs code of the application, or raises.
+    its_type = type(result)
+    for begun, kind in (
+        (CoroutineType, _coroutine),
+        (AsyncGeneratorType, _async_generator),
+        (GeneratorType, _generator),
     ):
-        if is_begun(result):
+        if its_type is begun:
             return kind(lambda: result, lambda *_: call)()
-    if isfuture(result) or isinstance(result, Future):
-        result.add_done_callback(lambda future: _settled(future, call))
-    else:
+    if not (_is_future(its_type) and _follow(result, call)):
         call.succeed(result)
     return result
+
+
+def _is_future(its_type: type) -> bool:
+    try:
+        return issubclass(its_type, Future) or hasattr(its_type, "_asyncio_future_blocking")  # as in asyncio.isfuture
+    except Exception:  # noqa: BLE001 - its metaclass is the application's
+        return False
+
+
+@guarded("call.follow")
+def _follow(future: Any, call: Call) -> bool:
+    future.add_done_callback(lambda done: _settled(done, call))
+    return True
 
 
 def _settled(future: Any, call: Call) -> None:
