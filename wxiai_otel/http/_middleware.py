@@ -1,6 +1,7 @@
 """The outermost ASGI layer of an application: it sees the status that is sent, whatever answers inside."""
 
 import anyio.to_thread
+from anyio import CapacityLimiter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .._guard import fault
@@ -59,7 +60,8 @@ class TelemetryMiddleware:
             flush = self._installation.flush
             try:
                 if flush is not None and message["type"].startswith("lifespan.shutdown."):
-                    await anyio.to_thread.run_sync(flush)
+                    # The application's threads may all be busy, or never end.
+                    await anyio.to_thread.run_sync(flush, limiter=CapacityLimiter(1))
             except Exception:  # noqa: BLE001 - the shutdown goes on
                 fault("lifespan.flush")
             await send(message)
