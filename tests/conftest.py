@@ -52,6 +52,14 @@ def fresh_telemetry(request: pytest.FixtureRequest) -> Iterator[None]:
         assert not new, f"faults inside the telemetry: {new}"
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport():
+    """Keep reports encodable: a test that logs half a surrogate would end the worker process that reports it."""
+    outcome = yield
+    report = outcome.get_result()
+    report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
+
+
 @pytest.fixture
 def spans() -> InMemorySpanExporter:
     """The finished spans of a global tracer provider that the application has made before the set-up."""

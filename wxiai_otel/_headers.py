@@ -46,8 +46,9 @@ def first_of(headers: Any, name: bytes) -> bytes | None:
 
 def has_any(headers: Any, names: Container[bytes]) -> bool:
     """Return whether there is a header with one of some lower-case names. See `readable`."""
-    if type(headers) in _READABLE:  # inline, since it is called for each request
+    # Inline, since it is called for each request.
+    if type(headers) in _READABLE:
         for header in headers:
-            if type(header) in _READABLE and header[0].lower() in names:
+            if (type(header) is tuple or type(header) is list) and header[0].lower() in names:
                 return True
     return False

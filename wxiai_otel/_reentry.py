@@ -56,8 +56,23 @@ class Serial:
 
     def run(self, change: Callable[..., object], *args: Any) -> None:
         """Run a change now, or have it run by the thread that runs one at the moment."""
-        self._waiting.append((change, args))
-        self._run_waiting()
+        waiting, holder = self._waiting, self._holder
+        if waiting or holder:
+            waiting.append((change, args))
+            self._run_waiting()
+            return
+        # The usual case, without the queue.
+        me, ran = [get_ident()], False
+        try:
+            if ran := holder.setdefault(None, me) is me:
+                change(*args)
+        finally:
+            if None in holder and holder[None] is me:
+                del holder[None]
+        if not ran:
+            waiting.append((change, args))
+        if waiting:
+            self._run_waiting()
 
     def finish(self, change: Callable[..., object], *args: Any, seconds: float = 1.0) -> bool:
         """Run a change and return only when it has run.

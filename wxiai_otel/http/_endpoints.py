@@ -21,5 +21,6 @@ class EndpointsLayer:
         """Answer one of our paths, or have the router handle the scope."""
         endpoint = None
         if scope["type"] == "http":
-            endpoint = self._installation.endpoints.get(get_route_path(scope))
+            path = get_route_path(scope) if scope.get("root_path") else scope["path"]
+            endpoint = self._installation.endpoints.get(path)
         await (endpoint or self.app)(scope, receive, send)

@@ -6,17 +6,17 @@ from functools import partial
 from time import perf_counter, time_ns
 
 from opentelemetry.context import Context, attach, detach, get_current
-from opentelemetry.trace import INVALID_SPAN, Span, set_span_in_context
+from opentelemetry.trace import INVALID_SPAN, Span
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .._guard import fault, guarded
+from .._guard import fault
 from .._headers import first_of
 from .._labels import exception_type
 from .._request import current_request
 from ..tracing import answered, settled
 from ._http import Http
-from ._native import end_request_data, with_request_data
+from ._native import context_of, end_request_data
 from ._route import SCOPE_KEY, RouteTemplate
 from ._servers import has_left, request_cycle
 from ._span import end_span, start_span
@@ -24,9 +24,6 @@ from ._user import observe_user
 
 CLIENT_CLOSED_REQUEST = 499
 SERVER_ERROR = 500
-
-enter = guarded("context.attach")(attach)
-_detach = guarded("context.detach")(detach)
 
 _NOWHERE = Context()
 
@@ -88,8 +85,7 @@ class HttpExchange:
         self._inherits = not http.own_spans
         if http.own_spans:
             self._span: Span = start_span(http, scope, self._method, parent)
-            context = set_span_in_context(self._span, parent)
-            self._context, self._native = with_request_data(scope, context)
+            self._context, self._native = context_of(self._span, parent, scope)
         else:
             self._span = INVALID_SPAN
             self._context, self._native = parent, None
@@ -136,7 +132,8 @@ class HttpExchange:
         self._scope = only_client(self._scope)
         self._exception = None
         self._cycle = None
-        end_request_data(self._native)
+        if self._native is not None:
+            end_request_data(self._native)
 
     async def receive(self, receive: Receive) -> Message:
         """ASGI receive: only the application calls it."""
@@ -152,7 +149,14 @@ class HttpExchange:
         """ASGI send, watching the response."""
         starts = self._status is None
         # Before it is sent: servers and layers may change or empty the message.
-        ends = self._before(message)
+        try:
+            if self._first_byte is None:
+                self._before(message)
+            more = message.get("more_body") or self._ended is not None
+            ends = not more and _is_last(message, has_trailers=self._has_trailers)
+        except Exception:  # noqa: BLE001 - the response goes out all the same
+            fault("http.send")
+            ends = False
         try:
             await send(message)
         except BaseException as exception:
@@ -180,22 +184,16 @@ class HttpExchange:
         self._inherits = False
         self._context = get_current()
 
-    def _before(self, message: Message) -> bool:
-        """Look at a message that the application sends. Return whether it is the last one."""
-        try:
-            kind = message["type"]
-            if kind == "http.response.start":
-                if self._status is None:
-                    self._start_response(message)
-                return False
-            if self._first_byte is None and kind in _BODY:
-                self._first_byte = perf_counter()
-                if self._stream:
-                    answered(self._context)
-            return self._ended is None and _is_last(kind, message, has_trailers=self._has_trailers)
-        except Exception:  # noqa: BLE001 - the response goes out all the same
-            fault("http.send")
-            return False
+    def _before(self, message: Message) -> None:
+        """Look at a message that the application sends, until the first byte of the body."""
+        kind = message["type"]
+        if kind == "http.response.start":
+            if self._status is None:
+                self._start_response(message)
+        elif kind in _BODY:
+            self._first_byte = perf_counter()
+            if self._stream:
+                answered(self._context)
 
     def _start_response(self, message: Message) -> None:
         # First: it is recorded even if reading the rest of the message fails.
@@ -211,7 +209,7 @@ class HttpExchange:
 
     def _client_left(self) -> bool:
         """Return whether the client has left, as far as that is known without asking the server."""
-        if not self._disconnected and has_left(self._cycle):
+        if self._cycle is not None and has_left(self._cycle):
             self._disconnected = True
         return self._disconnected
 
@@ -310,13 +308,26 @@ def only_client(scope: Scope) -> Scope:
     return {key: scope[key] for key in ("client", "headers") if key in scope}
 
 
+def enter(context: Context) -> Token[Context] | None:
+    """Make a context the current one. Return what `leave` needs."""
+    try:
+        return attach(context)
+    except Exception:  # noqa: BLE001 - the application goes on without it
+        fault("context.attach")
+        return None
+
+
 def leave(token: Token[Context] | None) -> None:
     """Undo `enter`."""
     if token is not None:
-        _detach(token)
+        try:
+            detach(token)
+        except Exception:  # noqa: BLE001 - the application has done its work
+            fault("context.detach")
 
 
-def _is_last(kind: str, message: Message, *, has_trailers: bool) -> bool:
+def _is_last(message: Message, *, has_trailers: bool) -> bool:
+    kind: str = message["type"]
     if kind in ("http.response.body", "http.response.zerocopysend"):
         return not has_trailers and not message.get("more_body", False)
     if kind == "http.response.trailers":

@@ -155,7 +155,7 @@ class Http:
 
     def excluded(self, scope: Scope) -> bool:
         """Whether the request has no telemetry at all."""
-        path = get_route_path(scope)
+        path = get_route_path(scope) if scope.get("root_path") else scope["path"]
         return path in self._excluded or (bool(self._excluded_prefixes) and path.startswith(self._excluded_prefixes))
 
     def parent(self, scope: Scope) -> Context:

@@ -25,10 +25,10 @@ def request_cycle(receive: Receive) -> Any | None:
     return owner
 
 
-def has_left(cycle: Any | None) -> bool:
+def has_left(cycle: Any) -> bool:
     """Return whether the client has closed the connection.
 
     Parameters:
         cycle: As `request_cycle` returns it.
     """
-    return cycle is not None and getattr(cycle, "disconnected", False) is True
+    return getattr(cycle, "disconnected", False) is True

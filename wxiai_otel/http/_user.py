@@ -62,24 +62,22 @@ class RequestState(dict[str, Any]):
     A layer around the application may hold the state that it replaces, and reads and changes that one. All access is to
     it. What this one holds itself is a copy for code in C, which reads a dictionary past its methods.
 
-    Parameters:
-        state: The state so far.
+    Attributes:
+        outer: The state before it.
+        user: The id and the role.
     """
 
-    __slots__ = ("_outer", "user")
+    __slots__ = ("outer", "user")
 
+    outer: dict[str, Any]
     user: tuple[Any, Any]
 
-    def __init__(self, state: dict[str, Any]) -> None:
-        super().__init__(state)
-        self._outer = state
-
     def __getitem__(self, key: str) -> Any:
-        return self._outer[key]
+        return self.outer[key]
 
     def __setitem__(self, key: str, value: Any) -> None:
-        super().__setitem__(key, value)
-        self._outer[key] = value
+        dict.__setitem__(self, key, value)
+        self.outer[key] = value
         if key == "user":
             self._keep(value)
 
@@ -89,7 +87,7 @@ class RequestState(dict[str, Any]):
 
     def __reduce_ex__(self, _: object) -> tuple[Any, ...]:
         """A copy is a dictionary of its own."""
-        return dict, (self._outer.copy(),)
+        return dict, (self.outer.copy(),)
 
     def _keep(self, user: Any) -> None:
         attributes = _attributes(user)
@@ -100,7 +98,7 @@ def _reading(name: str) -> Callable[..., Any]:
     method = getattr(dict, name)
 
     def read(self: RequestState, *args: Any) -> Any:
-        return method(self._outer, *args)
+        return method(self.outer, *args)
 
     return read
 
@@ -109,7 +107,7 @@ def _changing(name: str) -> Callable[..., Any]:
     method = getattr(dict, name)
 
     def change(self: RequestState, *args: Any, **kwargs: Any) -> Any:
-        outer = self._outer
+        outer = self.outer
         before = outer.get("user")
         try:
             return method(outer, *args, **kwargs)
@@ -135,7 +133,8 @@ def observe_user(scope: Scope) -> None:
     state = scope.setdefault("state", {})
     # Where we are mounted a middleware outside of us may hold the state that there is.
     if type(state) is dict and "router" not in scope:
-        scope["state"] = RequestState(state)
+        kept = scope["state"] = RequestState(state)
+        kept.outer = state
 
 
 def find_user(scope: Scope) -> tuple[object | None, str | None] | None:
@@ -151,8 +150,11 @@ def find_user(scope: Scope) -> tuple[object | None, str | None] | None:
     user = state.get("user") if isinstance(state, dict) else getattr(state, "user", None)
     if user is None:
         return None
+    attributes = _attributes(user)
+    if attributes.get("id") is not None and "role" in attributes:  # the usual case
+        return attributes["id"], attributes["role"]
     kept = getattr(state, "user", NOBODY) if isinstance(state, RequestState) else NOBODY
-    if kept[1] is not None and "role" not in _attributes(user):
+    if kept[1] is not None and "role" not in attributes:
         return kept
     try:
         user_id = _read(user, "id")

@@ -6,7 +6,7 @@ from functools import partial
 from time import perf_counter, time_ns
 
 from opentelemetry.context import get_current
-from opentelemetry.trace import INVALID_SPAN, set_span_in_context
+from opentelemetry.trace import INVALID_SPAN
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
@@ -16,7 +16,7 @@ from .._request import current_request
 from ..tracing import answered, settled
 from ._exchange import CLIENT_CLOSED_REQUEST, SERVER_ERROR, enter, leave, only_client
 from ._http import Http
-from ._native import end_request_data, with_request_data
+from ._native import context_of, end_request_data
 from ._route import SCOPE_KEY, RouteTemplate
 from ._span import end_span, start_span
 from ._user import observe_user
@@ -89,7 +89,7 @@ class WebSocketExchange:
         self._span = start_span(http, scope, None, parent) if http.own_spans else INVALID_SPAN
         self._context, self._native = parent, None
         if http.own_spans:
-            self._context, self._native = with_request_data(scope, set_span_in_context(self._span, parent))
+            self._context, self._native = context_of(self._span, parent, scope)
         observe_user(scope)
         scope[SCOPE_KEY] = self
 
@@ -110,7 +110,8 @@ class WebSocketExchange:
                 fault("websocket.finish")
             self._http.websockets.discard(self)
             self._forget()
-            end_request_data(self._native)
+            if self._native is not None:
+                end_request_data(self._native)
             with suppress(ValueError):  # closed from another context, where ours is not current anyway
                 current_request.reset(request_token)
                 leave(token)
