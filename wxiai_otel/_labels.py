@@ -23,7 +23,7 @@ def message_of(exception: BaseException) -> str:
     """What an exception says, whatever it does when it is asked."""
     try:
         return str(exception)
-    except Exception:  # noqa: BLE001 - it is the application's code
+    except (Exception, SystemExit):  # noqa: BLE001 - it is the application's code
         return f"<{type(exception).__name__}>"
 
 

@@ -18,7 +18,6 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session, sessionmaker
@@ -28,6 +27,7 @@ from tests.scrape import scrape
 from tests.sql.shop import Order, User, counts, orders, three_users, users
 from wxiai_otel import setup_telemetry
 from wxiai_otel._own import own_traffic
+from wxiai_otel.sql import _listeners
 
 
 def test_sync_and_async_engines_side_by_side_are_counted_together(telemetry, postgresql):
@@ -296,4 +296,4 @@ def test_nothing_is_listened_to_when_sql_is_switched_off(sqlite):
     with sqlite.engine().connect() as connection:
         connection.execute(select(users))
     assert counts(telemetry) == {}
-    assert not list(Engine.dispatch.before_cursor_execute._clslevel[Engine])
+    assert not _listeners._listening

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextvars import Token
+from functools import partial
 from time import perf_counter, time_ns
 
 from opentelemetry.context import Context, attach, detach, get_current
@@ -47,11 +48,10 @@ class HttpExchange:
         "_inherits",
         "_method",
         "_native",
-        "_receive",
         "_recorded",
+        "_role",
         "_route",
         "_scope",
-        "_send",
         "_span",
         "_started",
         "_status",
@@ -60,12 +60,10 @@ class HttpExchange:
         "login_failure_seen",
     )
 
-    def __init__(self, http: Http, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, http: Http, scope: Scope, receive: Receive) -> None:
         self._started = perf_counter()
         self._http = http
         self._scope = scope
-        self._receive = receive
-        self._send = send
         self._method = http.method(scope)
         self._route = RouteTemplate()
         self._status: int | None = None
@@ -76,6 +74,7 @@ class HttpExchange:
         self._ended_ns = 0
         self._complete = False
         self._recorded = False
+        self._role: str | None = None
         self._disconnected = False
         self._cycle = request_cycle(receive)
         self._exception: BaseException | None = None
@@ -94,12 +93,13 @@ class HttpExchange:
         scope[SCOPE_KEY] = self
         http.requests.add(self)
 
-    async def run(self, app: ASGIApp) -> None:
+    async def run(self, app: ASGIApp, receive: Receive, send: Send) -> None:
         """Have the application handle the request."""
+        receive, send = partial(self.receive, receive), partial(self.send, send)
         token = enter(self._context)
         request_token = current_request.set(self)
         try:
-            await app(self._scope, self.receive, self.send)
+            await app(self._scope, receive, send)
         except BaseException as exception:
             self._exception = exception
             raise
@@ -110,15 +110,16 @@ class HttpExchange:
                 fault("http.finish")
             self._http.requests.discard(self)
             self._forget()
-            leave(token)
-            try:  # noqa: SIM105 - once a request: a context manager costs more
+            try:
                 current_request.reset(request_token)
             except ValueError:  # closed from another context, where ours is not current anyway
                 pass
+            else:
+                leave(token)
 
     def role(self) -> str | None:
         """The label of the user's role, as far as the user is known by now."""
-        return self._http.user(self._scope)[1]
+        return self._role if self._recorded else self._http.user(self._scope)[1]
 
     def client(self) -> str | None:
         """The address that the request came from."""
@@ -126,16 +127,17 @@ class HttpExchange:
         return watch.address(self._scope) if watch is not None else None
 
     def _forget(self) -> None:
-        """Cut the circles through the scope and the traceback: what they hold is freed with the request."""
+        """Let go of the request: tasks that it has started keep this in their context for as long as they run."""
         self._scope.pop(SCOPE_KEY, None)
+        self._scope = only_client(self._scope)
         self._exception = None
         self._cycle = None
         if self._native is not None:
             end_request_data(self._native)
 
-    async def receive(self) -> Message:
+    async def receive(self, receive: Receive) -> Message:
         """ASGI receive: only the application calls it."""
-        message = await self._receive()
+        message = await receive()
         try:
             if message["type"] == "http.disconnect":
                 self._disconnected = True
@@ -143,7 +145,7 @@ class HttpExchange:
             fault("http.receive")
         return message
 
-    async def send(self, message: Message) -> None:
+    async def send(self, send: Send, message: Message) -> None:
         """ASGI send, watching the response."""
         starts = self._status is None
         # Before it is sent: servers and layers may change or empty the message.
@@ -156,7 +158,7 @@ class HttpExchange:
             fault("http.send")
             ends = False
         try:
-            await self._send(message)
+            await send(message)
         except BaseException as exception:
             # https://asgi.readthedocs.io/en/latest/specs/www.html#disconnected-client-send-exception
             self._disconnected = self._disconnected or isinstance(exception, OSError)
@@ -268,12 +270,12 @@ class HttpExchange:
             duration = self._ended - self._started
             scheme = self._scope.get("scheme", "http")
             stream = True if self._stream else None
-            user_id, role = http.user(self._scope)
+            user_id, self._role = http.user(self._scope)
             error_type = self._error_type()
             context = self._settled(failed=error_type is not None)
             http.request_duration.record(
                 duration,
-                (self._method, route, self._status, role, scheme, error_type, stream),
+                (self._method, route, self._status, self._role, scheme, error_type, stream),
                 context,
             )
             if stream:
@@ -299,6 +301,11 @@ class HttpExchange:
             return "completed"
         gone = self._disconnected or isinstance(self._exception, asyncio.CancelledError)
         return "client_disconnect" if gone and not self._failed_by_application() else "error"
+
+
+def only_client(scope: Scope) -> Scope:
+    """Return what is left of the scope of a request that has ended: how to find its client's address."""
+    return {key: scope[key] for key in ("client", "headers") if key in scope}
 
 
 def enter(context: Context) -> Token[Context] | None:

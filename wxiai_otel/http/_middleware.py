@@ -1,9 +1,11 @@
 """The outermost ASGI layer of an application: it sees the status that is sent, whatever answers inside."""
 
 import anyio.to_thread
+from anyio import CapacityLimiter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .._guard import fault
+from .._own import suppressed
 from .._questions import note_loop
 from ._exchange import HttpExchange
 from ._native import SCOPE_KEY as NATIVE_KEY
@@ -37,17 +39,14 @@ class TelemetryMiddleware:
         scope["starlette.opentelemetry"] = True
         try:
             excluded = http.excluded(scope)
-            exchange = None if excluded else _EXCHANGES[kind](http, scope, receive, send)
+            exchange = None if excluded else _EXCHANGES[kind](http, scope, receive)
         except Exception:  # noqa: BLE001 - the request is handled without telemetry
             fault("http.start")
             excluded, exchange = False, None
         if exchange is not None:
-            await exchange.run(self.app)
+            await exchange.run(self.app, receive, send)
         elif excluded:
-            # Here, so that importing the package does without wrapt.
-            from opentelemetry.instrumentation.utils import suppress_instrumentation
-
-            with suppress_instrumentation():
+            with suppressed():
                 await self.app(scope, receive, send)
         else:
             await self.app(scope, receive, send)
@@ -59,7 +58,8 @@ class TelemetryMiddleware:
             flush = self._installation.flush
             try:
                 if flush is not None and message["type"].startswith("lifespan.shutdown."):
-                    await anyio.to_thread.run_sync(flush)
+                    # The application's threads may all be busy, or never end.
+                    await anyio.to_thread.run_sync(flush, limiter=CapacityLimiter(1))
             except Exception:  # noqa: BLE001 - the shutdown goes on
                 fault("lifespan.flush")
             await send(message)

@@ -20,6 +20,8 @@ from ._http import OTHER_METHOD, Http
 # As long as the SDK has attributes (see `wxiai_otel.providers`), which logs each that it cuts.
 _MAX_TEXT = 4_096
 
+# What `_start_attributes` reads of a scope.
+_KEYS = ("path", "scheme", "method", "http_version", "server", "client", "headers", "query_string")
 _SIDES = (("server", "server.address", "server.port"), ("client", "client.address", "client.port"))
 
 
@@ -35,8 +37,8 @@ def start_span(http: Http, scope: Scope, method: str | None, parent: Context) ->
     if not http.receives_spans():
         return UnrecordedSpan(parent)
     if http.deferred_spans is not None:
-        # What is asked of the scope later may have been changed by then.
-        start = Start(span_name(method), partial(_start_attributes, http, dict(scope), method))
+        # The scope may have been changed by then, and the span may outlive it.
+        start = Start(span_name(method), partial(_start_attributes, http, _read(scope), method))
         deferred = http.deferred_spans.start(start, parent)
         if deferred is not None:
             return deferred
@@ -90,6 +92,10 @@ def end_span(
         if exception is not None:
             record_exception(span, exception)
     span.end(end_time)
+
+
+def _read(scope: Scope) -> Scope:
+    return {key: scope[key] for key in _KEYS if key in scope}
 
 
 def _start_attributes(http: Http, scope: Scope, method: str | None) -> dict[str, Any]:

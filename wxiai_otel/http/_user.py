@@ -1,9 +1,10 @@
 """The user of a request, as a dependency or middleware has put it into ``request.state.user``."""
 
+from collections.abc import Callable
 from enum import Enum
 from functools import cached_property
 from types import MemberDescriptorType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from starlette.types import Scope
 
@@ -58,8 +59,11 @@ class RequestState(dict[str, Any]):
     A commit expires what SQLAlchemy has loaded: to read them at the end of the request would be a query of ours, or
     fail, because the session is closed by then.
 
+    A layer around the application may hold the state that it replaces, and reads and changes that one. All access is to
+    it. What this one holds itself is a copy for code in C, which reads a dictionary past its methods.
+
     Attributes:
-        outer: The state before it. What is set later is set there too: a layer around the application may hold it.
+        outer: The state before it.
         user: The id and the role.
     """
 
@@ -68,16 +72,60 @@ class RequestState(dict[str, Any]):
     outer: dict[str, Any]
     user: tuple[Any, Any]
 
+    def __getitem__(self, key: str) -> Any:
+        return self.outer[key]
+
     def __setitem__(self, key: str, value: Any) -> None:
         dict.__setitem__(self, key, value)
         self.outer[key] = value
         if key == "user":
-            attributes = _attributes(value)
-            self.user = attributes.get("id"), attributes.get("role")
+            self._keep(value)
 
-    def __delitem__(self, key: str) -> None:
-        super().__delitem__(key)
-        self.outer.pop(key, None)
+    def __ior__(self, other: Any) -> Self:  # type: ignore[override, misc] # as the overloads of dict
+        self.update(other)
+        return self
+
+    def __reduce_ex__(self, _: object) -> tuple[Any, ...]:
+        """A copy is a dictionary of its own."""
+        return dict, (self.outer.copy(),)
+
+    def _keep(self, user: Any) -> None:
+        attributes = _attributes(user)
+        self.user = attributes.get("id"), attributes.get("role")
+
+
+def _reading(name: str) -> Callable[..., Any]:
+    method = getattr(dict, name)
+
+    def read(self: RequestState, *args: Any) -> Any:
+        return method(self.outer, *args)
+
+    return read
+
+
+def _changing(name: str) -> Callable[..., Any]:
+    method = getattr(dict, name)
+
+    def change(self: RequestState, *args: Any, **kwargs: Any) -> Any:
+        outer = self.outer
+        before = outer.get("user")
+        try:
+            return method(outer, *args, **kwargs)
+        finally:
+            dict.clear(self)
+            dict.update(self, outer)
+            if (user := outer.get("user")) is not before:
+                self._keep(user)
+
+    return change
+
+
+for _name in ("contains", "iter", "len", "eq", "ne", "or", "ror", "repr", "reversed"):
+    setattr(RequestState, f"__{_name}__", _reading(f"__{_name}__"))
+for _name in ("get", "keys", "values", "items", "copy"):
+    setattr(RequestState, _name, _reading(_name))
+for _name in ("__delitem__", "update", "setdefault", "pop", "popitem", "clear"):
+    setattr(RequestState, _name, _changing(_name))
 
 
 def observe_user(scope: Scope) -> None:

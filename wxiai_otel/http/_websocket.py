@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from time import perf_counter, time_ns
 
 from opentelemetry.context import get_current
@@ -13,7 +14,7 @@ from .._guard import fault, guarded
 from .._labels import exception_type
 from .._request import current_request
 from ..tracing import answered, settled
-from ._exchange import CLIENT_CLOSED_REQUEST, SERVER_ERROR, enter, leave
+from ._exchange import CLIENT_CLOSED_REQUEST, SERVER_ERROR, enter, leave, only_client
 from ._http import Http
 from ._native import context_of, end_request_data
 from ._route import SCOPE_KEY, RouteTemplate
@@ -52,11 +53,11 @@ class WebSocketExchange:
         "_exception",
         "_http",
         "_native",
-        "_receive",
+        "_over",
         "_rejected",
+        "_role",
         "_route",
         "_scope",
-        "_send",
         "_span",
         "_started",
         "_status",
@@ -65,12 +66,12 @@ class WebSocketExchange:
         "login_failure_seen",
     )
 
-    def __init__(self, http: Http, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, http: Http, scope: Scope, _: Receive) -> None:
         self._started = perf_counter()
         self._http = http
         self._scope = scope
-        self._receive = receive
-        self._send = send
+        self._role: str | None = None
+        self._over = False
         self._route = RouteTemplate()
         self._accepted: float | None = None
         self._rejected = False
@@ -92,12 +93,13 @@ class WebSocketExchange:
         observe_user(scope)
         scope[SCOPE_KEY] = self
 
-    async def run(self, app: ASGIApp) -> None:
+    async def run(self, app: ASGIApp, receive: Receive, send: Send) -> None:
         """Have the application handle the connection."""
+        receive, send = partial(self.receive, receive), partial(self.send, send)
         token = enter(self._context)
         request_token = current_request.set(self)
         try:
-            await app(self._scope, self.receive, self.send)
+            await app(self._scope, receive, send)
         except BaseException as exception:
             self._exception = exception
             raise
@@ -107,26 +109,32 @@ class WebSocketExchange:
             except Exception:  # noqa: BLE001 - the application has done its work
                 fault("websocket.finish")
             self._http.websockets.discard(self)
-            self._scope.pop(SCOPE_KEY, None)
-            self._exception = None
+            self._forget()
             if self._native is not None:
                 end_request_data(self._native)
-            leave(token)
             with suppress(ValueError):  # closed from another context, where ours is not current anyway
                 current_request.reset(request_token)
+                leave(token)
 
     def role(self) -> str | None:
         """The label of the user's role, as far as the user is known by now."""
-        return self._http.user(self._scope)[1]
+        return self._role if self._over else self._http.user(self._scope)[1]
 
     def client(self) -> str | None:
         """The address that the connection came from."""
         watch = self._http.watch
         return watch.address(self._scope) if watch is not None else None
 
-    async def receive(self) -> Message:
+    def _forget(self) -> None:
+        """Let go of the connection: tasks that it has started keep this in their context for as long as they run."""
+        self._role, self._over = self.role(), True
+        self._scope.pop(SCOPE_KEY, None)
+        self._scope = only_client(self._scope)
+        self._exception = None
+
+    async def receive(self, receive: Receive) -> Message:
         """ASGI receive: only the application calls it."""
-        message = await self._receive()
+        message = await receive()
         try:
             if message["type"] == "websocket.disconnect":
                 self._client_leaves(message)
@@ -136,12 +144,12 @@ class WebSocketExchange:
             fault("websocket.receive")
         return message
 
-    async def send(self, message: Message) -> None:
+    async def send(self, send: Send, message: Message) -> None:
         """ASGI send, watching acceptance and end."""
         # Before it is sent: servers and layers may change or empty the message.
         step = _step(message)
         try:
-            await self._send(message)
+            await send(message)
         except OSError:
             # https://asgi.readthedocs.io/en/latest/specs/www.html#disconnected-client-send-exception
             self._client_left = True

@@ -6,7 +6,7 @@ more, a later `logging.config` takes it away, and what does not propagate, as uv
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from opentelemetry._logs import LogRecord, SeverityNumber, get_logger_provider, set_logger_provider
 from opentelemetry.context import get_current
@@ -35,6 +35,7 @@ _BODY_CHARACTERS = 8192
 _MAX_STACK = 65_536
 _FRAMES = 50
 _CAUSES = 5
+_PLAIN = frozenset((str, bytes, int, float, bool, type(None)))
 _STACK = "exception.stacktrace"
 # As the SDK has it, for a shutdown that has no deadline.
 _SHUTDOWN_SECONDS = 30.0
@@ -198,10 +199,19 @@ def _printable(text: str) -> str:
 
 
 def _text(record: logging.LogRecord) -> str:
+    """Return what a record says. Objects of the application are not asked again for what a handler has formatted."""
+    message = vars(record).get("message")
+    if isinstance(message, str) and not _is_plain(record):
+        return message
     try:
         return record.getMessage()
-    except Exception:  # noqa: BLE001 - arguments that do not fit: logging has told the application
-        return str(record.msg)
+    except (Exception, SystemExit):  # noqa: BLE001 - arguments that do not fit, or `str` of an application's object
+        return record.msg if isinstance(record.msg, str) else f"<{type(record.msg).__name__}>"
+
+
+def _is_plain(record: logging.LogRecord) -> bool:
+    args = record.args.values() if isinstance(record.args, Mapping) else record.args or ()
+    return type(record.msg) is str and all(type(value) in _PLAIN for value in args)
 
 
 def _stack(exception: BaseException) -> str:

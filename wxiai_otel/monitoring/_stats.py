@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
+from anyio import CapacityLimiter
 from fastapi import Depends, FastAPI, HTTPException, Request
 from starlette.types import ASGIApp
 
@@ -63,7 +64,7 @@ def stats_endpoint(
 async def _answer(request: Request) -> dict[str, Any]:
     endpoint: _Endpoint = request.app
     try:
-        families = await anyio.to_thread.run_sync(endpoint.collect)
+        families = await anyio.to_thread.run_sync(endpoint.collect, limiter=CapacityLimiter(1))
     except OSError:
         fault("stats.collect")
         raise HTTPException(503, UNAVAILABLE) from None

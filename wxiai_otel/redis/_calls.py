@@ -31,7 +31,7 @@ _RESULTS = (
 def note_responses(responses: Sequence[Any]) -> None:
     """Keep what the commands of the current pipeline were answered, before the client raises the first error."""
     call = _current.get()
-    if call is not None:
+    if call is not None and call.is_open:
         call.noted = list(responses)
 
 
@@ -51,6 +51,7 @@ class Call:
         "_attempts",
         "_calls",
         "_commands",
+        "_is_open",
         "_operation",
         "_queue",
         "_span",
@@ -77,8 +78,14 @@ class Call:
         if self._attempts is not None:
             self._attempts.begin()
         self._attached = None if span is None else attach(set_span_in_context(span.current))
+        self._is_open = True
         self._token: Token[Call | None] = _current.set(self)
         self._started = perf_counter()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the call is under way. A task that the application starts within it may outlive it."""
+        return self._is_open
 
     def end(self, response: Any) -> None:
         """Record the call, with the response: to its command, or to each command of its pipeline."""
@@ -127,6 +134,7 @@ class Call:
         return [error] * len(self._commands)
 
     def _leave(self) -> None:
+        self._is_open = False
         with suppress(ValueError):  # a coroutine was closed from another context; its own is gone
             _current.reset(self._token)
             if self._attached is not None:
@@ -150,7 +158,8 @@ def _is_answer(error: BaseException, *, is_pipeline: bool) -> bool:
 
 
 def _is_within_another() -> bool:
-    return _current.get() is not None or is_own_traffic()
+    call = _current.get()
+    return (call is not None and call.is_open) or is_own_traffic()
 
 
 def _latency(command: Command) -> str | None:

@@ -4,15 +4,12 @@ The listeners are on SQLAlchemy's classes: an engine or a connection made earlie
 execution is one event, whatever made it: an ``executemany`` is one, a batch of ``insertmanyvalues`` is one each.
 """
 
-from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from opentelemetry.trace import TracerProvider
-from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine, ExceptionContext
-from sqlalchemy.pool import Pool
 
 from .._client_spans import ClientSpans, failure_of
 from .._guard import fault
@@ -20,6 +17,7 @@ from .._own import is_own_traffic
 from ..instruments import Instruments
 from ..settings import Settings
 from ._errors import is_deadlock, sqlstate
+from ._listeners import Listener, listen, stop_listening
 from ._pools import Pools
 from ._spans import EngineSpans, is_traced, system_name
 from ._statements import Statements
@@ -45,19 +43,15 @@ class SqlInstrumentation:
         instruments.observe("db.connection_pool.usage", self._pools.observe_usage)
         for engine in named.values():
             self._meet(engine)
-        self._listeners: list[tuple[type, str, Callable[..., Any]]] = [
-            (Engine, "engine_connect", self._on_connect),
-            (Engine, "before_cursor_execute", self._before),
-            (Engine, "after_cursor_execute", self._after),
-            (Engine, "handle_error", self._on_error),
-            (Pool, "checkout", self._pools.checkout),
-            (Pool, "checkin", self._pools.checkin),
-            (Pool, "detach", self._pools.checkin),
-        ]
-        for target, name, listener in self._listeners:
-            # SQLAlchemy would put a function of its own around one that does not return the statement.
-            options = {"retval": True} if name == "before_cursor_execute" else {}
-            event.listen(target, name, listener, **options)
+        self._listener = Listener(
+            engine_connect=self._on_connect,
+            before_cursor_execute=self._before,
+            after_cursor_execute=self._after,
+            handle_error=self._on_error,
+            checkout=self._pools.checkout,
+            checkin=self._pools.checkin,
+        )
+        listen(self._listener)
 
     @property
     def engines(self) -> list[Engine]:
@@ -66,9 +60,7 @@ class SqlInstrumentation:
 
     def uninstrument(self) -> None:
         """Stop listening."""
-        for target, name, listener in self._listeners:
-            if event.contains(target, name, listener):
-                event.remove(target, name, listener)
+        stop_listening(self._listener)
 
     def _on_connect(self, connection: Connection) -> None:
         if is_own_traffic():
@@ -95,11 +87,9 @@ class SqlInstrumentation:
             self._met[root] = self._met[engine] = spans
         return spans
 
-    def _before(
-        self, connection: Connection, cursor: Any, text: str, parameters: Any, context: Any, _: Any
-    ) -> tuple[str, Any]:
+    def _before(self, connection: Connection, cursor: Any, text: str, context: Any) -> None:
         if context is None or is_own_traffic():
-            return text, parameters
+            return
         statement = span = None
         try:
             statement = self._statements.of(context, text)
@@ -111,9 +101,8 @@ class SqlInstrumentation:
         except Exception:  # noqa: BLE001 - the statement is executed all the same
             fault("sql.before")
         setattr(context, _EXECUTION, (perf_counter(), statement, span))
-        return text, parameters
 
-    def _after(self, connection: Connection, _cursor: Any, _text: str, _parameters: Any, context: Any, _: Any) -> None:
+    def _after(self, connection: Connection, context: Any) -> None:
         self._end(connection, context, None)
 
     def _on_error(self, failure: ExceptionContext) -> None:

@@ -52,6 +52,10 @@ class Pools:
 
     def _unique(self, engine: Engine) -> str:
         wanted = label = _described(engine)
+        if len(self._taken) > 2 * self._max_pools:
+            for taken, weak in list(self._taken.items()):
+                if weak() is None:
+                    self._taken.pop(taken, None)
         number = 1
         while True:
             # The first that takes a label has it, until its engine is freed.
@@ -78,7 +82,7 @@ class Pools:
             used = _used(pool) if isinstance(pool, QueuePool) else len(self._checked_out.get(pool, ()))
             yield (label,), used
 
-    def checkout(self, _connection: Any, record: Any, proxy: Any) -> None:
+    def checkout(self, record: Any, proxy: Any) -> None:
         """Count a checkout of a pool that does not count them itself: a listener of SQLAlchemy's pool events."""
         pool = proxy._pool  # noqa: SLF001 - the event does not say which pool
         if isinstance(pool, QueuePool):
@@ -91,7 +95,7 @@ class Pools:
         except Exception:  # noqa: BLE001 - the connection is given out all the same
             fault("sql.checkout")
 
-    def checkin(self, _connection: Any, record: Any) -> None:
+    def checkin(self, record: Any) -> None:
         """Undo `checkout`: the connection came back, or was detached from the pool."""
         try:
             counted = record.record_info.pop(_COUNTED, None)
