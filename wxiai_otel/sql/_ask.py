@@ -11,6 +11,7 @@ from sqlalchemy import Executable, literal_column, select, text
 from sqlalchemy.engine import Engine
 
 from .._backoff import Backoff
+from .._questions import run_apart
 from ._errors import is_refusal
 from ._reach import Server, SqliteFile, reach
 
@@ -65,7 +66,7 @@ def _on_server(server: Server, query: str, timeout: float) -> Any:
     # Here, since it needs greenlet, which an application without asynchronous engines may not have.
     from sqlalchemy.util.concurrency import greenlet_spawn
 
-    return asyncio.run(asyncio.wait_for(greenlet_spawn(_first_value, server, query), timeout))
+    return run_apart(asyncio.wait_for(greenlet_spawn(_first_value, server, query), timeout))
 
 
 def _first_value(server: Server, query: str) -> Any:
