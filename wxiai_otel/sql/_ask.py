@@ -21,6 +21,10 @@ _PAUSE_SECONDS = 0.01
 _backoffs: WeakKeyDictionary[Engine, dict[str, Backoff]] = WeakKeyDictionary()
 
 
+class _BeingWritten(TimeoutError):
+    """A file of SQLite has changed during each attempt to read it, e.g. in a long transaction."""
+
+
 def ping(engine: Engine, timeout: float) -> None:
     """Run the smallest statement that the database accepts.
 
@@ -28,7 +32,10 @@ def ping(engine: Engine, timeout: float) -> None:
         engine: The engine.
         timeout: Seconds after which an asynchronous driver is given up.
     """
-    ask(engine, select(literal_column("1")), timeout)
+    try:
+        ask(engine, select(literal_column("1")), timeout)
+    except _BeingWritten:
+        return  # the application writes to the file: it works
 
 
 def ask(engine: Engine, statement: str | Executable, timeout: float) -> Any:
@@ -44,6 +51,7 @@ def ask(engine: Engine, statement: str | Executable, timeout: float) -> Any:
 
     Raises:
         NotChecked: Only the application can make a connection to this database.
+        TimeoutError: A file of SQLite is being written to.
     """
     reached = reach(engine)
     compiled: Any = text(statement) if isinstance(statement, str) else statement
@@ -104,11 +112,11 @@ def _in_file(file: SqliteFile, query: str) -> Any:
         except file.module.DatabaseError as failure:
             error = failure
         after = _state(file.path)
-        if error is not None and (before == after or attempt == _READS - 1):
-            raise error
-        if error is None and before == after is not None:
+        if before == after is not None:
+            if error is not None:
+                raise error
             return answer
-    raise TimeoutError
+    raise _BeingWritten
 
 
 def _read(file: SqliteFile, query: str, *, immutable: bool) -> Any:
