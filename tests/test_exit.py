@@ -25,6 +25,15 @@ if __name__ == "__main__":
 {ending}
 """
 
+WORK = """
+import atexit, multiprocessing, time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
+
+def work(*_):
+    time.sleep(0.3); record()
+"""
+
 # How many are recorded, and how.
 ENDINGS = {
     "the main thread returns": (1, "record()"),
@@ -86,6 +95,27 @@ ENDINGS = {
             "pool.map(record, range(2), chunksize=1); pool.close(); pool.join()"
         ),
     ),
+    **{
+        f"{name}, at work when the main thread ends": (2, f"{WORK}\n{ending}")
+        for name, ending in {
+            "threads": "for _ in range(2): Thread(target=work).start()",
+            "an executor": "pool = ThreadPoolExecutor(1)\nfor _ in range(2): pool.submit(work)",
+            "threads, sys.exit": "for _ in range(2): Thread(target=work).start()\nsys.exit(3)",
+            "handlers of atexit": "for _ in range(2): atexit.register(record)",
+            "threads of os.fork": (
+                "if child := os.fork(): os.waitpid(child, 0)\nelse:\n    for _ in range(2): Thread(target=work).start()"
+            ),
+            "an executor of multiprocessing": (
+                "def run():\n    pool = ThreadPoolExecutor(1)\n    for _ in range(2): pool.submit(work)\n"
+                "child = multiprocessing.get_context('fork').Process(target=run); child.start(); child.join()"
+            ),
+            "an idle executor of billiard": (
+                "import billiard\n"
+                "def run(): list(ThreadPoolExecutor(1).map(work, range(2)))\n"
+                "child = billiard.Process(target=run); child.start(); child.join()"
+            ),
+        }.items()
+    },
     "after a shutdown, set up again": (
         1,
         (
@@ -181,9 +211,12 @@ class TestExitHooks:
         _exit.run_exit_hooks()
         assert calls == [1]
 
-    def test_may_be_registered_while_the_interpreter_exits(self, monkeypatch):
-        registered = []
-        monkeypatch.setattr(_exit.threading, "_register_atexit", refused)
-        monkeypatch.setattr(_exit.atexit, "register", registered.append)
-        _exit._at_interpreter_exit(print)
-        assert registered == [print]
+    @pytest.mark.parametrize("registering", [{}, {"_register_atexit": refused}], ids=["no such way", "refused"])
+    def test_need_no_private_name_of_threading(self, hooks, monkeypatch, registering):
+        monkeypatch.delattr(_exit.threading, "_register_atexit", raising=False)
+        for name, function in registering.items():
+            monkeypatch.setattr(_exit.threading, name, function, raising=False)
+        calls = []
+        _exit.at_exit(lambda: calls.append(1))
+        _exit.run_exit_hooks()
+        assert calls == [1]

@@ -1,6 +1,8 @@
 """Asking the application in the background: in its own event loop, within a time, never twice at once."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 
@@ -122,3 +124,25 @@ def test_an_application_whose_loop_has_ended_is_asked_all_the_same():
 
     asyncio.run(application())
     assert until(lambda: Question(seven).begin(1).result(1)) == 7
+
+
+HANGING = """
+import asyncio, threading, time
+from wxiai_otel._questions import Question
+
+async def ask():
+    await asyncio.get_running_loop().run_in_executor(None, time.sleep, 30)
+
+questions = [Question(ask) for _ in range(2)]
+for _ in range(20):
+    for question in questions:
+        question.begin(0.05)
+    time.sleep(0.02)
+assert threading.active_count() <= 1 + 2 * len(questions), threading.enumerate()
+"""
+
+
+def test_what_hangs_in_an_executor_delays_no_exit_and_gathers_no_threads():
+    before = time.monotonic()
+    subprocess.run([sys.executable, "-c", HANGING], check=True, timeout=60)
+    assert time.monotonic() - before < 20

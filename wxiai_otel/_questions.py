@@ -2,13 +2,15 @@
 
 import asyncio
 import inspect
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Thread
+from typing import Any, TypeVar
 from weakref import ref
 
 from ._own import own_traffic
+
+T = TypeVar("T")
 
 
 class NothingToAsk(Exception):
@@ -49,7 +51,7 @@ class Question:
 
     def __init__(self, function: Callable[[], Any]) -> None:
         self._function = function
-        self._thread: threading.Thread | None = None
+        self._thread: Thread | None = None
         self._answer: ref[Future[Any]] | None = None
 
     def begin(self, timeout: float) -> "Future[Any]":
@@ -69,7 +71,7 @@ class Question:
             return answer
         # An answer is the application's: what it returns or raises may refer to anything. The thread keeps it.
         self._answer = ref(answer)
-        self._thread = threading.Thread(target=self._ask, args=(answer, timeout), daemon=True)
+        self._thread = Thread(target=self._ask, args=(answer, timeout), daemon=True)
         try:
             self._thread.start()
         except RuntimeError as error:  # no thread can be started
@@ -101,10 +103,55 @@ def awaited(found: Any, timeout: float) -> Any:
 
     loop = _Application.loop() if _Application.loop is not None else None
     if loop is None or not loop.is_running():
-        return asyncio.run(wait())
+        return run_apart(wait())
     future = asyncio.run_coroutine_threadsafe(wait(), loop)
     try:
         # A loop that is blocked cancels nothing.
         return future.result(timeout + 1)
     finally:
         future.cancel()
+
+
+class _DaemonThreads(ThreadPoolExecutor):
+    """Starts a daemon thread for each call. The interpreter waits for the threads of any other executor at exit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._started: list[Thread] = []
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> "Future[T]":
+        """See `Executor.submit`."""
+        future: Future[T] = Future()
+        thread = Thread(target=_answer, args=(future, lambda: fn(*args, **kwargs)), daemon=True)
+        thread.start()
+        self._started.append(thread)
+        return future
+
+    def join(self) -> None:
+        """Wait for the calls. `shutdown` does not: event loops call it in a thread that the interpreter waits for."""
+        for thread in self._started:
+            thread.join()
+
+
+def _answer(future: "Future[T]", function: Callable[[], T]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        with own_traffic():
+            future.set_result(function())
+    except BaseException as error:  # noqa: BLE001 - the caller gets it
+        future.set_exception(error)
+
+
+def run_apart(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in an event loop of its own in this thread: `asyncio.run`, with an executor that delays no exit.
+
+    Event loops resolve host names in their executor, which takes as long as the name server.
+    """
+    executor = _DaemonThreads()
+    try:
+        with asyncio.Runner() as runner:
+            runner.get_loop().set_default_executor(executor)
+            return runner.run(coroutine)
+    finally:
+        executor.join()

@@ -90,7 +90,7 @@ class Runtime:
             self._end(time.monotonic())
             raise
         in_forked_child(self._after_fork)
-        at_exit(shutdown_current)
+        at_exit(shutdown_current, flush_current)
 
     def _begin(self, settings: Settings, service: str) -> None:
         if settings.http:
@@ -261,3 +261,9 @@ def shutdown_current() -> None:
         runtime.shutdown()
     for ending in list(_ending):
         ending.await_end()
+
+
+def flush_current() -> None:
+    """Export what is pending in this process, as a part of its shutdown."""
+    if (runtime := _runtime) is not None:
+        runtime.flush_at_end()

@@ -53,6 +53,22 @@ class TestAFileOfSqlite:
         assert "database is locked" in found.stderr
         writer.execute("COMMIT")
 
+    @pytest.mark.parametrize("large", [False, True], ids=["in memory so far", "partly written"])
+    @pytest.mark.parametrize("begin", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
+    @pytest.mark.parametrize("mode", ["delete", "wal", "persist", "truncate", "memory", "off"])
+    def test_is_healthy_during_a_long_transaction(self, tmp_path, mode, begin, large):
+        path = tmp_path / "x.db"
+        writer = sqlite3.connect(path, isolation_level=None)
+        writer.execute(f"PRAGMA journal_mode={mode}")
+        writer.execute("PRAGMA cache_size=1")
+        writer.execute("CREATE TABLE t (a)")
+        writer.execute(begin)
+        writer.executemany("INSERT INTO t VALUES (?)", [("x" * 4000,)] * (50 if large else 1))
+        writer.execute("CREATE TABLE u (a)")
+        for _ in range(3):
+            ping(create_engine(f"sqlite:///{path}"), 1)
+        writer.execute("COMMIT")
+
     def test_is_not_read_in_the_middle_of_a_write(self, tmp_path):
         path = tmp_path / "x.db"
         writer = sqlite3.connect(path, isolation_level=None)

@@ -15,12 +15,15 @@ from typing import Any
 import redis
 from redis import exceptions
 
+from .._deadline import left
+
 Word = str | bytes | int | float
 Reply = Any
 
 _MAX_LINE = 64 * 1024
 _MAX_REPLY = 64 * 1024 * 1024
 _MAX_DEPTH = 8
+_LEAST_SECONDS = 0.001
 
 # By the first word of an error: https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors
 _ERRORS: Mapping[str, type[exceptions.RedisError]] = {
@@ -111,7 +114,7 @@ class Link:
             # The server has nothing to say unasked: it has closed the connection, or an old reply is late.
             self._socket.recv(1)
         except (BlockingIOError, ssl.SSLWantReadError):
-            self._socket.settimeout(self._timeout)
+            self._socket.settimeout(self._patience())
             return True
         except OSError:
             pass
@@ -124,10 +127,10 @@ class Link:
         address = self._address
         if address.path is not None:
             opened = self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            opened.settimeout(self._timeout)
+            opened.settimeout(self._patience())
             opened.connect(address.path)
         else:
-            opened = self._socket = socket.create_connection((address.host, address.port), self._timeout)
+            opened = self._socket = socket.create_connection((address.host, address.port), self._patience())
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if address.tls is not None:
             self._socket = address.tls().wrap_socket(opened, server_hostname=address.host)
@@ -140,6 +143,10 @@ class Link:
         for reply in self._exchange(greeting):
             if isinstance(reply, Exception):
                 raise reply
+
+    def _patience(self) -> float:
+        """Return the timeout, in seconds, cut at the deadline of the current work. 0 would mean not to block at all."""
+        return max(_LEAST_SECONDS, left(self._timeout))
 
     def _exchange(self, commands: Sequence[Sequence[Word]]) -> list[Reply]:
         if not commands or self._socket is None:

@@ -11,6 +11,7 @@ from sqlalchemy import Executable, literal_column, select, text
 from sqlalchemy.engine import Engine
 
 from .._backoff import Backoff
+from .._questions import run_apart
 from ._errors import is_refusal
 from ._reach import Server, SqliteFile, reach
 
@@ -20,6 +21,10 @@ _PAUSE_SECONDS = 0.01
 _backoffs: WeakKeyDictionary[Engine, dict[str, Backoff]] = WeakKeyDictionary()
 
 
+class _BeingWritten(TimeoutError):
+    """A file of SQLite has changed during each attempt to read it, e.g. in a long transaction."""
+
+
 def ping(engine: Engine, timeout: float) -> None:
     """Run the smallest statement that the database accepts.
 
@@ -27,7 +32,10 @@ def ping(engine: Engine, timeout: float) -> None:
         engine: The engine.
         timeout: Seconds after which an asynchronous driver is given up.
     """
-    ask(engine, select(literal_column("1")), timeout)
+    try:
+        ask(engine, select(literal_column("1")), timeout)
+    except _BeingWritten:
+        return  # the application writes to the file: it works
 
 
 def ask(engine: Engine, statement: str | Executable, timeout: float) -> Any:
@@ -43,6 +51,7 @@ def ask(engine: Engine, statement: str | Executable, timeout: float) -> Any:
 
     Raises:
         NotChecked: Only the application can make a connection to this database.
+        TimeoutError: A file of SQLite is being written to.
     """
     reached = reach(engine)
     compiled: Any = text(statement) if isinstance(statement, str) else statement
@@ -65,7 +74,7 @@ def _on_server(server: Server, query: str, timeout: float) -> Any:
     # Here, since it needs greenlet, which an application without asynchronous engines may not have.
     from sqlalchemy.util.concurrency import greenlet_spawn
 
-    return asyncio.run(asyncio.wait_for(greenlet_spawn(_first_value, server, query), timeout))
+    return run_apart(asyncio.wait_for(greenlet_spawn(_first_value, server, query), timeout))
 
 
 def _first_value(server: Server, query: str) -> Any:
@@ -103,11 +112,11 @@ def _in_file(file: SqliteFile, query: str) -> Any:
         except file.module.DatabaseError as failure:
             error = failure
         after = _state(file.path)
-        if error is not None and (before == after or attempt == _READS - 1):
-            raise error
-        if error is None and before == after is not None:
+        if before == after is not None:
+            if error is not None:
+                raise error
             return answer
-    raise TimeoutError
+    raise _BeingWritten
 
 
 def _read(file: SqliteFile, query: str, *, immutable: bool) -> Any:

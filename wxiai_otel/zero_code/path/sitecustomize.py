@@ -94,11 +94,12 @@ def _set_up(app: Any) -> None:
 
 async def _flush(app: Any) -> None:
     """Before the server hears that the shutdown is complete, and ends the process."""
-    import asyncio
+    from anyio import CapacityLimiter, to_thread
 
     from wxiai_otel.zero_code._application import flush
 
-    await asyncio.to_thread(flush, app)
+    # Of its own: all threads that the application may use may be busy.
+    await to_thread.run_sync(flush, app, limiter=CapacityLimiter(1))
 
 
 def _chain() -> None:
