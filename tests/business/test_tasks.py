@@ -82,7 +82,7 @@ class TestATask:
     def test_ends_as_success_failed_or_cancelled_and_nothing_else(self, status):
         telemetry = set_up()
         token = start_ai_task("kling").token
-        with pytest.raises(ValueError, match="allowed are success, failed and cancelled"):
+        with pytest.raises(ValueError, match="must be success, failed or cancelled"):
             complete_ai_task(token, status)
         assert ended(settled(telemetry)) == {}
 

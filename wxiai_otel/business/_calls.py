@@ -32,7 +32,7 @@ Begin = Callable[[tuple[Any, ...], dict[str, Any]], Call | None]
 
 
 def is_function(value: object) -> bool:
-    """Return whether a value is what `observed` takes; a property, for example, is not."""
+    """Return whether `observed` accepts a value. It does not accept e.g. a property."""
     return callable(value) or isinstance(value, classmethod)
 
 

@@ -32,15 +32,15 @@ _PAUSE_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class EndedTask:
-    """A task that somebody says has ended.
+    """A task whose completion was reported.
 
     Parameters:
-        state: From its token.
+        state: The state in its token.
         token: The token.
         outcome: ``success``, ``failed`` or ``cancelled``.
         error_type: Why it failed; ``None`` if it did not.
-        seconds: From its submission to its end.
-        context: Where it was said, for exemplars.
+        seconds: Seconds from submission to completion.
+        context: The context of the report, for exemplars.
     """
 
     state: TaskState
