@@ -137,19 +137,19 @@ class HttpExchange:
         end_request_data(self._native)
 
     async def receive(self) -> Message:
-        """ASGI receive: only the application calls it."""
+        """Receive a message. Only the application calls this."""
         message = await self._receive()
         try:
             if message["type"] == "http.disconnect":
                 self._disconnected = True
-        except Exception:  # noqa: BLE001 - the message is the application's all the same
+        except Exception:  # noqa: BLE001 - the application still gets the message
             fault("http.receive")
         return message
 
     async def send(self, message: Message) -> None:
-        """ASGI send, watching the response."""
+        """Send a message and observe the response."""
         starts = self._status is None
-        # Before it is sent: servers and layers may change or empty the message.
+        # Read before sending: servers and layers may change or empty the message.
         ends = self._before(message)
         try:
             await self._send(message)
@@ -157,7 +157,7 @@ class HttpExchange:
             # https://asgi.readthedocs.io/en/latest/specs/www.html#disconnected-client-send-exception
             self._disconnected = self._disconnected or isinstance(exception, OSError)
             if starts:
-                self._status = None  # the server has refused it: nothing was sent
+                self._status = None  # the server refused the message: nothing was sent
             raise
         if ends:
             try:
@@ -168,7 +168,7 @@ class HttpExchange:
                 fault("http.send")
 
     def handled_by(self, route: object, scope: Scope) -> None:
-        """A route begins to handle the request: called by the routes themselves."""
+        """Note the route that handles the request. Routes call this themselves."""
         self._route.handled_by(route, scope)
         if self._inherits:
             self._inherit_context()
@@ -179,7 +179,7 @@ class HttpExchange:
         self._context = get_current()
 
     def _before(self, message: Message) -> bool:
-        """Look at a message that the application sends. Return whether it is the last one."""
+        """Observe a message before it is sent. Return whether it is the last one."""
         try:
             kind = message["type"]
             if kind == "http.response.start":
@@ -196,7 +196,7 @@ class HttpExchange:
             return False
 
     def _start_response(self, message: Message) -> None:
-        # First: it is recorded even if reading the rest of the message fails.
+        # First, so that the status is recorded even if the rest of the message cannot be read.
         self._status = message["status"]
         if self._client_left():
             self._status = CLIENT_CLOSED_REQUEST
@@ -208,7 +208,7 @@ class HttpExchange:
             self._stream = self._http.is_stream(bytes(content_type))
 
     def _client_left(self) -> bool:
-        """Return whether the client has left, as far as that is known without asking the server."""
+        """Return whether the client is known to have left. This does not call `receive`."""
         if not self._disconnected and has_left(self._cycle):
             self._disconnected = True
         return self._disconnected
@@ -239,7 +239,7 @@ class HttpExchange:
         self._ended_ns = time_ns()
 
     def _settle_status(self) -> None:
-        """Where nothing was sent, the status is what became of the request."""
+        """Set the status of a request without a response: 499 if the client left, otherwise 500."""
         if self._status is None:
             gone = self._disconnected or isinstance(self._exception, asyncio.CancelledError)
             self._status = CLIENT_CLOSED_REQUEST if gone else SERVER_ERROR

@@ -51,18 +51,18 @@ def warn_of_starlettes(app: Starlette) -> None:
 
 
 def _request_data() -> tuple[str, Callable[[], Any]] | None:
-    """Return the context key of FastAPI's data of a request and what makes it; ``None`` if this version has none."""
+    """Return the context key of FastAPI's request data and its factory; ``None`` if this version has none."""
     try:
         from fastapi.telemetry import _api
 
-        # There is no public way to set what `fastapi.telemetry.get_telemetry_data` returns.
+        # No public way sets the data that `fastapi.telemetry.get_telemetry_data` returns.
         key, cls = _api._REQUEST_TELEMETRY_KEY, _api._RequestTelemetry  # noqa: SLF001
 
         def make() -> Any:
             return cls(span=None, span_method="")
 
         found = make().data is not None
-    except Exception:  # noqa: BLE001 - an older FastAPI, or a later one that has changed it
+    except Exception:  # noqa: BLE001 - an older FastAPI, or a later one with other names
         return None
     return (key, make) if found else None
 
@@ -74,7 +74,7 @@ def with_request_data(scope: Scope, context: Context) -> tuple[Context, Any]:
     """Add the data that `fastapi.telemetry.get_telemetry_data` returns within a request, as FastAPI's telemetry does.
 
     Returns:
-        The context, and what `end_request_data` needs.
+        The context, and the data to pass to `end_request_data`.
     """
     if _REQUEST_DATA is None or scope.get(SCOPE_KEY) is not None:
         return context, None
@@ -84,6 +84,6 @@ def with_request_data(scope: Scope, context: Context) -> tuple[Context, Any]:
 
 
 def end_request_data(data: Any) -> None:
-    """Drop the data of a request that has ended: contexts that outlive it must not keep its body."""
+    """Clear the data of an ended request, so that contexts that outlive it do not keep its body."""
     if data is not None:
         data.data = None
