@@ -171,7 +171,7 @@ def test_sql_that_fails_is_said_once_without_its_text(shop, caplog):
     until(lambda: caplog.records)
     time.sleep(0.3)
     (record,) = [record for record in caplog.records if record.name == "wxiai_otel"]
-    assert record.getMessage() == "the question for avg_user_credits has failed: OperationalError"
+    assert record.getMessage() == "query for avg_user_credits failed: OperationalError"
     assert value(telemetry) is None
 
 

@@ -1,9 +1,9 @@
-"""Exit hooks of this process, whichever way it ends.
+"""Exit hooks that run however the process ends.
 
-An exit hook is a module-level function, so that registering it keeps no telemetry alive. It runs in each forked child
-as well, and may run more than once in a process.
+An exit hook is a module-level function, so that its registration keeps no telemetry alive. It also runs in forked
+children, and may run more than once in a process.
 
-| How a process ends | What calls the hooks |
+| how the process ends | what calls the hooks |
 |---|---|
 | Normal interpreter exit, also after `os.fork` | `threading._register_atexit`; `atexit` if that is missing |
 | Child of `multiprocessing` or billiard: `_exit_function`, then `os._exit` | `multiprocessing.util.Finalize` |
@@ -23,7 +23,7 @@ from typing import Any
 
 from ._guard import guarded
 
-# After the application's finalizers and after the process has joined its children.
+# Low: the hooks run after the application's finalizers, and after children are joined.
 _PRIORITY = -100
 
 # Methods after which a library calls `os._exit`: module, class, methods.
@@ -36,15 +36,15 @@ _hooks: list[Callable[[], object]] = []
 
 
 def at_exit(function: Callable[[], object]) -> None:
-    """Call a function when this process or a forked child of it ends, before threads are joined.
+    """Register a function to run when this process or a forked child ends, before threads are joined.
 
     Parameters:
-        function: A module-level function. It is registered once, however often this is called.
+        function: A module-level function. Repeated registrations are ignored.
     """
     if not _hooks:
         _at_interpreter_exit(run_exit_hooks)
         os.register_at_fork(after_in_child=_in_child)
-        # A child of multiprocessing clears its finalizers first, and then calls this.
+        # A multiprocessing child clears its finalizers before it calls this.
         multiprocessing.util.register_after_fork(run_exit_hooks, _finalize)
         _finalize()
     if function not in _hooks:
@@ -53,13 +53,13 @@ def at_exit(function: Callable[[], object]) -> None:
 
 
 def run_exit_hooks(*_: object, **__: object) -> None:
-    """Call all hooks, the latest first. Arguments are those of the callers' callbacks."""
+    """Call all hooks, the latest first. Ignore the arguments, which differ between callers."""
     for function in reversed(_hooks):
         guarded("exit")(function)()
 
 
 def _at_interpreter_exit(function: Callable[[], object]) -> None:
-    # Before the interpreter waits for threads, exporters can still work.
+    # Exporters work only until the interpreter joins its threads.
     register = getattr(threading, "_register_atexit", atexit.register)
     try:
         register(function)
@@ -77,7 +77,7 @@ def _finalize(*_: object) -> None:
 
 
 def _follow_libraries() -> None:
-    """Register with the libraries imported so far whose processes end with `os._exit`."""
+    """Hook into imported libraries whose processes end with `os._exit`."""
     if (signals := sys.modules.get("celery.signals")) is not None:
         guarded("exit.register")(_follow_celery)(signals)
     for module, kind, methods in _LAST:

@@ -18,7 +18,7 @@ def own_traffic() -> Iterator[None]:
         with suppress_instrumentation():
             yield
     finally:
-        with suppress(ValueError):  # a coroutine was closed from another context
+        with suppress(ValueError):  # a coroutine was closed in another context
             _own.reset(token)
 
 
