@@ -154,7 +154,9 @@ class Activity:
     def _failed(self, error: Exception, marks: dict[str, Bitmap]) -> None:
         if not self._failing:
             self._failing = True
-            logger.warning("users cannot be told to Redis: %s; they are kept and told later", type(error).__name__)
+            logger.warning(
+                "cannot write active users to Redis: %s; they are buffered and written later", type(error).__name__
+            )
         self._serial.run(self._merge, marks)
 
     def _merge(self, marks: Any) -> None:
