@@ -1,4 +1,4 @@
-"""The table of expected differences, and the page that shows it."""
+"""The table of expected differences, and its documentation page."""
 
 import tomllib
 from pathlib import Path
@@ -80,7 +80,7 @@ def page() -> str:
 
 
 def rows() -> list[str]:
-    """Return the table's rows in Markdown, entries of one reason together."""
+    """Return the table's rows in Markdown. Entries with the same reason share a row."""
     by_reason: dict[tuple[str, str], list[str]] = {}
     for entry in expected():
         variants = f" ({', '.join(entry.variants)})" if entry.variants else ""
