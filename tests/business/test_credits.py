@@ -244,7 +244,7 @@ class TestAnOperation:
         assert operations(telemetry) == {}
         assert consumed(telemetry) == seen.value("credits_purchased_total") == 0
 
-    async def test_that_is_cancelled_is_no_error_and_none(self, telemetry):
+    async def test_that_is_cancelled_is_neither_an_error_nor_an_operation(self, telemetry):
         @monitor_credits_operation("consume")
         async def consume(amount):
             await asyncio.sleep(10)
