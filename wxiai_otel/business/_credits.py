@@ -18,7 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 OPERATIONS = CONSUME, REFUND, PURCHASE = ("consume", "refund", "purchase")
 COMPONENT = "credits_system"
 
-_AMOUNTS = "a number of credits, finite and not negative"
+_AMOUNTS = "a finite number of credits of at least 0"
 
 
 def monitor_credits_operation(
@@ -157,7 +157,7 @@ def record_credits(
 def _operation(operation: object) -> str:
     found = word(operation, "operation")
     if found not in OPERATIONS:
-        raise InvalidInput(f"`operation` is {shown(operation)}; allowed are {', '.join(OPERATIONS)}", "operation")
+        raise InvalidInput(f"`operation` must be one of {', '.join(OPERATIONS)}, got {shown(operation)}", "operation")
     return found
 
 
@@ -176,7 +176,7 @@ def _undecorated(function: F) -> F:
 def _allowed_amount(helper: str, name: str, value: object) -> float | None:
     number = number_of(value)
     if number is None and value is not None:
-        refuse(helper, InvalidInput(f"{name} is {shown(value)}; allowed is {_AMOUNTS}", name))
+        refuse(helper, InvalidInput(f"`{name}` must be {_AMOUNTS}, got {shown(value)}", name))
     return number
 
 

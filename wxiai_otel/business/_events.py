@@ -125,7 +125,7 @@ def record_security_event(event_type: str, severity: str = "warning", **details:
         return
     event_type, severity_label = word(event_type, "event_type") or OTHER, word(severity, "severity")
     if severity_label not in SEVERITIES:
-        raise InvalidInput(f"severity is {shown(severity)}; allowed are {', '.join(SEVERITIES)}", "severity")
+        raise InvalidInput(f"`severity` must be one of {', '.join(SEVERITIES)}, got {shown(severity)}", "severity")
     count_security_event(business, event_type, severity_label, details)
 
 

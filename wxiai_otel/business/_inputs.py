@@ -44,7 +44,7 @@ def refuse(helper: str, invalid: InvalidInput | TaskTokenError) -> None:
     first = _refused[kind] == 1
     with suppress(Exception):  # a log handler of the application may raise
         if may_log():
-            logger.log(logging.WARNING if first else logging.DEBUG, "%s; it is not recorded", message)
+            logger.log(logging.WARNING if first else logging.DEBUG, "%s; not recorded", message)
 
 
 def refusals() -> Iterator[tuple[Values, float]]:
