@@ -8,7 +8,7 @@ unset VIRTUAL_ENV PYTHONPATH PYTHONHOME
 die() { echo "$(basename "$0"): $*" >&2; exit 1; }
 step() { printf '\n== %s\n' "$*" >&2; }
 
-# The interpreters of supported versions, one for each version: of the PATH, and those that pyenv has.
+# Print one interpreter for each supported Python version, from PATH and pyenv.
 pythons() {
   local candidate
   for candidate in python3.12 python3.11 python3 python3.13 python "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.{11,12,13}.*/bin/python; do
@@ -18,11 +18,11 @@ if (3, 11) <= sys.version_info < (3, 14) and sys.implementation.name == "cpython
   done | awk '!seen[$1]++ { print $2 }'
 }
 
-# The first Python of a supported version.
+# Print the first supported interpreter.
 find_python() {
   local found
   mapfile -t found < <(pythons)
-  [ ${#found[@]} != 0 ] || die "Python 3.11 to 3.13 is needed: apt-get install python3"
+  [ ${#found[@]} != 0 ] || die "no Python 3.11, 3.12 or 3.13 found in PATH or pyenv: apt-get install python3"
   echo "${found[0]}"
 }
 
@@ -77,7 +77,7 @@ need_uv() {
   echo "$wanted" > .venv-uv/lock
 }
 
-# An environment exactly as a lock says: environment <folder> <lock> [<python>]
+# Create an environment that matches a lock file: environment <directory> <lock> [<python>]
 environment() {
   need_uv
   local folder=$1 lock=$2 python=${3:-} wanted

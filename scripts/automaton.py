@@ -1,4 +1,4 @@
-"""A pattern of `re` as an automaton."""
+"""Conversion of a regular expression of `re` to an automaton."""
 
 import re
 import sys
@@ -18,7 +18,7 @@ Condition = Callable[[int, int], bool]
 
 @dataclass
 class _Node:
-    """A place in the pattern."""
+    """A position in the pattern."""
 
     edges: list[tuple[Condition | None, "_Node", frozenset[int]]] = field(default_factory=list)
     reads: Callable[[str], bool] | None = None
@@ -29,22 +29,22 @@ class _Node:
 
 @dataclass(frozen=True)
 class Step:
-    """A way from behind one character to behind the next."""
+    """A transition from the position after one character to the position after the next."""
 
     target: int
     leaves: frozenset[int]
-    """The atomic groups that it leaves."""
+    """The atomic groups that the transition leaves."""
     paths: int
     unsure: bool
 
 
 class Automaton:
-    """A pattern as an automaton, whose states are the places behind its characters.
+    """The automaton of a pattern. Its states are the positions after the pattern's characters.
 
     Parameters:
         pattern: The pattern.
-        flags: Its flags.
-        method: How it is used: ``search``, ``match`` or ``fullmatch``.
+        flags: The flags of the pattern.
+        method: The method that runs the pattern: ``search``, ``match`` or ``fullmatch``.
     """
 
     def __init__(self, pattern: str | bytes, flags: int = 0, method: str = "search") -> None:
@@ -81,7 +81,7 @@ class Automaton:
         return self._nodes[-1]
 
     def _literals(self, parsed: Any) -> None:
-        """Collect the letters at which a class may begin or end."""
+        """Collect the letters at which a character class may start or end."""
         if isinstance(parsed, int) and 0 <= parsed < sys.maxunicode:
             for code in (parsed - 1, parsed, parsed + 1):
                 if code >= 0:
@@ -93,7 +93,7 @@ class Automaton:
                     self._literals(item)
 
     def _representatives(self) -> list[str]:
-        """Return one letter of each class that the pattern tells apart."""
+        """Return one letter of each set of letters that the pattern treats alike."""
         found: dict[tuple[bool, ...], str] = {}
         for letter in sorted(self._letters, key=lambda one: (not one.isalnum(), one)):
             signature = (*(test(letter) for test in self._tests), _is_word(letter), letter == "\n")
@@ -108,7 +108,7 @@ class Automaton:
     def _item(self, kind: Any, value: Any, end: _Node, groups: frozenset[int], flags: int, *, last: bool) -> _Node:  # noqa: C901 - one case for each kind
         node = self._node(groups)
         if kind in (sre.LITERAL, sre.NOT_LITERAL, sre.ANY, sre.IN):
-            # The place behind the character is its own, so that no two characters share one.
+            # Each character has a separate position after it.
             node.reads, node.then = self._test(kind, value, flags), self._node(groups)
             node.then.edges.append((None, end, frozenset()))
         elif kind is sre.SUBPATTERN:
@@ -195,7 +195,7 @@ class Automaton:
         conditions: dict[Any, Condition] = {
             sre.AT_BEGINNING: lambda before, _: before == START or (lines and is_line(before)),
             sre.AT_BEGINNING_STRING: lambda before, _: before == START,
-            # The end of the text, or of its last line: what comes behind that is not looked at.
+            # The end of the text or of its last line. Text after that is not considered.
             sre.AT_END: lambda _, after: after == END or (lines and is_line(after)),
             sre.AT_END_STRING: lambda _, after: after == END,
             sre.AT_BOUNDARY: lambda before, after: is_word(before) != is_word(after),
@@ -209,7 +209,7 @@ class Automaton:
         return test
 
     def _closure(self, state: int, before: int, after: int) -> Iterator[tuple[_Node, frozenset[int], bool]]:
-        """Yield the places that are reached without reading, once for each way, with the atomic groups left."""
+        """Yield the positions reachable without reading, once for each path, with the atomic groups left."""
         waiting = [(self._nodes[state], frozenset[int](), False, frozenset[tuple[int, int]]())]
         while waiting:
             node, leaves, unsure, seen = waiting.pop()
@@ -221,7 +221,7 @@ class Automaton:
                     waiting.append((target, leaves | left, unsure, seen | {edge}))
 
     def accepts(self, state: int, before: int, after: int) -> bool:
-        """Return whether the match certainly succeeds here."""
+        """Return whether a match is certain to succeed here."""
         return any(node is self.accept and not unsure for node, _, unsure in self._closure(state, before, after))
 
     def _steps(self, state: int, before: int, letter: int) -> tuple[Step, ...]:
@@ -233,7 +233,7 @@ class Automaton:
         return tuple(Step(target, leaves, paths, unsure) for (target, leaves, unsure), paths in found.items())
 
     def groups(self, state: int) -> frozenset[int]:
-        """Return the atomic groups that a place is in."""
+        """Return the atomic groups that contain a position."""
         return self._nodes[state].groups
 
 
@@ -242,7 +242,7 @@ def _is_word(letter: str) -> bool:
 
 
 def _one_of(kind: Any, value: Any, flags: int) -> Callable[[str], bool]:
-    """Return whether a letter is one that a part of a pattern reads."""
+    """Return a function that tests whether a part of a pattern reads a letter."""
     if kind is sre.ANY:
         return lambda letter: bool(flags & re.DOTALL) or letter != "\n"
     if kind is sre.LITERAL:

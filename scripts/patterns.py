@@ -1,7 +1,7 @@
-"""Check that no pattern of the package takes more than linear time: see `redos`.
+"""Check that every regular expression of the package takes linear time. See `redos`.
 
-Two ways find the patterns: whatever is compiled while the package is imported, and whatever the calls of `re` in its
-source name. A call whose pattern neither of them finds is an error.
+The check finds the patterns that the package compiles while it is imported, and those in the `re` calls of its source.
+A call whose pattern it cannot find is an error.
 """
 
 import ast
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from redos import growth
 
 FUNCTIONS = {"compile", "search", "match", "fullmatch", "split", "findall", "finditer", "sub", "subn"}
-# Files whose patterns may take more than linear time, each with the reason.
+# Files whose patterns may take more than linear time, with the reason.
 ALLOWED = {"wxiai_otel/lay_out/_edits.py": "they read the files of this package"}
 
 
@@ -25,8 +25,8 @@ class Found(NamedTuple):
     Attributes:
         place: File and line.
         pattern: The pattern.
-        flags: Its flags.
-        method: How it is used: ``search`` unless every use begins at the text's beginning.
+        flags: The flags of the pattern.
+        method: The method that runs the pattern; ``search`` unless every use starts at the beginning of the text.
     """
 
     place: str
@@ -36,15 +36,15 @@ class Found(NamedTuple):
 
 
 class Compiled:
-    """Records what is compiled by the files of a folder, by file and line."""
+    """The patterns that files of a directory compile, by file and line."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = str(folder)
         self.found: dict[tuple[str, int], list[tuple[str | bytes, int]]] = {}
-        self._original = original = re._compile  # noqa: SLF001 - all functions of `re` call it
+        self._original = original = re._compile  # noqa: SLF001 - every function of `re` calls it
 
         def compiled(pattern: Any, flags: Any) -> Any:
-            frame = sys._getframe(1)  # noqa: SLF001 - there is no public way that is as short
+            frame = sys._getframe(1)  # noqa: SLF001 - no public way is as short
             while frame.f_back is not None and frame.f_code.co_filename == re.__file__:
                 frame = frame.f_back
             if frame.f_code.co_filename.startswith(self.folder) and isinstance(pattern, str | bytes):
@@ -62,10 +62,10 @@ def patterns(folder: Path) -> Iterator[Found]:
     """Yield the patterns of a package.
 
     Parameters:
-        folder: The package's folder. Its parent must be on the path.
+        folder: The package's directory. Its parent must be on the import path.
 
     Raises:
-        LookupError: A call's pattern could not be found.
+        LookupError: The pattern of a call cannot be found.
     """
     compiled = Compiled(folder)
     try:
@@ -83,13 +83,13 @@ def patterns(folder: Path) -> Iterator[Found]:
             if not found:
                 found = [(one, _flags(call, namespace)) for one in _named(call.args[0], namespace, tree)]
             if not found:
-                raise LookupError(f"{place}: the pattern is not known before the call: build it at import")
+                raise LookupError(f"{place}: cannot determine the pattern before the call; build it at import")
             method = _method(call, tree)
             yield from (Found(place, pattern, flags, method) for pattern, flags in dict.fromkeys(found))
 
 
 def _imported(path: Path, folder: Path) -> dict[str, Any]:
-    """Return the names of a module; those that cannot be imported, as a program's, have `re` alone."""
+    """Return the names of a module. For one that cannot be imported, e.g. a program, return only `re`."""
     parts = path.relative_to(folder.parent).with_suffix("").parts
     name = ".".join(part for part in parts if part != "__init__")
     if name.endswith(("__main__", "sitecustomize")):
@@ -105,14 +105,14 @@ def _function(call: ast.Call) -> str | None:
 
 
 class _Filled(ast.NodeTransformer):
-    """Fills what is only known in a call into a pattern: a word."""
+    """A transformer that replaces values known only at call time by a word."""
 
     def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.expr:
         return ast.Constant("word") if not isinstance(node.value, ast.Constant) else node
 
 
 def _named(node: ast.expr, namespace: dict[str, Any], tree: ast.AST) -> list[str | bytes]:
-    """Return the patterns that an expression may be: evaluated in its module, or as its function assigns it."""
+    """Return the possible patterns of an expression: evaluated in its module, or assigned in its function."""
     for one in (node, _Filled().visit(ast.parse(ast.unparse(node), mode="eval").body)):
         if (value := _evaluated(one, namespace)) is not None:
             return [value]
@@ -129,7 +129,7 @@ def _named(node: ast.expr, namespace: dict[str, Any], tree: ast.AST) -> list[str
 def _evaluated(node: ast.expr, namespace: dict[str, Any]) -> str | bytes | None:
     try:
         value = eval(compile(ast.fix_missing_locations(ast.Expression(node)), "<pattern>", "eval"), dict(namespace))  # noqa: S307 - our own source
-    except Exception:  # noqa: BLE001 - it depends on the call
+    except Exception:  # noqa: BLE001 - the value depends on the call
         return None
     return value.pattern if isinstance(value, re.Pattern) else value if isinstance(value, str | bytes) else None
 
@@ -142,7 +142,7 @@ def _flags(call: ast.Call, namespace: dict[str, Any]) -> int:
 
 
 def _method(call: ast.Call, tree: ast.AST) -> str:
-    """Return how a pattern is used: by the call itself, or by all uses of the name that it is assigned to."""
+    """Return the method that runs a pattern: that of the call, or of all uses of the assigned name."""
     function = _function(call)
     if function != "compile":
         return function if function in ("match", "fullmatch") else "search"
@@ -166,7 +166,7 @@ def main(folder: Path) -> int:
     """Print the patterns that take more than linear time.
 
     Parameters:
-        folder: The package's folder.
+        folder: The package's directory.
 
     Returns:
         The exit status.

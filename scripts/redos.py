@@ -1,13 +1,13 @@
-"""The automaton of a pattern of `re`, and whether its time grows faster than the text that it reads.
+"""Detection of regular expressions that take more than linear time.
 
-A backtracking search takes at least quadratic time if there are two places p and q in the pattern and a word w such
-that reading w leads from p back to p, from p to q, and from q back to q, and what follows q may fail: for each of n
-repetitions of w the search may stay in p or go to q. A search that starts at every character of the text is such a
-place p of its own. (Weber and Seidl: On the degree of ambiguity of finite automata; Weideman and others: Analyzing
+A backtracking search takes at least quadratic time if the pattern has two positions p and q, and there is a word w,
+such that reading w leads from p to p, from p to q, and from q to q, and the rest after q may fail: at each of n
+repetitions of w, the search can stay at p or move to q. A search that starts at every character of the text is itself
+such a position p. (Weber and Seidl: On the degree of ambiguity of finite automata; Weideman and others: Analyzing
 matching time behavior of backtracking regular expression matchers.)
 
-Bounded repetitions of less than `automaton.MANY` count as bounded. Lookaheads of more than one character and references
-to groups are taken for what they may match.
+Repetitions of less than `automaton.MANY` count as bounded. Lookaheads of more than one character and references to
+groups count as any text that they may match.
 """
 
 from collections import deque
@@ -25,8 +25,8 @@ def growth(pattern: str | bytes, flags: int = 0, method: str = "search") -> str 
 
     Parameters:
         pattern: The pattern.
-        flags: Its flags.
-        method: How it is used: ``search``, ``match`` or ``fullmatch``.
+        flags: The flags of the pattern.
+        method: The method that runs the pattern: ``search``, ``match`` or ``fullmatch``.
     """
     automaton = Automaton(pattern, flags, method)
     reach, into = _reached(automaton)
@@ -46,7 +46,7 @@ def growth(pattern: str | bytes, flags: int = 0, method: str = "search") -> str 
 
 
 def _reached(automaton: Automaton) -> tuple[dict[int, set[int]], dict[int, set[int]]]:
-    """Return which places follow each one that can be reached, and the letters that lead into each."""
+    """Return the positions that follow each reachable position, and the letters that lead to each."""
     letters = range(len(automaton.alphabet))
     reach: dict[int, set[int]] = {}
     into: dict[int, set[int]] = {}
@@ -65,7 +65,7 @@ def _reached(automaton: Automaton) -> tuple[dict[int, set[int]], dict[int, set[i
 
 
 def _doubled(automaton: Automaton, p: int, beyond: dict[int, set[int]]) -> list[int] | None:
-    """Return a letter that leads from a place of a loop to another in two ways."""
+    """Return a letter that leads from one position of a loop to another on two paths."""
     letters = range(len(automaton.alphabet))
     for before, letter in product(letters, letters):
         for step in automaton.steps(p, before, letter):
@@ -76,7 +76,7 @@ def _doubled(automaton: Automaton, p: int, beyond: dict[int, set[int]]) -> list[
 
 
 def _wastes(automaton: Automaton, p: int, q: int, word: list[int]) -> bool:
-    """Return whether an attempt that reads repetitions of a word may end with no match of any length."""
+    """Return whether an attempt that reads repetitions of a word may end without any match."""
     prefix = [] if p == automaton.start else _way(automaton, p)
     for offset in range(len(word)):
         text = [*prefix, *word[offset:], *word * _REPEATED] if not offset or not prefix else []
@@ -93,7 +93,7 @@ def _wastes(automaton: Automaton, p: int, q: int, word: list[int]) -> bool:
 
 
 def _way(automaton: Automaton, goal: int) -> list[int]:
-    """Return a text that leads from the beginning to a place."""
+    """Return a text that leads from the start to a position."""
     letters = range(len(automaton.alphabet))
     first = (automaton.first, START)
     came: dict[Any, Any] = {first: None}
@@ -123,7 +123,7 @@ def _beyond(state: int, reach: dict[int, set[int]]) -> set[int]:
 
 
 def _may_fail(automaton: Automaton, places: set[int], last: int) -> bool:
-    """Return whether some text behind places ends the attempt without a match."""
+    """Return whether some text after these positions ends the attempt without a match."""
     letters = range(len(automaton.alphabet))
     first = (frozenset(places), last)
     seen, waiting = {first}, deque([first])

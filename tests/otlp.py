@@ -67,7 +67,7 @@ class Received:
         return {item.key: item.value.string_value for item in resources[0].resource.attributes}
 
     def total(self, name: str, **attributes: str) -> float:
-        """A counter's last value in each process, added up."""
+        """Return the sum of a counter's last values of all processes."""
         found: dict[str, float] = {}
         for request in self.metrics:
             for resource in request.resource_metrics:

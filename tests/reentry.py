@@ -1,6 +1,6 @@
-"""A process whose helpers are interrupted by helpers: run as ``python -m tests.reentry INTERRUPTION SECONDS``.
+"""Interrupt helpers by helpers: ``python -m tests.reentry INTERRUPTION SECONDS``.
 
-It ends with 0 if nothing deadlocked and each call was counted once, and prints what it has done.
+Prints the number of calls, and exits with 0 if nothing deadlocked and each call was counted once.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ def start_and_complete():
     wxiai_otel.complete_ai_task(wxiai_otel.start_ai_task(SERVICE, "fast").token, "success")
 
 
-# Each helper, and the metric whose total its calls are, if it is of this helper alone.
+# Each helper, and the metric that counts only its calls, if there is one.
 HELPERS = {
     "error": (lambda: wxiai_otel.record_error(f"E{next(numbers)}", "c"), "application_errors_total"),
     "login": (lambda: wxiai_otel.record_login_failure(f"r{next(numbers)}", "account"), "login_failures_total"),
@@ -72,7 +72,7 @@ HELPERS = {
 
 
 def of_the_application():
-    """The application's own use of the SDK and of logging: what may be interrupted beside the helpers."""
+    """Use the SDK and logging as an application does. This code may be interrupted too."""
     span, counter = trace.get_current_span(), metrics.get_meter("application").create_counter("application.calls")
 
     def use():
@@ -93,13 +93,13 @@ def call(name, counts):
 
 
 class Interruption:
-    """Calls the helpers in turn, by something that interrupts the thread."""
+    """A source of interruptions that calls the helpers in turn."""
 
     def __init__(self, calls):
         self.calls, self.names, self.within, self.active = calls, itertools.cycle(HELPERS), 0, True
 
     def __call__(self, *_):
-        if not self.active or self.within > 2:  # a destructor of a destructor's: often enough
+        if not self.active or self.within > 2:  # limit nested destructors
             return
         self.within += 1
         try:
@@ -133,7 +133,7 @@ class Destructor(Interruption):
         class Leaked:
             def __init__(self):
                 self.me = self
-                # The collector comes after so many objects more: anywhere in what runs next.
+                # Triggers the garbage collector after this many allocations, anywhere in the next calls.
                 gc.set_threshold(1 + next(numbers) % 61)
 
             def __del__(self):

@@ -162,7 +162,7 @@ class TestTheThread:
 
 class TestAtTheThreadLimit:
     @pytest.mark.faulty
-    def test_the_work_begins_once_it_is_woken_and_a_thread_can_be_started(self, periodic, monkeypatch):
+    def test_work_starts_when_it_is_woken_and_a_thread_can_be_started(self, periodic, monkeypatch):
         calls = []
         with monkeypatch.context() as limited:
             limited.setattr(threading.Thread, "start", refused)
@@ -173,7 +173,7 @@ class TestAtTheThreadLimit:
         work.wake()
         until(lambda: len(calls) == 2)
 
-    def test_work_that_is_not_begun_or_was_stopped_is_not_begun_by_waking(self, periodic):
+    def test_waking_does_not_start_work_that_is_not_started_or_stopped(self, periodic):
         calls = []
         work = periodic(lambda: calls.append(1))
         work.wake()
@@ -243,7 +243,7 @@ class TestAFork:
         del alive[1]
         assert self.fork(lambda: order) == "[0, 2]"
 
-    def test_costs_nothing_for_objects_that_are_gone(self, monkeypatch):
+    def test_keeps_nothing_of_freed_objects(self, monkeypatch):
         registered = []
         monkeypatch.setattr(os, "register_at_fork", lambda **hooks: registered.append(hooks))
         before = len(_background._forked)
@@ -254,7 +254,7 @@ class TestAFork:
         assert registered == []
 
     @pytest.mark.faulty
-    def test_calls_the_others_whatever_one_raises(self):
+    def test_calls_the_others_if_one_raises(self):
         order = []
 
         class Forked:
@@ -309,12 +309,12 @@ class TestSideBySide:
         assert side_by_side(5, [broken, lambda: calls.append(1), broken]) is True
         assert calls == [1]
 
-    def test_are_made_by_the_caller_if_no_thread_can_be_started(self, no_threads):
+    def test_run_on_the_calling_thread_if_no_thread_can_be_started(self, no_threads):
         calls = []
         assert side_by_side(5, [lambda: calls.append(1), lambda: calls.append(2)]) is True
         assert calls == [1, 2]
 
-    def test_are_made_by_the_caller_for_those_threads_that_cannot_be_started(self, monkeypatch):
+    def test_run_on_the_calling_thread_for_threads_that_cannot_be_started(self, monkeypatch):
         made, start, left = [], threading.Thread.start, iter([True, False, False])
         monkeypatch.setattr(threading.Thread, "start", lambda thread: start(thread) if next(left) else refused(thread))
         assert side_by_side(5, [lambda: made.append(threading.current_thread())] * 3) is True
@@ -326,12 +326,12 @@ class TestSideBySide:
         assert side_by_side(5, [lambda: 1 / 0, lambda: calls.append(1)]) is True
         assert calls == [1]
 
-    def test_have_a_share_of_the_time_each_if_no_thread_can_be_started(self, no_threads):
+    def test_share_the_time_if_no_thread_can_be_started(self, no_threads):
         shares = []
         assert side_by_side(3, [lambda: shares.append(left(60))] * 3) is True
         assert shares == pytest.approx([1, 1.5, 3], abs=0.1)
 
-    def test_are_late_but_made_if_no_thread_can_be_started(self, no_threads):
+    def test_run_late_rather_than_never_if_no_thread_can_be_started(self, no_threads):
         shares = []
         assert side_by_side(0.1, [lambda: time.sleep(0.2), lambda: shares.append(left(60))]) is False
         assert shares == [0]

@@ -1,4 +1,4 @@
-"""The last measurements of a process are exported, whichever way it ends."""
+"""The last measurements of a process are exported, however it ends."""
 
 import gc
 import os
@@ -128,7 +128,7 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("how", ENDINGS)
-def test_what_a_process_and_its_children_record_is_exported_when_they_end(tmp_path, how):
+def test_measurements_of_a_process_and_its_children_are_exported_at_exit(tmp_path, how):
     expected, ending = ENDINGS[how]
     if "billiard" in how:
         pytest.importorskip("billiard")
@@ -146,7 +146,7 @@ def test_what_a_process_and_its_children_record_is_exported_when_they_end(tmp_pa
     ("recorded", "folder", "logged"),
     [("record", "", 1), ("record", "none", 1), ("record", "shared", 0), ("abs", "", 0)],
 )
-def test_children_whose_measurements_no_endpoint_shows_log_that_once(tmp_path, recorded, folder, logged):
+def test_children_that_no_endpoint_shows_log_one_warning(tmp_path, recorded, folder, logged):
     program = tmp_path / "program.py"
     pool = f"""
         import multiprocessing
@@ -204,7 +204,7 @@ class TestExitHooks:
         assert referrers == []
 
     @pytest.mark.faulty
-    def test_run_whatever_the_others_raise(self, hooks):
+    def test_run_even_if_others_raise(self, hooks):
         calls = []
         _exit.at_exit(lambda: calls.append(1))
         _exit.at_exit(lambda: 1 / 0)

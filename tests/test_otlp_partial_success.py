@@ -1,4 +1,4 @@
-"""A receiver may accept a request and reject what is in it: rejected items are dropped items, of every signal."""
+"""Items that a receiver rejects in an accepted request count as dropped, for every signal."""
 
 import gzip
 import json
@@ -42,7 +42,7 @@ def response(signal, rejected, message=""):
 
 
 def exported(url, signal, protocol="http/protobuf"):
-    """Telemetry that has exported three spans or log records, or some data points, of one signal."""
+    """Return telemetry that exported three spans or log records, or some data points, of one signal."""
     exporters = {f"{other}_exporter": "none" for other in RESPONSES if other != signal}
     telemetry = setup_telemetry(
         FastAPI(),
@@ -107,7 +107,7 @@ ENCODINGS = {
         *((encoding, "traces") for encoding in ("no content type", "gzip", "accepted")),
     ],
 )
-def test_what_is_rejected_by_http_is_dropped(encoding, signal, caplog):
+def test_items_rejected_over_http_are_dropped(encoding, signal, caplog):
     with http_receiver() as received:
         received.instead = ENCODINGS[encoding](signal, 1)
         found, rejected, otherwise = outcomes(exported(received.url, signal), signal)
@@ -119,7 +119,7 @@ def test_what_is_rejected_by_http_is_dropped(encoding, signal, caplog):
 
 @pytest.mark.parametrize("signal", RESPONSES)
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
-def test_a_request_of_which_all_is_rejected_has_failed_and_is_not_sent_again(signal, protocol, caplog):
+def test_a_fully_rejected_export_is_failed_and_not_retried(signal, protocol, caplog):
     with (http_receiver if protocol.startswith("http") else grpc_receiver)() as received:
         answer = response(signal, ALL, "quota")
         received.answers[signal] = answer
@@ -136,7 +136,7 @@ def test_a_request_of_which_all_is_rejected_has_failed_and_is_not_sent_again(sig
 
 @pytest.mark.parametrize("signal", RESPONSES)
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
-def test_a_warning_is_logged_and_nothing_else(signal, protocol, caplog):
+def test_a_warning_is_only_logged(signal, protocol, caplog):
     with (http_receiver if protocol.startswith("http") else grpc_receiver)() as received:
         answer = response(signal, 0, "deprecated: password=hunter2hunter2\n" + 5_000 * "x")
         received.answers[signal] = answer
@@ -166,7 +166,7 @@ HARMLESS = {
 
 
 @pytest.mark.parametrize("case", HARMLESS)
-def test_a_body_that_says_nothing_is_a_success_and_no_fault(case, caplog):
+def test_a_body_without_a_rejection_is_a_success_and_no_fault(case, caplog):
     with http_receiver() as received:
         received.instead = HARMLESS[case]
         assert outcomes(exported(received.url, "traces"), "traces") == ({"success"}, 0, 0)

@@ -124,13 +124,13 @@ def test_sql_is_asked_of_the_engine_that_is_named(shop):
     assert until(lambda: value(telemetry) == 30)
 
 
-def test_sql_is_asked_of_an_asynchronous_engine(shop):
+def test_sql_is_polled_from_an_asynchronous_engine(shop):
     engine = create_async_engine(f"sqlite+aiosqlite:///{shop}")
     telemetry = polled(avg_user_credits="SELECT avg(credits) FROM account", gauge_engine=engine)
     assert until(lambda: value(telemetry) == 30)
 
 
-def test_sql_is_not_asked_where_it_would_take_the_applications_connection(caplog):
+def test_sql_is_not_polled_over_the_applications_connection(caplog):
     engine = create_async_engine("sqlite+aiosqlite://")
     telemetry = polled(avg_user_credits="SELECT 7", gauge_engine=engine)
     assert until(lambda: caplog.records)
@@ -171,7 +171,7 @@ def test_sql_that_fails_is_said_once_without_its_text(shop, caplog):
     until(lambda: caplog.records)
     time.sleep(0.3)
     (record,) = [record for record in caplog.records if record.name == "wxiai_otel"]
-    assert record.getMessage() == "the question for avg_user_credits has failed: OperationalError"
+    assert record.getMessage() == "query for avg_user_credits failed: OperationalError"
     assert value(telemetry) is None
 
 

@@ -13,7 +13,7 @@ import pytest
 from wxiai_otel import record_error, setup_telemetry
 from wxiai_otel._reentry import Flag, Serial, may_log, may_use_sdk
 
-# Longer runs find rarer faults: the default is for every day.
+# Longer runs find rarer faults. The default keeps the suite fast.
 SECONDS = float(os.environ.get("REENTRY_SECONDS", "1"))
 # What is measured goes to our own storage, or to the SDK's, which has locks.
 CHILDREN = [
@@ -29,7 +29,7 @@ STORAGES = {"ours": {}, "sdk": {"OTEL_METRICS_EXEMPLAR_FILTER": "always_off"}}
 
 @pytest.fixture(scope="module")
 def children(tmp_path_factory):
-    """All of them at once: they mostly wait for a signal, or for each other."""
+    """Run all processes at once: they mostly wait for a signal or for each other."""
     started = {}
     for kind, storage in CHILDREN:
         # Some answer scrapes for several workers.
@@ -49,14 +49,14 @@ def children(tmp_path_factory):
 
 @pytest.mark.parametrize(("kind", "storage"), CHILDREN)
 @pytest.mark.timeout(SECONDS + 110)
-def test_helpers_that_interrupt_helpers_end_and_count_once(children, kind, storage):
+def test_helpers_that_interrupt_helpers_return_and_count_once(children, kind, storage):
     output, _ = children[kind, storage].communicate(timeout=SECONDS + 100)
     assert children[kind, storage].returncode == 0, output[-4000:]
     assert int(output.splitlines()[-1].split()[0]) > 20
 
 
 @pytest.mark.faulty
-def test_the_garbage_that_new_series_bring_on_may_record_errors_itself():
+def test_destructors_that_new_series_trigger_may_record_errors():
     telemetry = setup_telemetry(service_name="leaks", workers_folder="none", state_redis="memory")
     before = _counted(telemetry)
     recorded = 0
@@ -113,14 +113,14 @@ def test_an_exception_hook_and_a_log_handler_may_record(monkeypatch):
         sys.excepthook(KeyError, KeyError(), None)
     finally:
         logger.removeHandler(handler)
-    # Each is counted, and the handler counts the record of each, of which no further record is written.
+    # Each error is counted, and the handler counts each record once, without writing further records.
     counted = _counted(telemetry) - before
     telemetry.shutdown()
     assert counted == 4
 
 
 class TestSerial:
-    def test_runs_a_change_within_a_change_after_it(self):
+    def test_runs_a_nested_change_after_the_outer_one(self):
         serial, order = Serial(), []
 
         def outer():
@@ -151,7 +151,7 @@ class TestSerial:
         assert serial.finish(lambda: None)
         assert (count, within) == (2_000, 0)
 
-    def test_goes_on_after_an_exception_in_a_change_and_out_of_a_signal_handler(self):
+    def test_continues_after_an_exception_in_a_change_or_a_signal_handler(self):
         class Interrupted(Exception):
             pass
 
@@ -179,7 +179,7 @@ class TestSerial:
         assert serial.finish(change, seconds=1)
         assert counts[0] > so_far
 
-    def test_reads_what_waits_and_refuses_what_interrupts_it(self):
+    def test_held_queues_changes_and_is_refused_to_interruptions(self):
         serial, found, started = Serial(), [], time.monotonic()
 
         def change():
@@ -195,14 +195,14 @@ class TestSerial:
         assert found == [False, False, "late"]
         assert time.monotonic() - started < 10
 
-    def test_leaves_a_thread_that_changes_something_its_own_work(self):
+    def test_bounds_the_changes_that_one_thread_runs_for_others(self):
         serial = Serial()
 
         def change(again):
             if again:
                 serial.run(change, again)
 
-        serial.run(change, True)  # forever, if it ran all that it finds
+        serial.run(change, True)  # forever, if it ran all changes that it finds
         assert serial._waiting
 
     def test_held_is_refused_to_the_thread_that_holds_it_and_to_another_in_time(self):
@@ -222,7 +222,7 @@ class TestSerial:
         other()
         assert found == [False, True]
 
-    def test_is_free_in_a_forked_child_though_another_thread_had_it(self):
+    def test_is_free_in_a_forked_child_if_another_thread_held_it(self):
         serial, held, release = Serial(), threading.Event(), threading.Event()
 
         def hold():
@@ -243,7 +243,7 @@ class TestSerial:
 
 
 class TestFlag:
-    def test_wakes_all_that_wait_and_stays_set(self):
+    def test_wakes_all_waiting_threads_and_stays_set(self):
         flag, woken = Flag(), []
         threads = [threading.Thread(target=lambda: woken.append(flag.wait(10))) for _ in range(5)]
         for thread in threads:
@@ -256,7 +256,7 @@ class TestFlag:
         assert flag.is_set()
 
     @pytest.mark.parametrize("timeout", [0, -1, 0.01])
-    def test_that_is_not_set_or_cleared_is_waited_for_no_longer_than_that(self, timeout):
+    def test_waits_at_most_the_timeout_if_not_set_or_cleared(self, timeout):
         flag = Flag()
         assert not flag.wait(timeout)
         flag.set()
@@ -267,7 +267,7 @@ class TestFlag:
 
 
 class TestLocksOfOthers:
-    """What a helper leaves out where it interrupts code with a lock."""
+    """The effects that a helper omits if it interrupts code that holds a lock."""
 
     def test_a_log_record_within_a_handler_a_queue_and_an_event(self):
         import logging

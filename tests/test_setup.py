@@ -292,7 +292,7 @@ class TestTheEnd:
 
         assert scrape(again).value("http_requests_total") == 1
 
-    async def test_set_up_again_the_spans_of_the_second_time_are_exported(self):
+    async def test_a_second_setup_exports_its_spans(self):
         for _ in range(2):
             with http_receiver() as receiver:
                 telemetry = setup_telemetry(FastAPI(), otlp_endpoint=receiver.url, trace_share=1)
@@ -302,7 +302,7 @@ class TestTheEnd:
                 assert [span.name for span in receiver.spans] == ["of the application"]
 
     @pytest.mark.parametrize("kind", ["function", "method", "partial", "object"])
-    async def test_what_the_application_is_asked_is_asked_as_long_as_it_lives(self, kind):
+    async def test_callables_of_an_application_are_called_while_it_is_alive(self, kind):
         class Check:
             def method(self):
                 return "asked"

@@ -227,7 +227,7 @@ def test_a_forked_child_counts_from_0():
     assert [point["value"] for point in pair.ours()["credits.purchased"]["points"].values()] == [3]
 
 
-def test_a_thread_that_creates_a_series_at_the_fork_does_not_hold_the_child():
+def test_a_thread_that_creates_a_series_at_the_fork_does_not_block_the_child():
     recorder = Pair()._of_ours["cache.operation.duration"]
     make, held, done = recorder.series._make, threading.Event(), threading.Event()
 

@@ -1,4 +1,4 @@
-"""Run it: ``scripts/upstream --help``."""
+"""The command `scripts/upstream`."""
 
 import argparse
 import sys
@@ -17,7 +17,7 @@ _RERUNS = 3
 
 @dataclass
 class Report:
-    """What all runs found."""
+    """The findings of all runs."""
 
     differences: list[Difference] = field(default_factory=list)
     unsteady: list[Difference] = field(default_factory=list)
@@ -55,7 +55,7 @@ def _compare(
     report.ran = {(suite.name, variant, test) for test in run.outcomes}
     report.problems = _problems(suite, variant, recorded)
     suspects = differing(without.outcomes, run.outcomes)
-    # What the table expects needs no confirmation, and a test that exists only with telemetry cannot be repeated.
+    # Expected differences need no confirmation, and a test that exists only with telemetry cannot be repeated.
     again = [
         test
         for test in suspects
@@ -79,7 +79,7 @@ def _compare(
 def _reruns(suite: Suite, tests: list[str], settings: dict[str, object] | None) -> list[dict[str, str]]:
     if not tests:
         return []
-    # Whole files: SQLAlchemy's test ids cannot be selected, and a test may depend on those before it.
+    # Whole files: SQLAlchemy's test ids cannot be selected, and tests may depend on earlier ones.
     files = sorted({test.partition("::")[0] for test in tests})
     return [dict(run_tests(suite, files, settings)[0].outcomes) for _ in range(_RERUNS)]
 
@@ -119,7 +119,7 @@ def _run(arguments: argparse.Namespace, table: list[Expected]) -> Report:
 
 
 def main() -> int:
-    """Run it and return the exit status."""
+    """Run the command and return the exit status."""
     arguments = _arguments()
     table = expected()
     try:

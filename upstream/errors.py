@@ -2,8 +2,8 @@
 
 
 class UpstreamError(Exception):
-    """A run that could not take place; its text says why."""
+    """A run that could not start. The message is the reason."""
 
 
 class Unreachable(UpstreamError):
-    """The package index cannot be reached."""
+    """A package index that cannot be reached."""

@@ -1,4 +1,4 @@
-"""Outcomes of tests, and what differs between two runs."""
+"""Outcomes of tests, and differences between two runs."""
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -12,11 +12,11 @@ Outcomes = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Run:
-    """What one run of a suite found.
+    """The results of one run of a suite.
 
     Attributes:
-        outcomes: By test id.
-        reasons: The end of the traceback of each test that failed.
+        outcomes: Outcomes by test id.
+        reasons: The end of the traceback of each failed test, by test id.
     """
 
     outcomes: Outcomes
@@ -24,7 +24,7 @@ class Run:
 
     @classmethod
     def read(cls, path: Path) -> "Run":
-        """Read what the plugin `upstream_outcomes` wrote."""
+        """Read the file that the plugin `upstream_outcomes` wrote."""
         written = json.loads(path.read_text())
         return cls(written["outcomes"], written["reasons"])
 
@@ -35,7 +35,7 @@ class Difference:
 
     Attributes:
         suite: The suite's name.
-        variant: How telemetry was set up.
+        variant: The variant of the telemetry setup.
         test: The test's id.
         without: Its outcome without telemetry.
         telemetry: Its outcome with telemetry.
@@ -54,13 +54,13 @@ class Difference:
 
 
 def differing(without: Outcomes, telemetry: Outcomes) -> list[str]:
-    """Return the ids of the tests that have another outcome, or none, in one of two runs."""
+    """Return the ids of tests whose outcomes differ between two runs, or that only one run has."""
     tests = sorted({*without, *telemetry})
     return [test for test in tests if without.get(test, MISSING) != telemetry.get(test, MISSING)]
 
 
 def confirmed(test: str, without: Iterable[Outcomes], telemetry: Iterable[Outcomes]) -> bool:
-    """Return whether no outcome of a test occurs both with and without telemetry in repeated runs."""
+    """Return whether repeated runs with telemetry share no outcome with those without."""
     return {run.get(test, MISSING) for run in without}.isdisjoint({run.get(test, MISSING) for run in telemetry})
 
 
@@ -70,9 +70,9 @@ class Expected:
 
     Attributes:
         suite: The suite's name.
-        tests: A test id; with a "*" at its end every id that starts so.
+        tests: A test id, or a prefix of ids followed by "*".
         reason: Why the tests differ.
-        variants: The variants in which they differ; empty: all.
+        variants: The variants in which they differ; empty for all.
     """
 
     suite: str
@@ -100,13 +100,13 @@ def stale(
     ran: Collection[tuple[str, str, str]],
     is_whole: Callable[[str], bool],
 ) -> list[Expected]:
-    """Return the entries that cover no difference any more.
+    """Return the entries that no longer cover a difference.
 
     Parameters:
-        differences: Of all runs.
+        differences: The differences of all runs.
         table: The expected differences.
         ran: Suite, variant and id of every test that ran.
-        is_whole: Whether the whole of a suite ran. An entry whose tests did not run is stale only then.
+        is_whole: Whether whole suites ran. Only then is an entry stale whose tests did not run.
     """
     return [
         entry

@@ -20,7 +20,7 @@ from .sources import ROOT, cache, source
 from .suites import PATH, SUITES, Suite
 
 _LOCK = ROOT / "requirements" / "upstream.txt"
-# For one run of a suite, and for one test.
+# Time limits of one run of a suite and of one test, in seconds.
 _RUN_SECONDS = 3_600
 _TEST_SECONDS = 60
 _PROCESSES = 2
@@ -29,11 +29,11 @@ _TESTS_FAILED = (0, 1)
 
 @dataclass
 class Recorded:
-    """What telemetry recorded during a run.
+    """A summary of the telemetry of a run.
 
     Attributes:
         samples: Requests, statements, commands and exports by metric name.
-        faults: Exceptions that the package kept from the application, by site.
+        faults: Exceptions inside the package that were kept from the application, by site.
         texts: The ends of their tracebacks.
     """
 
@@ -43,7 +43,7 @@ class Recorded:
 
 
 def without_telemetry(suite: Suite, paths: Sequence[str]) -> Run:
-    """Return the outcomes without telemetry, from the cache if the same tests ran in this environment before."""
+    """Return the outcomes without telemetry, cached if the same tests have run in this environment."""
     made_of = (*paths, *suite.options, *suite.plugins, sys.version, _LOCK.read_text())
     key = hashlib.sha256("\n".join(made_of).encode()).hexdigest()[:16]
     path = cache() / "outcomes" / f"{suite.name}-{key}.json"
@@ -62,16 +62,16 @@ def run_tests(suite: Suite, paths: Sequence[str], settings: Mapping[str, object]
     Parameters:
         suite: The suite.
         paths: Paths or test ids.
-        settings: Of `setup_telemetry`; None runs without telemetry.
+        settings: Arguments of `setup_telemetry`; ``None`` runs without telemetry.
 
     Raises:
-        UpstreamError: pytest has not run them.
+        UpstreamError: pytest did not run the tests.
     """
     with tempfile.TemporaryDirectory(prefix="upstream-") as name, server(suite.server) as options:
         folder = Path(name)
         outcomes, recorded, chosen = folder / "outcomes.json", folder / "recorded", folder / "chosen"
         recorded.mkdir()
-        # The baseline reads the same directory: tests write beside themselves.
+        # Tests may write files beside themselves, in the directory that the baseline also reads.
         tree = folder / "source"
         shutil.copytree(source(suite), tree, symlinks=True)
         chosen.write_text("\n".join(paths))
@@ -102,7 +102,7 @@ def run_tests(suite: Suite, paths: Sequence[str], settings: Mapping[str, object]
 
 
 def _python_path(folder: Path) -> str:
-    """Return a path with the package and the plugins, and nothing else of this repository, which has tests too."""
+    """Return an import path with the package and the plugins, but without the tests of this repository."""
     path = folder / "path"
     path.mkdir()
     (path / "wxiai_otel").symlink_to(ROOT / "wxiai_otel")
@@ -123,7 +123,7 @@ def _recorded(folder: Path) -> Recorded:
 
 @contextmanager
 def sink() -> Iterator[str]:
-    """Run an OTLP receiver on loopback that accepts everything; gives its URL."""
+    """Run an OTLP receiver on loopback that accepts everything, and yield its URL."""
     command = [sys.executable, "-m", "benchmarks.sink"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -136,7 +136,7 @@ def sink() -> Iterator[str]:
 def variants(suite: Suite, endpoint: str) -> dict[str, dict[str, object]]:
     """Return the settings of each variant, by its name.
 
-    The background work runs at short intervals, so that what it does to the application's connections shows.
+    Background work runs at short intervals, to expose its effects on the application's connections.
     """
     often: dict[str, object] = {"state_redis": "memory", "health_interval": 0.1, "redis_poll_interval": 0.1}
     export = {
@@ -151,5 +151,5 @@ def variants(suite: Suite, endpoint: str) -> dict[str, dict[str, object]]:
 
 
 def named(names: Sequence[str]) -> list[Suite]:
-    """Return the suites with these names; all without names."""
+    """Return the suites with these names, or all suites if there are no names."""
     return [suite for suite in SUITES if not names or suite.name in names]

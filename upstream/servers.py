@@ -1,4 +1,4 @@
-"""The servers that suites connect to: real ones, on free ports of loopback."""
+"""Real servers for the suites, on free ports of loopback."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def server(kind: str) -> Iterator[list[str]]:
-    """Run a server until the block ends; gives pytest's options that lead to it."""
+    """Run a server during the block, and yield the pytest options that point to it."""
     if kind == "redis":
         from tests.servers.redis import redis_server
 

@@ -1,4 +1,4 @@
-"""Source distributions of the installed versions: downloaded once, unpacked into the cache."""
+"""Source distributions of the installed versions, downloaded once and unpacked into the cache."""
 
 import importlib
 import os
@@ -15,22 +15,22 @@ from .errors import Unreachable, UpstreamError
 from .suites import Suite
 
 ROOT = Path(__file__).parents[1]
-# It has pip, which environments made by uv do not.
+# This interpreter has pip. Environments created by uv have none.
 _PIP = ROOT / ".venv-uv" / "bin" / "python"
 _UNREACHABLE = ("Connection", "timed out", "Name or service not known", "No matching distribution", "ProxyError")
 
 
 def cache() -> Path:
-    """Return the directory of sources and of outcomes without telemetry."""
+    """Return the cache directory for sources and for outcomes without telemetry."""
     return cache_folder().parent / "upstream"
 
 
 def source(suite: Suite) -> Path:
-    """Return the unpacked source distribution of the installed version, whose package is the installed one.
+    """Return the unpacked source distribution of the installed version, with its package replaced by the installed one.
 
     Raises:
-        Unreachable: The index has not answered.
-        UpstreamError: The distribution has no such tests.
+        Unreachable: The package index does not answer.
+        UpstreamError: The distribution lacks the suite's tests.
     """
     key = f"{suite.distribution}-{version(suite.distribution)}-{_interpreter()}"
     folder = kept(cache() / "sources", key, lambda part: _fill(suite, part))
@@ -47,7 +47,7 @@ def _interpreter() -> str:
 def _fill(suite: Suite, folder: Path) -> None:
     wanted = f"{suite.distribution}=={version(suite.distribution)}"
     download = folder / "download"
-    # Only this package from source: what its metadata needs may be wheels. SQLAlchemy would compile its extensions.
+    # Only this package from source; its build requirements may be wheels. SQLAlchemy would compile its extensions.
     done = subprocess.run(
         [_PIP, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", suite.distribution, "-d", download, wanted],
         env={**os.environ, "DISABLE_SQLALCHEMY_CEXT": "1", "PIP_RETRIES": "1"},
@@ -69,6 +69,6 @@ def _fill(suite: Suite, folder: Path) -> None:
     unpacked.rmdir()
     package = folder / suite.package
     shutil.rmtree(package)
-    # As in the source, for tests that look for the package beside them.
+    # At its place in the source, for tests that expect the package beside them.
     installed = importlib.import_module(package.name).__file__
     package.symlink_to(Path(str(installed)).parent)

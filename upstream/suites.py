@@ -1,4 +1,4 @@
-"""The suites: which tests of which project run, and how."""
+"""The test suites, and how to run them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,13 @@ class Suite:
     """A project's test suite.
 
     Attributes:
-        name: The distribution's name; with a suffix after "@" where the same tests run against another server.
-        package: Where the source distribution has the package. It is replaced by the installed one.
+        name: The distribution's name, with a suffix after "@" if the same tests run against another server.
+        package: The path of the package in the source distribution. The installed package replaces it.
         tests: Paths of the whole suite.
-        quick: Paths of the part that `scripts/test` runs; empty: none.
+        quick: Paths of the part that `scripts/test` runs; empty for none.
         plugins: Entry points of the pytest plugins that the suite needs. No others are loaded.
         options: Further arguments of pytest.
-        server: What the tests connect to: "redis", "postgresql" or nothing.
+        server: The server that the tests connect to: "redis", "postgresql" or empty.
         parallel: Whether the tests can run in several processes.
         engines: The values of the setting http_engine to run with.
         records: The metric that shows that telemetry saw the tests.
@@ -37,7 +37,7 @@ class Suite:
 
     @property
     def distribution(self) -> str:
-        """The name at the package index."""
+        """The name of the distribution on the package index."""
         return self.name.partition("@")[0]
 
     def paths(self, *, whole: bool) -> tuple[str, ...]:
@@ -49,14 +49,14 @@ def _without(*paths: str) -> tuple[str, ...]:
     return tuple(f"--ignore={path}" for path in paths)
 
 
-# Their tests measure the interpreter itself: calls, memory and references.
+# These tests measure the interpreter: calls, memory and references.
 _SQLALCHEMY = (
     *_without("test/aaa_profiling", "test/perf", "test/typing", "test/ext/mypy"),
     "-m",
     "not memory_intensive and not mypy and not timing_intensive",
     "--maxfail=100000",
 )
-# No server in this environment has modules, TLS or a cluster.
+# The environment has no server with modules, TLS or a cluster.
 _REDIS = (
     *_without(
         *(

@@ -1,4 +1,4 @@
-"""The table of expected differences, and the page that shows it."""
+"""The table of expected differences, and its documentation page."""
 
 import tomllib
 from pathlib import Path
@@ -30,21 +30,24 @@ Run the test suites of FastAPI, Starlette, uvicorn, SQLAlchemy, SQLModel and red
 
 ```console
 $ scripts/upstream                # the quick part, as scripts/test does
-$ scripts/upstream --all          # whole suites, every variant: before a release
+$ scripts/upstream --all          # whole suites in every variant, before a release
 $ scripts/upstream redis --verbose
 ```
 
 The script downloads the source distributions of the installed versions, runs their tests against the installed packages,
-and compares each test's outcome. A test that differs runs again, three times each way, before it counts. The script fails
-on a difference that is not in the table below, on an entry that no longer differs, on a fault inside the package, and if
-telemetry recorded nothing. Exit status 3 means that the package index cannot be reached.
+and compares each test's outcome. A test that differs runs again, three times without and three times with telemetry, before it
+counts. Exit status 3 means that the package index cannot be reached. The script fails if:
+
+- a difference is not in the [table](#expected-differences), or an entry there no longer differs;
+- a fault occurs inside the package;
+- telemetry recorded nothing.
 
 ## How telemetry is set up
 
 | the suite has | what it gets |
 |---|---|
 | FastAPI applications | `setup_telemetry(app)` for each |
-| Starlette applications, raw ASGI applications in Starlette's `TestClient` and behind uvicorn | the layer that `setup_telemetry` puts around a FastAPI application's middleware stack. They are not mounted in a FastAPI application, which would answer some requests itself. |
+| Starlette applications, raw ASGI applications in Starlette's `TestClient` and behind uvicorn | the layer that `setup_telemetry` puts around a FastAPI application's middleware stack. They are not mounted in a FastAPI application, because that would answer some requests itself. |
 | SQLAlchemy engines and redis-py clients | `setup_telemetry(service_name="upstream")`, once for each process |
 
 Health checks and polls run every 0.1 s.
@@ -77,7 +80,7 @@ def page() -> str:
 
 
 def rows() -> list[str]:
-    """Return the table's rows in Markdown, entries of one reason together."""
+    """Return the table's rows in Markdown. Entries with the same reason share a row."""
     by_reason: dict[tuple[str, str], list[str]] = {}
     for entry in expected():
         variants = f" ({', '.join(entry.variants)})" if entry.variants else ""

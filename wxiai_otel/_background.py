@@ -18,11 +18,11 @@ logger = logging.getLogger("wxiai_otel")
 
 
 def in_forked_child(method: Callable[[], None]) -> None:
-    """Have a method called in every forked child, as long as its object lives.
+    """Call a method in every forked child, as long as its object is alive.
 
     Methods are called in the order of their registration.
     """
-    # os.register_at_fork keeps what it is given for good: the process registers one function, which knows the others.
+    # os.register_at_fork keeps functions forever, so the process registers a single one.
     number = next(_numbers)
     _forked[number] = WeakMethod(method, lambda _: _forked.pop(number, None))
 
@@ -68,12 +68,12 @@ class Periodic:
         self._wanted = True
         if self._running or is_under_test():
             return
-        # Before the thread is made, which a destructor may interrupt that starts it too.
+        # Set first: a destructor that interrupts the creation of the thread may call `start` too.
         self._running = True
         thread = threading.Thread(target=self._run, args=(self._stopped, self._due), name=self._name, daemon=True)
         self._running = _starts(thread)
         if not self._running:
-            logger.warning("cannot start the thread %s: its work is not done until one can be started", self._name)
+            logger.warning("Cannot start the thread %s; its work is paused until a thread can be started", self._name)
 
     def wake(self) -> None:
         """Have the next call made at once."""
@@ -82,13 +82,13 @@ class Periodic:
             self.start()
 
     def now(self, timeout: float) -> bool:
-        """Make a call here and now, after the one that is being made.
+        """Call the function on this thread, after a call in progress.
 
         Parameters:
-            timeout: Seconds to wait for that one.
+            timeout: Seconds to wait for the call in progress.
 
         Returns:
-            Whether the call was made. It is not if this thread interrupts one.
+            Whether the function was called. It is not if this thread interrupts a call.
         """
         with self._turn.held(timeout) as held:
             if held:
@@ -124,13 +124,13 @@ class Periodic:
 
 
 def side_by_side(seconds: float, calls: Sequence[Callable[[], object]]) -> bool:
-    """Make calls at the same time in daemon threads, and wait at most `seconds` for all of them.
+    """Run calls in parallel daemon threads, and wait at most `seconds` for all of them.
 
-    Calls for which no thread can be started are made here, one after the other: at the process's thread limit, and
-    while CPython 3.12.0 to 3.12.2 exits. Each has an equal share of the time that is left, see `_deadline.left`.
+    If no thread can be started (at the process's thread limit, and while CPython 3.12.0 to 3.12.2 exits), the remaining
+    calls run on this thread, one after the other. Each gets an equal share of the remaining time, see `_deadline.left`.
 
     Returns:
-        Whether all calls have ended in time.
+        Whether all calls returned in time.
     """
     deadline = time.monotonic() + seconds
     guarded_calls = [guarded("background.end")(call) for call in calls]
@@ -149,6 +149,6 @@ def side_by_side(seconds: float, calls: Sequence[Callable[[], object]]) -> bool:
 def _starts(thread: threading.Thread) -> bool:
     try:
         thread.start()
-    except (RuntimeError, MemoryError):  # the thread limit, the end of the interpreter, no room for a stack
+    except (RuntimeError, MemoryError):  # thread limit, interpreter exit, or no memory for a stack
         return False
     return True

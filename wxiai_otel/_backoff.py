@@ -1,4 +1,4 @@
-"""Growing pauses after a server refuses our credentials or commands: asking again at once changes nothing."""
+"""Growing pauses after a server refuses our credentials or commands: an immediate retry changes nothing."""
 
 import time
 
@@ -9,7 +9,7 @@ LONGEST_SECONDS = 120.0
 class Backoff:
     """The pause before a server that refused is queried again.
 
-    It has no lock: two threads that meet in it query the server once more at worst.
+    It has no lock: a race between two threads causes one more query at worst.
     """
 
     def __init__(self) -> None:
@@ -25,11 +25,11 @@ class Backoff:
         """
         error = self._error
         if error is not None and time.monotonic() < self._until:
-            # Without the frames of earlier calls, which would pile up.
+            # Drop the frames of earlier calls, which would accumulate.
             raise error.with_traceback(None)
 
     def refused(self, error: Exception) -> None:
-        """Begin a pause, twice as long as the last one, unless another thread's refusal has begun it."""
+        """Start a pause, twice as long as the last one, unless another thread has started it."""
         now = time.monotonic()
         if self._error is not None and now < self._until:
             return
@@ -39,6 +39,6 @@ class Backoff:
         self._error = error.with_traceback(None)
 
     def answered(self) -> None:
-        """End all pauses: the server did what we wanted."""
+        """Reset the pause after a reply without a refusal."""
         self._error = None
         self._seconds = 0.0

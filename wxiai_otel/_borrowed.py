@@ -1,7 +1,7 @@
-"""Callables of an application, which the process's telemetry calls without keeping them alive.
+"""Weak references to an application's callables.
 
-The telemetry of a process outlives single applications. If it held an application's health checks, it would hold the
-application, which a check usually refers to.
+The telemetry of a process outlives its applications. A strong reference to a health check would keep the application
+alive, because a check usually refers to its application.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,20 +14,20 @@ from .settings import Settings
 
 
 class Borrowed:
-    """A callable that its application keeps alive.
+    """A callable, held by a weak reference.
 
     Parameters:
-        function: The callable.
+        function: The callable. The application must keep it alive.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = ref(function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call it.
+        """Call the function.
 
         Raises:
-            NothingToAsk: The application is gone.
+            NothingToAsk: The application was freed.
         """
         function = self._function()
         if function is None:
@@ -36,19 +36,19 @@ class Borrowed:
 
 
 def borrowed(value: Any) -> Any:
-    """Return a callable as `Borrowed`, a mapping with its callables so, and anything else unchanged."""
+    """Wrap a callable, or each callable of a mapping, in `Borrowed`; return anything else unchanged."""
     if isinstance(value, Mapping):
         return {key: borrowed(one) for key, one in value.items()}
     if not callable(value) or isinstance(value, type):
         return value
     try:
         return Borrowed(value)
-    except TypeError:  # no weak reference to it is possible
+    except TypeError:  # the type does not support weak references
         return value
 
 
 def borrowed_settings(settings: Settings) -> Settings:
-    """Return settings whose callables are `Borrowed`."""
+    """Return settings with every callable wrapped in `Borrowed`."""
     changed = {
         field.name: borrowed(value)
         for field in fields(settings)

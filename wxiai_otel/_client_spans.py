@@ -25,12 +25,12 @@ class SdkSpan:
     def end(
         self, failure: Attributes | None = None, description: str | None = None, end_time: int | None = None
     ) -> None:
-        """End the span, as failed if there is a failure.
+        """End the span, with an error status if a failure is given.
 
         Parameters:
             failure: Attributes of the failure. See `failure_of`.
             description: Description of the failure.
-            end_time: In nanoseconds since the epoch; by default now.
+            end_time: Nanoseconds since the epoch; by default now.
         """
         if failure is not None:
             self.current.set_attributes(failure)

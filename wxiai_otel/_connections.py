@@ -22,13 +22,13 @@ from ._guard import LOG_INTERVAL_SECONDS, fault, guarded
 from ._otlp_answers import Rejection, noting_rejections
 from ._reentry import Flag
 
-# So long spans are tried to be sent where nobody answers.
+# How long an export is retried while the receiver does not answer.
 PATIENCE_SECONDS = 600.0
-# So often where somebody refuses them at once, which is said of them and not of the receiver's state.
+# Immediate refusals before items are dropped: they concern the items, not the state of the receiver.
 REFUSALS = 5
 AT_ONCE_SECONDS = 0.5
 PAUSE_SECONDS = (1.0, 5.0)
-# As the SDK has it, for a shutdown that has no deadline.
+# The SDK's default, for a shutdown without a deadline.
 _SHUTDOWN_SECONDS = 30.0
 
 E = TypeVar("E")
@@ -83,27 +83,33 @@ class Connection(Generic[E]):
         return self._exporter
 
     def once(self, export: Callable[[E], Any], count: Callable[[], int]) -> bool:
-        """Return whether an export succeeds. It is counted, with its duration, and so is what the receiver rejects.
+        """Export once; count the attempt, its duration and rejected items.
 
         Parameters:
-            export: Has an exporter send something, and gives what it says.
-            count: Gives the number of items.
+            export: Sends with the given exporter and returns its result.
+            count: Returns the number of items.
+
+        Returns:
+            Whether the export succeeded.
         """
         return self._try(export, count)[0]
 
     def again(self, export: Callable[[E], Any], items: int) -> bool:
-        """The same, again until it has succeeded, for as long as that is of use. What comes meanwhile has to wait.
+        """Export as `once`, and retry while a retry may succeed, at most `PATIENCE_SECONDS`. Later exports wait.
 
         Parameters:
-            export: Has an exporter send something, and gives what it says.
-            items: How many are lost where it does not succeed.
+            export: Sends with the given exporter and returns its result.
+            items: Number of items, which are dropped if all attempts fail.
+
+        Returns:
+            Whether an attempt succeeded.
         """
         until = monotonic() + left(PATIENCE_SECONDS)
         refusals, pause = 0, PAUSE_SECONDS[0]
         while True:
             began = monotonic()
             good, rejected = self._try(export, lambda: items)
-            # The receiver would reject the same again.
+            # The receiver would reject the same items again.
             if good or rejected:
                 return good
             now = monotonic()
@@ -114,7 +120,7 @@ class Connection(Generic[E]):
             pause = min(2 * pause, PAUSE_SECONDS[1])
 
     def _try(self, export: Callable[[E], Any], count: Callable[[], int]) -> tuple[bool, bool]:
-        """Return whether an export succeeds, and whether the receiver has rejected all of it."""
+        """Export once. Return whether it succeeded, and whether the receiver rejected all items."""
         began = monotonic()
         good = rejected = False
         try:
@@ -122,8 +128,8 @@ class Connection(Generic[E]):
                 good = bool(export(self.exporter).name == "SUCCESS")
             rejected = bool(rejections) and self._reject(rejections, count())
             good = good and not rejected
-        except Exception:  # noqa: BLE001 - it is a failure like any other
-            # gRPC's raises where it is closed while it sends, as at the end of a process whose receiver is away.
+        except Exception:  # noqa: BLE001 - counted as a failed export
+            # The gRPC exporter raises if it is closed while it sends, e.g. at exit while the receiver is away.
             if not self._ended.is_set():
                 fault(f"export.{self.signal}")
         finally:
@@ -132,7 +138,7 @@ class Connection(Generic[E]):
         return good, rejected
 
     def _reject(self, rejections: Sequence[Rejection], items: int) -> bool:
-        """Count and log what the receiver rejected; return whether that is all of it."""
+        """Count and log rejected items. Return whether the receiver rejected all of them."""
         rejected = min(sum(rejection.items for rejection in rejections), items)
         self.rejected += rejected
         now = monotonic()
@@ -160,7 +166,7 @@ class Connection(Generic[E]):
 
 @contextmanager
 def _by_deadline(exporter: Any) -> Iterator[None]:
-    """Have an exporter give up by the deadline of the current work. OTLP's have no public way to change it."""
+    """Shorten an exporter's timeout to the deadline of the current work. OTLP exporters have no public way to do so."""
     seconds = getattr(exporter, "_timeout", None)
     if not isinstance(seconds, int | float) or (allowed := left(seconds)) >= seconds:
         yield
@@ -230,12 +236,12 @@ def _points(data: MetricsData) -> int:
 
 
 def wakes_without_lock(processor: Any) -> None:
-    """Have a batch processor of the SDK wake its thread by a `Flag`: its event holds a lock while it is set."""
+    """Replace the event of an SDK batch processor by a `Flag`: setting an event holds a lock."""
     batch: Any = getattr(processor, "_batch_processor", None)
     before = getattr(batch, "_worker_awaken", None)
     if before is not None:
-        batch._worker_awaken = Flag()  # noqa: SLF001 - there is no public way
-        before.set()  # its thread, which waits for the event, turns to the flag
+        batch._worker_awaken = Flag()  # noqa: SLF001 - no public way
+        before.set()  # wakes the thread, which then waits for the flag
 
 
 class SpanQueue(BatchSpanProcessor):
@@ -253,7 +259,7 @@ class SpanQueue(BatchSpanProcessor):
         in_forked_child(self._begin_alone)
 
     def _begin_alone(self) -> None:
-        # The SDK has made another event in the child.
+        # The SDK creates another event in the child.
         wakes_without_lock(self)
         self.dropped = 0
 
@@ -264,7 +270,7 @@ class SpanQueue(BatchSpanProcessor):
         super().on_end(span)
 
     def shutdown(self) -> None:
-        """Export what waits, by the deadline of the current work."""
+        """Export queued spans, by the deadline of the current work."""
         self._batch_processor.shutdown(int(left(_SHUTDOWN_SECONDS) * 1000))
 
     def usage(self) -> float:
@@ -304,7 +310,7 @@ class Sending:
             yield (connection.signal,), connection.seconds
 
     def observe_dropped(self) -> Iterator[tuple[tuple[str, str], float]]:
-        """What was recorded and never delivered, by signal and reason."""
+        """Yield the number of items that were not delivered, by signal and reason."""
         for connection in self._connections:
             yield (connection.signal, "rejected"), connection.rejected
             if connection.signal != "metrics":

@@ -1,11 +1,11 @@
-"""Deadlines: how long the end of a process may take, and what is left of it for the work in a thread."""
+"""Deadlines of shutdowns, and the time that the current work has left."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-# For the last part of a shutdown: an export to a receiver on this machine takes a few milliseconds.
+# For the last part of a shutdown: an export to a local receiver takes a few milliseconds.
 LEAST_SECONDS = 0.25
 
 _deadline: ContextVar[float | None] = ContextVar("wxiai_otel_deadline", default=None)
@@ -13,7 +13,7 @@ _deadline: ContextVar[float | None] = ContextVar("wxiai_otel_deadline", default=
 
 @contextmanager
 def until(deadline: float) -> Iterator[None]:
-    """Bound the work in the block, on the clock of `time.monotonic`. An earlier deadline around it stays in force."""
+    """Set the deadline of the work in the block, on the clock of `time.monotonic`. An earlier outer deadline stays."""
     around = _deadline.get()
     token = _deadline.set(deadline if around is None else min(deadline, around))
     try:
@@ -29,13 +29,13 @@ def left(default: float) -> float:
 
 
 class Allowance:
-    """The seconds that shutting down may take in total, shared by all who take part in it.
+    """The time that all parts of a shutdown may take together.
 
     A server's shutdown has several parts: the flush at the end of each lifespan, `Telemetry.shutdown`, the exit hook.
-    Each part uses what the parts before it have left. Parts that overlap have the same deadline.
+    Each part uses the time that earlier parts left over. Overlapping parts share one deadline.
 
     Parameters:
-        seconds: The setting shutdown_timeout.
+        seconds: The setting shutdown_timeout, in seconds.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -43,22 +43,22 @@ class Allowance:
         self.refill()
 
     def refill(self) -> None:
-        """Allow the whole time again, because the process goes on: a lifespan starts, or a child is forked."""
+        """Allow the whole time again, when a lifespan starts or in a forked child."""
         self.left = self._seconds
         self._deadline = 0.0
         self._parts: set[object] = set()
 
     @contextmanager
     def spent(self, least: float = 0.0) -> Iterator[float]:
-        """Use the allowance in the block.
+        """Charge the time of the block to the allowance.
 
         Parameters:
-            least: Seconds that are allowed even if none are left.
+            least: Seconds that the block may take even if none are left.
 
-        Returns:
+        Yields:
             The deadline, on the clock of `time.monotonic`.
         """
-        # No lock: a signal handler may shut down while a flush is in here.
+        # No lock: a signal handler may shut down during a flush.
         part = object()
         if not self._parts:
             self._deadline = time.monotonic() + self.left

@@ -1,7 +1,7 @@
-"""Exit hooks of this process, whichever way it ends.
+"""Exit hooks that run however the process ends.
 
-An exit hook is a module-level function, so that registering it keeps no telemetry alive. It runs in each forked child
-as well, and may run more than once in a process.
+An exit hook is a module-level function, so that its registration keeps no telemetry alive. It also runs in forked
+children, and may run more than once in a process.
 
 The main thread ends first. Other threads and executors may still work for as long as they like, and then the handlers
 of `atexit` run. Hooks run after all of them. If threads are still at work, flushes run before the interpreter waits.
@@ -28,7 +28,7 @@ from typing import Any
 
 from ._guard import guarded
 
-# After the application's finalizers and after the process has joined its children.
+# Low: the hooks run after the application's finalizers, and after children are joined.
 _PRIORITY = -100
 _WAITING = "wxiai-otel-exit"
 
@@ -52,7 +52,7 @@ def at_exit(function: Callable[[], object], flush: Callable[[], object] | None =
     if not _hooks:
         _before_threads_end(_flush_before_wait)
         os.register_at_fork(after_in_child=_in_child)
-        # A child of multiprocessing clears its finalizers first, and then calls this.
+        # A multiprocessing child clears its finalizers before it calls this.
         multiprocessing.util.register_after_fork(run_exit_hooks, _finalize)
         _finalize()
     if function not in _hooks:
@@ -63,7 +63,7 @@ def at_exit(function: Callable[[], object], flush: Callable[[], object] | None =
 
 
 def run_exit_hooks(*_: object, **__: object) -> None:
-    """Call all hooks, the latest first. Arguments are those of the callers' callbacks."""
+    """Call all hooks, the latest first. Ignore the arguments, which differ between callers."""
     for function in reversed(_hooks):
         guarded("exit")(function)()
 
@@ -119,7 +119,7 @@ def _run_after_threads() -> None:
 
 
 def _follow_libraries() -> None:
-    """Register with the libraries imported so far whose processes end with `os._exit`."""
+    """Hook into imported libraries whose processes end with `os._exit`."""
     if (signals := sys.modules.get("celery.signals")) is not None:
         guarded("exit.register")(_follow_celery)(signals)
     for module, kind, methods in _LAST:

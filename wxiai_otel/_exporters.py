@@ -90,7 +90,7 @@ def log_exporter(settings: Settings) -> "LogRecordExporter | None":
 
 
 def _by_grpc(exporter: type[E], target: _Target) -> E:
-    # Here, since grpc is imported for OTLP by gRPC only.
+    # Imported here, because only OTLP by gRPC needs grpc.
     from ._otlp_grpc import noting_exporter
 
     make: Callable[..., E] = noting_exporter(exporter)

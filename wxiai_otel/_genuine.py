@@ -1,4 +1,4 @@
-"""Telling a library's own functions from those that the application, or its tests, put in their place."""
+"""Detection of library functions that the application or its tests have replaced."""
 
 import inspect
 from types import ModuleType
@@ -6,17 +6,17 @@ from typing import Any
 
 
 def comes_from(function: Any, package: str) -> bool:
-    """Whether a package defines a function, also if an instrumentation library wraps it by ``__wrapped__``.
+    """Return whether a package defines a function, also behind wrappers that set ``__wrapped__``.
 
-    A mock, a fake, or a plain function in its place belongs to the application, which does not expect our calls.
+    A mock, a fake or another replacement belongs to the application, which does not expect our calls.
 
     Parameters:
         function: A function, method or class.
-        package: The top-level package; the underscore of its extension module is optional.
+        package: The top-level package. A leading underscore, as extension modules have it, is ignored.
     """
     try:
         found = inspect.unwrap(function)
-    except ValueError:  # a cycle
+    except ValueError:  # a cycle of wrappers
         return False
     found = getattr(found, "__func__", found)
     names = getattr(found, "__globals__", None)
@@ -25,5 +25,5 @@ def comes_from(function: Any, package: str) -> bool:
 
 
 def connects_itself(module: ModuleType) -> bool:
-    """Whether the ``connect`` of a driver's module is the driver's own."""
+    """Return whether the driver itself defines its module's ``connect``."""
     return comes_from(getattr(module, "connect", None), module.__name__.partition(".")[0])

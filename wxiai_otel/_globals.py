@@ -1,8 +1,8 @@
-"""OpenTelemetry's global providers. They are set once in a process; ours are taken back when they have shut down.
+"""Removal of our global OpenTelemetry providers after their shutdown.
 
-A global provider that has shut down would be joined by the next `setup_telemetry`, which then exports nothing, and
-would keep alive what belongs to an application that is gone. There is no public way to take one back. Where
-OpenTelemetry's private names are other ones, the global provider stays.
+The next `setup_telemetry` would otherwise join a global provider that is shut down and export nothing. The provider
+would also keep objects of a freed application alive. OpenTelemetry has no public way to unset a provider. If its
+private names change, the global provider stays.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ _GLOBALS: tuple[tuple[Any, str, str], ...] = (
 
 @guarded("globals.take_back")
 def take_back(provider: object) -> None:
-    """Have no global provider where this one is global, so that another one can be set."""
+    """Unset a provider wherever it is the global one, so that another one can be set."""
     for module, name, once in _GLOBALS:
         if getattr(module, name, None) is provider and isinstance(getattr(module, once, None), Once):
             setattr(module, name, None)

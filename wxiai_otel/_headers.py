@@ -1,7 +1,7 @@
 """Read-only access to ASGI headers.
 
 ASGI allows any iterable of two-item iterables. An iterable may be readable only once, so only lists and tuples are
-looked at: everything else is left untouched for the receiver.
+read. Everything else is left untouched for the receiver.
 
 https://asgi.readthedocs.io/en/latest/specs/www.html#http-connection-scope
 """
@@ -13,7 +13,7 @@ _READABLE = (list, tuple)
 
 
 def readable(headers: Any) -> Iterator[Any]:
-    """Iterate over the headers that can be read without changing anything.
+    """Yield the headers that can be read without side effects.
 
     Parameters:
         headers: The ``headers`` of an ASGI scope or message.
@@ -36,7 +36,7 @@ def values_of(headers: Any, name: bytes) -> list[bytes]:
 
 def first_of(headers: Any, name: bytes) -> bytes | None:
     """Return the first value of a header, or ``None``. See `values_of`."""
-    if type(headers) in _READABLE:  # inline, since it is called for each response
+    if type(headers) in _READABLE:  # inlined, because it runs for each response
         for header in headers:
             if type(header) in _READABLE and header[0].lower() == name:
                 value: bytes = header[1]

@@ -1,4 +1,4 @@
-"""The answers of OTLP receivers: what they have rejected although they accepted the request.
+"""Partial success: items that an OTLP receiver rejects although it accepts the request.
 
 https://opentelemetry.io/docs/specs/otlp/#partial-success
 """
@@ -16,11 +16,11 @@ _MAX_MESSAGE = 300
 
 
 class Rejection(NamedTuple):
-    """What a receiver says of a request that it accepted.
+    """The partial success of a request that a receiver accepted.
 
     Attributes:
-        items: Spans, data points or log records that it rejected; 0: the message is a warning.
-        message: Why, for people.
+        items: Number of rejected spans, data points or log records; 0 if the message is only a warning.
+        message: The receiver's reason, for people.
     """
 
     items: int
@@ -32,7 +32,7 @@ _noted: ContextVar[list[Rejection] | None] = ContextVar("wxiai_otel_otlp_rejecti
 
 @contextmanager
 def noting_rejections() -> Iterator[list[Rejection]]:
-    """Collect the rejections in the answers to what is exported within the block."""
+    """Collect the rejections in responses to exports in the block."""
     noted: list[Rejection] = []
     token = _noted.set(noted)
     try:
@@ -49,17 +49,17 @@ def note_message(response: Any) -> None:
     """
     try:
         partial = response.partial_success
-        # The three messages differ in this field's name only.
+        # The messages of the three signals differ only in the name of this field.
         _note(next(value for field, value in _fields(partial) if field.startswith("rejected")), partial.error_message)
     except Exception:  # noqa: BLE001, S110 - the receiver has accepted the request
         pass
 
 
 def note_body(content_type: str, body: bytes) -> None:
-    """Note the rejection in the body of a response by HTTP. Never raises: a malformed body says nothing.
+    """Note the rejection in the body of an HTTP response. Never raises: a malformed body is ignored.
 
     Parameters:
-        content_type: Of the response; by default protobuf.
+        content_type: The content type of the response; protobuf if it is empty.
         body: The whole body, decoded.
     """
     noted = _noted.get()
@@ -72,7 +72,7 @@ def note_body(content_type: str, body: bytes) -> None:
         elif kind in ("", "application/x-protobuf", "application/protobuf", "application/octet-stream"):
             from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-            # The responses of all signals have the same form on the wire.
+            # The responses of all signals have the same wire format.
             partial = ExportTraceServiceResponse.FromString(body).partial_success
             _note(partial.rejected_spans, partial.error_message)
     except Exception:  # noqa: BLE001, S110 - as above
@@ -85,7 +85,7 @@ def _fields(message: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _note_json(found: Any) -> None:
-    # Protobuf's JSON has either spelling of a name, and writes an integer of 64 bits as a string.
+    # Protobuf's JSON allows both spellings of a name, and encodes 64-bit integers as strings.
     partial = found.get("partialSuccess") or found.get("partial_success") or {}
     rejected = next((value for name, value in partial.items() if name.startswith("rejected")), 0)
     _note(int(rejected), str(partial.get("errorMessage") or partial.get("error_message") or ""))

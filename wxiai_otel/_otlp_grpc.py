@@ -1,4 +1,4 @@
-"""Exporters of OTLP by gRPC that note what the receiver rejects. OpenTelemetry's ignore its answers."""
+"""OTLP/gRPC exporters that note rejected items. OpenTelemetry's own exporters ignore the responses."""
 
 from typing import Any, TypeVar
 
@@ -8,7 +8,7 @@ E = TypeVar("E")
 
 
 class _NotingStub:
-    """A stub of a collector's service that shows each answer to `note_message`."""
+    """A stub of a collector service that passes each response to `note_message`."""
 
     def __init__(self, stub: Any) -> None:
         self._stub = stub
@@ -22,7 +22,7 @@ class _NotingStub:
 def noting_exporter(exporter: type[E]) -> type[E]:
     """Return a subclass of an exporter that notes rejections.
 
-    An exporter that no longer makes its stub in this method ignores the answers, as it does without us.
+    If a later exporter creates its stub in another method, its responses are ignored, as without us.
     """
 
     class NotingExporter(exporter):  # type: ignore[misc, valid-type] # any of the three

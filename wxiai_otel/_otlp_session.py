@@ -17,7 +17,7 @@ from requests.utils import get_auth_from_url
 
 from ._otlp_answers import note_body
 
-# Answers of receivers are a few bytes, and a message if they reject something. A proxy's have no limit.
+# Responses of receivers have a few bytes, with a message if items are rejected. Those of proxies are unbounded.
 _MAX_BODY = 16_384
 _BODY_SECONDS = 2.0
 _MAX_SHOWN = 200
@@ -72,7 +72,7 @@ class OtlpSession(requests.Session):
 
 
 def _read(response: requests.Response) -> bool:
-    """Read the body as far as it may go; return whether that is all of it."""
+    """Read the body up to the limit. Return whether that is the whole body."""
     is_whole = False
     body = bytearray()
     until = monotonic() + _BODY_SECONDS

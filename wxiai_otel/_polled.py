@@ -92,7 +92,7 @@ class PolledGauges:
             except Exception as error:  # noqa: BLE001 - an application's code fails in any way
                 if name not in self._failing:
                     self._failing.add(name)
-                    logger.warning("the question for %s has failed: %s", name, type(error).__name__)
+                    logger.warning("query for %s failed: %s", name, type(error).__name__)
 
 
 def _number(value: Any) -> float:

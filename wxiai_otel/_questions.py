@@ -18,11 +18,11 @@ class NothingToAsk(Exception):
 
 
 class NotChecked(Exception):
-    """Only the application can reach what would be queried, and we use nothing of its own; the message says why."""
+    """A target that only the application can reach, so that it is not queried. The message is the reason."""
 
 
 class _Application:
-    # A loop keeps its tasks and callbacks alive, and so the application.
+    # A weak reference: a loop keeps its tasks and callbacks alive, and with them the application.
     loop: "ref[asyncio.AbstractEventLoop] | None" = None
 
 
@@ -69,7 +69,7 @@ class Question:
         if self._thread is not None and self._thread.is_alive() and pending is not None and not pending.done():
             answer.set_exception(TimeoutError())
             return answer
-        # An answer is the application's: what it returns or raises may refer to anything. The thread keeps it.
+        # A weak reference: the result or exception may refer to the application. The thread keeps it alive.
         self._answer = ref(answer)
         self._thread = Thread(target=self._ask, args=(answer, timeout), daemon=True)
         try:

@@ -16,12 +16,12 @@ MASK = "****"
 _NUMBER = ("\0number",)
 _DIGITS = re.compile(r"[0-9]{11}")
 
-# The value of an attribute with a longer name is masked.
+# Values of attributes with longer names are masked.
 _MAX_NAME = 1_024
-# The default bound of a text: no sink takes a longer one.
+# Default maximum length of a text: no sink accepts a longer one.
 MAX_TEXT = 65_536
-# A secret that is cut in two is no longer recognized. The longest that is recognized only as a whole is a mail address,
-# with 345 characters: this much is read beyond the bound, and is not shown.
+# Characters read beyond the cut and not shown: a secret that is cut in two is not recognized. The longest one that is
+# recognized only as a whole is a mail address, with 345 characters.
 MARGIN = 512
 
 # Every pattern takes linear time: nothing before the telling character may be repeated without limit, and `\s` may not
@@ -88,7 +88,7 @@ _COMPILED = tuple(
     (re.compile(pattern, re.DOTALL if "parameters" in pattern else 0), to, words) for pattern, to, words in _PATTERNS
 )
 
-# Drivers quote the values of a statement. In a text that was cut, the last quote may be open.
+# Drivers quote the values of a statement. In a cut text, the last quote may be open.
 _QUOTED = re.compile(r"'[^']*'")
 _QUOTED_OR_CUT = re.compile(r"'[^']*(?:'|\Z)")
 
@@ -100,7 +100,7 @@ _NAMES = re.compile(
 
 
 def is_secret(name: str) -> bool:
-    """Return whether the name of an attribute says that its value is a secret."""
+    """Return whether an attribute with this name holds a secret."""
     return len(name) > _MAX_NAME or bool(_NAMES.search(name))
 
 
@@ -110,11 +110,11 @@ def redacted_attribute(
     """Redact an attribute's value, including nested strings.
 
     Parameters:
-        name: The attribute's name. A string is masked entirely if the name says that it is a secret.
+        name: The attribute's name. A string is masked entirely if `is_secret` holds for the name.
         value: The attribute's value.
         queries: See `redacted`.
         quotes: See `redacted`.
-        limit: Of each string. See `redacted`.
+        limit: Maximum length of each string, in characters. See `redacted`.
     """
 
     def inner(name: str, value: Any) -> Any:
@@ -132,17 +132,17 @@ def redacted_attribute(
 def redacted(
     text: str, *, queries: bool = True, quotes: bool = False, limit: int = MAX_TEXT, was_cut: bool = False
 ) -> str:
-    """Return a text, cut to its final length, with a mask in place of what looks like a secret.
+    """Cut a text to its final length and mask everything in it that looks like a secret.
 
-    The text is cut before any pattern runs. A secret that this cut splits, or one before it, is not shown: a text of
-    ``limit + MARGIN`` characters counts as cut, whoever has done it.
+    The text is cut before any pattern runs. A secret that a cut splits is not shown. A text of at least
+    ``limit + MARGIN`` characters counts as cut, even if the caller cut it.
 
     Parameters:
         text: Any text.
-        queries: Whether the query strings of URLs are masked. Readers of notifications follow their links.
-        quotes: Whether whatever stands in single quotes becomes a question mark, as in what a database driver says.
+        queries: Whether to mask the query strings of URLs. Notifications keep them, because readers follow the links.
+        quotes: Whether to replace text in single quotes by a question mark, for the messages of database drivers.
         limit: Maximum length of the result, in characters.
-        was_cut: Whether a text that has become shorter since was cut.
+        was_cut: Whether the text counts as cut at any length, because it was cut and then shortened.
     """
     may_be_split = was_cut or len(text) >= limit + MARGIN
     text = before = text[: limit + MARGIN]
@@ -153,7 +153,7 @@ def redacted(
         if any(word in words_in for word in words) and (queries or pattern.pattern != _QUERY):
             text = pattern.sub(mask, text)
     if may_be_split:
-        # A secret that the cut has split is the end of what was read, and has no mask.
+        # A secret that the cut splits is at the end of the text, without a mask: drop the unmasked end.
         ends = zip(before[: -MARGIN - 1 : -1], text[: -MARGIN - 1 : -1], strict=False)
         split = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], ends))
         text = text[: len(text) - split]
@@ -161,5 +161,5 @@ def redacted(
 
 
 def without_users(text: str) -> str:
-    """Return a text whose URLs have no user and no password: settings hold no other secrets."""
+    """Mask users and passwords in URLs: settings hold no other secrets."""
     return re.sub(_USER, f"//{MASK}@", text[:MAX_TEXT])

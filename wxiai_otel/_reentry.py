@@ -1,18 +1,17 @@
-"""State that destructors and signal handlers may enter at any time. The package has no other locks on these paths.
+"""State that destructors and signal handlers may use at any time. These paths have no other locks.
 
-The garbage collector and signal handlers run application code in a thread that may be anywhere: in the middle of a
-helper of this package, or while the thread holds a lock of `logging`, of the SDK or of the application. A thread that
-waits for a lock there may wait for itself. Therefore one rule holds for everything that a helper, a log record or a
-rendering can reach:
+The garbage collector and signal handlers run application code at any point of a thread: in the middle of a helper, or
+while the thread holds a lock of `logging`, of the SDK or of the application. If that code waits for a lock, the thread
+may wait for itself. Everything that a helper, a log record or a rendering can reach therefore follows one rule:
 
-    Never wait for a lock. Change state in one step, or hand the change to `Serial`. While a change runs, it calls only
-    code of this package, and waits for nothing.
+    Never wait for a lock. Change state in one step, or pass the change to `Serial`. A change calls only code of this
+    package and waits for nothing.
 
-One step is a statement on built-in types without a call in it, e.g. ``self.count += 1``, or a single call of a method
-written in C, e.g. ``dict.setdefault``. CPython switches threads and runs signal handlers only between such steps.
+One step is a statement on built-in types without a call, e.g. ``self.count += 1``, or a single call of a method written
+in C, e.g. ``dict.setdefault``. CPython switches threads and runs signal handlers only between such steps.
 
-Long work of one thread at a time, e.g. a scrape, uses `Serial.held`: threads wait for each other for a bounded time,
-and a thread never waits for itself. `Flag` replaces `threading.Event`, whose ``set`` holds a lock.
+Long work that one thread does at a time, e.g. a scrape, uses `Serial.held`: threads wait for each other for a bounded
+time, and a thread never waits for itself. `Flag` replaces `threading.Event`, whose ``set`` holds a lock.
 """
 
 import _signal  # type: ignore[import-not-found] # the public getsignal takes twenty times as long
@@ -40,22 +39,23 @@ from weakref import WeakSet
 import opentelemetry.sdk.version
 
 _PAUSE_SECONDS = 0.001
-# Changes of others that a thread runs beside its own. The next one goes on.
+# Changes that a thread runs at most in one call. The next caller runs the rest.
 _MOST_CHANGES = 100
 
 
 class Serial:
-    """Runs the changes of one state one after another, without waiting.
+    """A queue that runs changes of one state one after another, without waiting.
 
-    A thread that finds another change under way, its own or another thread's, leaves its change to it and goes on. Each
-    change runs exactly once, the latest when the state is read by `held` or `finish`. A change must not raise.
+    If a change is already running, on this or another thread, a new change is queued, and the thread that runs changes
+    runs it next. Each change runs exactly once, at the latest when `held` or `finish` reads the state. A change must
+    not raise.
     """
 
     __slots__ = ("__weakref__", "_holder", "_waiting")
 
     def __init__(self) -> None:
-        # The entry is the claim of the one that runs changes: its thread, in a list of its own. `dict.setdefault` is
-        # one step, and an exception that a signal handler raises anywhere leaves no claim behind.
+        # The entry is the claim of the thread that runs changes, in a list that is its own. `dict.setdefault` is one
+        # step, so an exception raised by a signal handler leaves no claim behind.
         self._holder: dict[None, list[int]] = {}
         self._waiting: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         _forked.add(self)
@@ -81,10 +81,15 @@ class Serial:
             self._run_waiting()
 
     def finish(self, change: Callable[..., object], *args: Any, seconds: float = 1.0) -> bool:
-        """Run a change and return only when it has run.
+        """Run a change, and wait until it has run.
+
+        Parameters:
+            change: The change.
+            args: Its arguments.
+            seconds: How long to wait.
 
         Returns:
-            Whether it has run in time. If this thread interrupts another change, it runs after that.
+            Whether it has run in time. If this thread interrupts a change, the new one runs after that.
         """
         ran: list[bool] = []
 
@@ -104,13 +109,13 @@ class Serial:
 
     @contextmanager
     def held(self, seconds: float) -> Iterator[bool]:
-        """Run what waits, and have all further changes, and other threads that hold it, wait during the block.
+        """Run queued changes, then hold the state during the block: further changes and other holders wait.
 
         Parameters:
             seconds: How long to wait for another thread.
 
         Yields:
-            Whether they wait. They do not if this thread interrupts a change or a block.
+            Whether the state is held. It is not if the time is over, or if this thread interrupts a change or a block.
         """
         holder, me = self._holder, [get_ident()]
         until = monotonic() + seconds
@@ -129,7 +134,7 @@ class Serial:
     def _run_waiting(self) -> None:
         waiting, holder, me = self._waiting, self._holder, [get_ident()]
         left = _MOST_CHANGES
-        # Again after each release: another thread may have left a change just before it.
+        # Check again after each release: another thread may have queued a change just before it.
         while waiting and left > 0:
             try:
                 if holder.setdefault(None, me) is not me:
@@ -143,13 +148,13 @@ class Serial:
                     del holder[None]
 
     def after_fork(self) -> None:
-        """Forget the parent's threads, and what they have yet to change."""
+        """Drop the claims and queued changes of the parent's threads."""
         self._holder.clear()
         self._waiting.clear()
 
 
 class Flag:
-    """A flag that threads can wait for: `threading.Event` without a lock inside."""
+    """A flag that threads can wait for, like `threading.Event`, but whose `set` holds no lock."""
 
     __slots__ = ("_gate",)
 
@@ -163,7 +168,7 @@ class Flag:
 
     def set(self) -> None:
         """Set the flag and wake all threads that wait for it."""
-        with suppress(RuntimeError):  # it is set already
+        with suppress(RuntimeError):  # already set
             self._gate.release()
 
     def clear(self) -> None:
@@ -171,7 +176,7 @@ class Flag:
         self._gate.acquire(blocking=False)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the flag is set, at most `timeout` seconds. Return whether it is."""
+        """Wait until the flag is set, at most `timeout` seconds. Return whether it is set."""
         limit = -1 if timeout is None else min(max(0.0, timeout), threading.TIMEOUT_MAX)
         if not self._gate.acquire(timeout=limit):
             return False
@@ -232,7 +237,7 @@ def may_log() -> bool:
 
 
 def may_use_sdk() -> bool:
-    """Return whether this thread may use the SDK's spans and collect its metrics: not while it interrupts the SDK."""
+    """Return whether this thread may use the SDK's spans and metrics. It must not while it interrupts the SDK."""
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - as above
     while frame is not None:
         if frame.f_code.co_filename.startswith(_SDK):

@@ -1,4 +1,4 @@
-"""What one process has once, however many applications in it are set up: providers, instruments, SQL and Redis."""
+"""Process-wide telemetry state, shared by all applications: providers, instruments, SQL and Redis."""
 
 import importlib.util
 import logging
@@ -37,11 +37,13 @@ _PAUSE_SECONDS = 0.01
 
 
 class Runtime:
-    """The telemetry of this process. Made by the first `setup_telemetry`, ended with the last application's.
+    """The telemetry of this process, from the first `setup_telemetry` to the shutdown of the last application.
+
+    It outlives applications that are dropped without a shutdown. See `acquire`.
 
     Parameters:
-        settings: Of the first application.
-        title: The application's title, the service name where none is given.
+        settings: The settings of the first application.
+        title: The application's title, which is the default service name.
         version: The application's version.
     """
 
@@ -50,9 +52,9 @@ class Runtime:
         self.applications = 0
         self.allowance = Allowance(settings.shutdown_timeout)
         self.watch: BusinessTelemetry | None = None
-        # What is undone at the end, in this order and before the last export.
+        # Called in reverse order at shutdown, before the last export.
         self._ends: list[Callable[[], object]] = []
-        # What only a set-up needs is no part of importing the package.
+        # Imported here to keep the import of the package fast.
         from .prometheus import EmbeddedReader
 
         resource = build_resource(settings, title, version)
@@ -161,7 +163,7 @@ class Runtime:
         return self._flush(time.monotonic() + (self.settings.shutdown_timeout if timeout is None else timeout))
 
     def flush_at_end(self) -> bool:
-        """Settle and export what is pending, as a part of a shutdown. Returns whether all was exported in time."""
+        """Settle and export pending data as part of a shutdown. Return whether everything was exported in time."""
         with self.allowance.spent() as deadline:
             return self._flush(deadline)
 
@@ -170,9 +172,9 @@ class Runtime:
         return self.providers.force_flush(_left(deadline)) and settled
 
     def shutdown(self) -> None:
-        """Stop instrumenting, export what is pending and end. Takes no longer than the setting shutdown_timeout.
+        """Stop instrumenting, export pending data and shut down, within the setting shutdown_timeout.
 
-        What a flush at the end of a lifespan has used of that time counts.
+        Flushes at the end of lifespans count towards that time.
         """
         global _runtime
         with _lock:
@@ -196,11 +198,11 @@ class Runtime:
         self.instruments.end()
 
     def forget_application(self) -> None:
-        """Count one application less. The garbage collector may call this anywhere: it takes no lock."""
+        """Decrement the number of applications, without a lock: the garbage collector may call this at any point."""
         self.applications -= 1
 
     def await_end(self) -> None:
-        """Wait until another thread has shut this down, by its deadline."""
+        """Wait until another thread finishes the shutdown, at most until its deadline."""
         with self.allowance.spent(LEAST_SECONDS) as deadline:
             while self in _ending and _left(deadline):
                 time.sleep(_PAUSE_SECONDS)
@@ -233,10 +235,10 @@ _lock = threading.RLock()
 
 
 def acquire(settings: Settings, title: str, version: str) -> Runtime:
-    """Return the process's runtime, for one more application.
+    """Return the process's runtime and count one more application.
 
-    The first application starts it with its settings. If all its applications have been dropped without a shutdown, it
-    is ended first, and another one starts.
+    The first application starts the runtime with its settings. If all its applications were dropped without a shutdown,
+    the runtime is shut down first, and a new one starts.
     """
     global _runtime
     with _lock:
@@ -249,14 +251,14 @@ def acquire(settings: Settings, title: str, version: str) -> Runtime:
 
 
 def release(runtime: Runtime) -> None:
-    """Give the runtime back for an application whose telemetry is shut down; the last one ends it."""
+    """Release the runtime for an application whose telemetry is shut down. The last application shuts it down."""
     runtime.forget_application()
     if runtime.applications <= 0:
         runtime.shutdown()
 
 
 def shutdown_current() -> None:
-    """End the telemetry of this process, or wait until another thread has."""
+    """Shut down the telemetry of this process, or wait for a shutdown on another thread."""
     if (runtime := _runtime) is not None:
         runtime.shutdown()
     for ending in list(_ending):

@@ -42,7 +42,7 @@ class _Vocabulary:
 
 
 class _Places:
-    """A bound on the entries of a dictionary. Destructors and signal handlers may add entries at any time."""
+    """A bound on the entries of a dictionary to which destructors and signal handlers may add at any time."""
 
     __slots__ = ("_left",)
 
@@ -53,8 +53,8 @@ class _Places:
         return self._left > 0
 
     def put(self, entries: dict[K, T], key: K, new: T) -> T | None:
-        """Add an entry and return it; return the existing one if there is one, and None if there is no place left."""
-        # One step: nothing runs between the two statements.
+        """Add an entry and return it. Return an existing entry instead, or ``None`` if the dictionary is full."""
+        # Neither another thread nor a signal handler runs between these two statements.
         self._left -= 1
         if self._left < 0:
             self._left += 1
@@ -66,12 +66,12 @@ class _Places:
 
 
 class Series(Generic[T]):
-    """What is kept for each series of an instrument.
+    """The states of an instrument's series, bounded in number.
 
     Parameters:
-        instrument: Of the catalogue.
-        most: How many series there may be beside the overflow series.
-        make: Makes what is kept, of the series' attributes. They are not to be changed.
+        instrument: An instrument of the catalog.
+        most: Maximum number of series besides the overflow series.
+        make: Returns the state of a series for its attributes, which must not be changed.
     """
 
     __slots__ = ("_found", "_keys", "_make", "_overflow", "_places", "_vocabularies", "find", "refused")
@@ -85,19 +85,19 @@ class Series(Generic[T]):
         }
         self._places = _Places(most)
         self._make = make
-        # At most one entry, for the first of several threads.
+        # At most one entry: the first of several threads creates it.
         self._overflow: dict[None, T] = {}
         self._found: dict[Values, T] = {}
         self.find = self._found.get
         self.refused = 0
 
     def of(self, values: Values) -> T:
-        """What is kept for a series; the same each time. Where it is known, `find` does as well and is faster."""
+        """Return the state of a series, the same one each time. `find` is faster if the series exists."""
         found = self.find(values)
         return found if found is not None else self._create(values)
 
     def all(self) -> list[T]:
-        """What is kept for each of the series that there are."""
+        """Return the states of all series."""
         return [*self._found.copy().values(), *self._overflow.copy().values()]
 
     def _known(self, values: Values) -> Values:
@@ -117,7 +117,7 @@ class Series(Generic[T]):
             attributes = {
                 key: printable(value) if isinstance(value, str) else value for key, value in pairs if value is not None
             }
-            # What makes it may be interrupted by what makes the same one: the first is kept.
+            # A destructor may create the same series during `make`: the first one is kept.
             found = self._places.put(self._found, known, self._make(attributes))
         if found is not None:
             return found

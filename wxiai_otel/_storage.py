@@ -56,12 +56,12 @@ _HOLD_SECONDS = 1.0
 
 logger = logging.getLogger("wxiai_otel")
 
-# The SDK's own storage has locks. Measurements of this package wait here while one is added, or a reader collects.
+# The SDK's own storage has locks: measurements are queued here while one is added or a reader collects.
 sdk_storage = Serial()
 
 
 def collects_alone(reader: Any) -> None:
-    """Have a reader of the SDK collect while `sdk_storage` is held, so that no destructor finds a lock of it taken."""
+    """Hold `sdk_storage` while an SDK reader collects, so that no destructor waits for a lock of the SDK."""
     collect: Callable[..., Any] | None = getattr(reader, "_collect", None)
     if collect is None:
         return
@@ -70,7 +70,7 @@ def collects_alone(reader: Any) -> None:
         with sdk_storage.held(_HOLD_SECONDS), garbage_kept:
             return collect(*args, **kwargs)
 
-    reader._collect = collect_alone  # noqa: SLF001 - there is no public way
+    reader._collect = collect_alone  # noqa: SLF001 - no public way
 
 
 class _Sample(NamedTuple):
@@ -98,7 +98,7 @@ class _Total:
         self.sample: _Sample | None = None
 
     def add(self, value: float, sample: _Sample | None) -> None:
-        """Add a measurement. There is no call in it: a signal handler finds it done or not begun."""
+        """Add a measurement, without a call: for a signal handler it is either added or not."""
         self.value += value
         if sample is not None:
             self.sample = sample
@@ -132,7 +132,7 @@ class _Distribution:
     def add(self, value: float, sample: _Sample | None) -> None:
         """See `_Total.add`."""
         bucket = bisect_left(self.bounds, value)
-        # No call from here on: a collection finds all of it or nothing.
+        # No call from here on, so that a collection sees the whole measurement or none of it.
         self.bucket_counts[bucket] += 1
         self.sum += value
         if value < self.min:  # noqa: PLR1730 - `min` would be a call
@@ -144,7 +144,7 @@ class _Distribution:
 
     def point(self, now_ns: int, since_ns: int) -> HistogramDataPoint | None:
         """See `_Total.point`; ``None`` where a parent has begun it and this child has measured nothing."""
-        # No call here either, and nothing is allocated after the counts, which could run a destructor.
+        # No call and no allocation after the counts: either could run a destructor that measures.
         bucket_counts = self.bucket_counts[:]
         total, low, high = self.sum, self.min, self.max
         count = sum(bucket_counts)
@@ -165,11 +165,11 @@ class _Distribution:
 
 
 class StoredRecorder:
-    """A counter or histogram of the catalogue. See `_reentry` for why it has no lock.
+    """A counter or histogram of the catalog, without a lock: see `_reentry`.
 
     Parameters:
-        instrument: Of the catalogue.
-        max_series: The bound on its attribute sets.
+        instrument: An instrument of the catalog.
+        max_series: Maximum number of its attribute sets.
     """
 
     __slots__ = ("_find", "_instrument", "series")
@@ -225,11 +225,11 @@ class Storage:
         return recorder
 
     def added_to(self, data: MetricsData | None, exemplar_seconds: float | None = None) -> MetricsData:
-        """What the SDK has collected, and what is recorded here.
+        """Return the SDK's metrics together with those of this storage.
 
         Parameters:
-            data: The SDK's; left as it is. ``None``: it has collected nothing.
-            exemplar_seconds: How old exemplars may be; ``None``: of any age.
+            data: The metrics that the SDK collected, which stay unchanged; ``None`` if there are none.
+            exemplar_seconds: Maximum age of exemplars, in seconds; ``None`` for any age.
         """
         now_ns = time_ns()
         since_ns = 0 if exemplar_seconds is None else now_ns - int(exemplar_seconds * 1e9)

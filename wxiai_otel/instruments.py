@@ -32,7 +32,7 @@ class Recorder(Protocol):
 
 
 class _SdkRecorder:
-    """Records in the SDK's own storage, which has locks: see `sdk_storage`."""
+    """A recorder in the SDK's own storage, which has locks: see `sdk_storage`."""
 
     __slots__ = ("_record", "series")
 
@@ -53,7 +53,7 @@ class _SdkRecorder:
     def record(self, value: float, values: Values = (), context: Context | None = None) -> None:
         """See `Recorder.record`."""
         if context is None:
-            context = get_current()  # of the caller, whoever adds it
+            context = get_current()  # of the caller: another thread may record the value
         sdk_storage.run(self._record, value, self.series.of(values), context)
 
 
@@ -92,7 +92,7 @@ class Instruments:
         """
         instrument = BY_NAME[name]
         series: Series[Attributes] = Series(instrument, self._max_series, dict)
-        # A meter keeps callbacks for good, and an application's module may keep a meter.
+        # A list that `end` empties: a meter keeps its callbacks forever, and a module may keep the meter.
         observes = [observe]
         self._observed.append(observes)
 
@@ -112,7 +112,7 @@ class Instruments:
         create(instrument.name, [callback], instrument.unit, instrument.description)
 
     def end(self) -> None:
-        """Observe nothing any more."""
+        """Stop observing."""
         for observes in self._observed:
             observes.clear()
 

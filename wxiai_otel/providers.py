@@ -53,12 +53,12 @@ logger = logging.getLogger("wxiai_otel")
 # https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#batch-span-processor
 _USUAL_QUEUE_SIZE = 2048
 
-# Characters of an attribute, as in collector/traces.yaml.
+# Maximum length of an attribute in characters, as in collector/traces.yaml.
 _MAX_ATTRIBUTE = 4_096
 
 # After whoever waits for a flush has stopped waiting.
 _GRACE_SECONDS = 0.5
-# For a shutdown that has no deadline, as the SDK has it.
+# The SDK's default, for a shutdown without a deadline.
 _FINAL_SECONDS = 30.0
 
 Provider: TypeAlias = "TracerProvider | MeterProvider | LoggerProvider"
@@ -92,25 +92,25 @@ def _detected() -> Resource:
     try:
         return Resource.create({})
     except RuntimeError:
-        # Detectors run in threads, and none can be started. This is the one that reads OTEL_RESOURCE_ATTRIBUTES.
+        # No thread can be started to run detectors. This one reads OTEL_RESOURCE_ATTRIBUTES.
         return Resource(OTELResourceDetector().detect().attributes)
 
 
 @dataclass(slots=True)
 class Providers:
-    """The providers in use. Those that the application had are joined, and never shut down by us.
+    """The providers in use. Existing providers of the application are joined, and never shut down by us.
 
     Parameters:
-        tracer_provider: Makes the spans.
-        meter_provider: Makes the instruments.
-        logger_provider: Sends log records; ``None``: nobody does, or the application itself.
-        owned: Those that are ours.
+        tracer_provider: Creates the spans.
+        meter_provider: Creates the instruments.
+        logger_provider: Exports log records; ``None`` if only the application does, or no exporter is configured.
+        owned: The providers that we created.
         timeout: Seconds that the last export may take.
-        tail: Decides which traces are kept; ``None`` where others do.
-        processors: Those without which no span need be recorded; ``None``: others know.
-        sending: What of it all is sent.
-        exporting: Exports metrics; ``None``: nothing does.
-        turns: Whose turn it is to flush a provider, by process.
+        tail: Decides which traces are kept; ``None`` if another component does.
+        processors: The span processors, without which no span is recorded; ``None`` if they are unknown.
+        sending: The export connections.
+        exporting: Exports metrics; ``None`` without a metric exporter.
+        turns: Locks for flushing, by process and provider.
     """
 
     tracer_provider: trace.TracerProvider
@@ -147,7 +147,7 @@ class Providers:
         return side_by_side(seconds, [partial(self._flush, p, seconds) for p in self.owned])
 
     def _flush(self, provider: Provider, seconds: float) -> None:
-        # One that waits for a receiver that is away is enough: those behind it give up, and gather no threads.
+        # One flush may wait for an unreachable receiver. Others give up, so that threads do not accumulate.
         turn = self.turns.setdefault((os.getpid(), id(provider)), threading.Lock())
         if turn.acquire(timeout=left(seconds) + _GRACE_SECONDS):
             try:
@@ -175,7 +175,7 @@ class Providers:
     def _shutdown(self, provider: Provider, deadline: float) -> None:
         with until(deadline):
             if isinstance(provider, MeterProvider):
-                # The provider leaves out readers for which there is no time: their threads would go on for good.
+                # The provider skips readers if no time is left, and their threads would run forever.
                 if self.exporting is not None:
                     self.exporting.shutdown(left(_FINAL_SECONDS) * 1000)
                 provider.shutdown(timeout_millis=_FINAL_SECONDS * 1000)
@@ -252,7 +252,7 @@ class ExportingReader(PeriodicExportingMetricReader):
         try:
             super().__init__(exporter, export_interval_millis=interval * 1000)
         except RuntimeError:
-            # No thread can be started. What is exported then is what is flushed, and the last export.
+            # No thread can be started: only flushes and the last export export metrics.
             fault("metrics.start")
             super().__init__(exporter, export_interval_millis=math.inf)
         in_forked_child(self._unlock)
@@ -262,7 +262,7 @@ class ExportingReader(PeriodicExportingMetricReader):
         self._export_lock = threading.Lock()
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
-        """Export once more, and end. Another call does nothing."""
+        """Export once more and shut down. Further calls do nothing."""
         if self._shutdown:
             return
         if self._daemon_thread is None:
@@ -312,9 +312,9 @@ def build_tracer_provider(
 
 
 def _limits() -> SpanLimits:
-    """How long attributes may be, as the Collector's redaction has it, unless the environment says so.
+    """Return the length limits of attributes: those of the environment, or else of the Collector's redaction.
 
-    Those of events and links are a margin longer: `Outgoing` cuts them to their final length when it has redacted them.
+    Attributes of events and links may be longer by a margin: `Outgoing` cuts them after redaction.
     """
     limits = SpanLimits()
     if not os.environ.get(OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT) and not os.environ.get(

@@ -39,7 +39,7 @@ class Telemetry:
         self._native: dict[str, Any] = {}
         self._contrib = False
         self._ended = False
-        # The application keeps these alive, and the process's telemetry does not.
+        # Kept here, so that the application keeps its checks alive. The process's telemetry does not.
         self._checks: dict[str, Callable[[], object]] = {}
         self._dropped: finalize[[], FastAPI] | None = None
         if not settings.disabled:
@@ -47,7 +47,7 @@ class Telemetry:
         try:
             runtime = self._runtime
             self._health = runtime.health if runtime is not None else health_checks(settings, list, None)
-            # Only now: our layers stand outside those of http_engine="contrib".
+            # After the start, so that our layers are outside those of http_engine="contrib".
             self._installation = stand_around()
             self._installation.endpoints = self._endpoints()
             if runtime is not None:
@@ -74,11 +74,11 @@ class Telemetry:
         }
 
     def _start(self) -> None:
-        """Have the process' telemetry for this application, and settle who makes its server spans."""
+        """Join the telemetry of the process, and decide which instrumentation creates the server spans."""
         settings, app = self.settings, self._app
         self._runtime = acquire(settings, app.title, app.version)
-        # An application may be dropped without a shutdown. What the process has recorded is still to be exported: its
-        # telemetry goes on until the process ends or another application is set up.
+        # Not a shutdown: pending data must still be exported after the application is dropped. The telemetry of the
+        # process lives on until the process exits or another application is set up.
         self._dropped = finalize(app, self._runtime.forget_application)
         self._dropped.atexit = False
         if settings.http:
@@ -91,7 +91,7 @@ class Telemetry:
                 self._contrib = True
 
     def _attach(self, runtime: Runtime) -> None:
-        """Have the layers work for this application."""
+        """Connect the layers to the telemetry of the process."""
         self._installation.refill = runtime.allowance.refill
         self._installation.flush = runtime.flush_at_end
         if self.settings.http:
@@ -115,9 +115,9 @@ class Telemetry:
         """Add a check to ``<prefix>/health`` and ``health_check_status``.
 
         Parameters:
-            name: Its name there.
-            check: A function or coroutine function without arguments. It raises, or returns False, where something is
-                wrong; a text that it returns is shown to anybody.
+            name: The name of the check.
+            check: A function or coroutine function without arguments. It raises or returns False if it fails. A text
+                that it returns is public.
         """
         self._checks[name] = check
         self._health.add(name, borrowed(check))
@@ -134,9 +134,9 @@ class Telemetry:
         return self._runtime is None or self._runtime.force_flush(timeout)
 
     def shutdown(self) -> None:
-        """Stop telemetry for this application, and for the process with its last one, after a last export.
+        """Stop telemetry for this application. For the last one, export and stop the telemetry of the process too.
 
-        Takes no longer than the setting shutdown_timeout. It need not be called: the end of the process does it.
+        Takes at most the setting shutdown_timeout. You need not call it: the exit of the process does.
         """
         with _lock:
             if self._ended:
@@ -157,11 +157,11 @@ class Telemetry:
 
 
 class _State:
-    """What an application has of ours, kept in the application itself, so that it is freed together with it.
+    """The telemetry state of an application, stored in the application, so that both are freed together.
 
     Attributes:
-        telemetry: Its telemetry; ``None`` before its set-up and after its shutdown.
-        installation: Its layers; ``None`` if none are in place.
+        telemetry: Its telemetry; ``None`` before the setup and after the shutdown.
+        installation: Its layers; ``None`` if none are installed.
     """
 
     def __init__(self, app: FastAPI) -> None:
@@ -172,7 +172,7 @@ class _State:
 
 def _state(app: FastAPI) -> _State:
     found = vars(app).get(_ATTRIBUTE)
-    # A copy of an application has the attributes of the original.
+    # A copied application has the state of the original.
     if not isinstance(found, _State) or found.of() is not app:
         found = vars(app)[_ATTRIBUTE] = _State(app)
     return found

@@ -37,7 +37,7 @@ def counts(telemetry, service: str = "flux") -> tuple[float, float, float]:
 
 
 def cancelled(telemetry, service: str = "flux") -> float:
-    """Tasks of a service whose callers gave up."""
+    """Return the number of cancelled tasks of a service."""
     return scrape(telemetry).value("ai_tasks_total", service=service, status="cancelled")
 
 

@@ -1,4 +1,4 @@
-"""Call every helper with everything that is not allowed, in a process without pytest. Prints what was refused."""
+"""Call every helper with invalid arguments, in a process without pytest, and print the refusals."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ from wxiai_otel.business._inputs import refusals
 
 
 class Hostile:
-    """Raises whatever is done with it."""
+    """An object that raises on every use."""
 
     def _raise(self, *_args):
         raise RuntimeError("hostile")
@@ -101,7 +101,7 @@ HELPERS = {
 
 
 def called(decorate):
-    """The decorated functions do what they do."""
+    """Check that decorated functions behave as without the decorator."""
     if any(decorate is value for value in VALUES):  # decorated without parentheses
         return
     assert decorate(lambda amount=1: 7)() == 7

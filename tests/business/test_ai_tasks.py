@@ -58,7 +58,7 @@ class TestACoroutineFunction:
         assert seen.series("application_errors_total", "error_type", "component") == {("Wrong", "ai_service_flux"): 1}
         assert seen.series("ai_task_duration_seconds_count", "service", "mode") == {("flux", "default"): 1}
 
-    async def test_that_is_cancelled_has_not_failed(self, telemetry, spans):
+    async def test_that_is_cancelled_is_not_failed(self, telemetry, spans):
         begun = asyncio.Event()
 
         @monitor_ai_task("flux")
@@ -80,7 +80,7 @@ class TestACoroutineFunction:
         assert "error.type" not in span.attributes
         assert span.status.status_code is StatusCode.UNSET
 
-    async def test_that_runs_into_a_timeout_of_its_caller_is_cancelled_and_into_its_own_has_failed(self, telemetry):
+    async def test_is_cancelled_by_a_timeout_around_the_call_and_failed_by_one_within(self, telemetry):
         @monitor_ai_task("flux")
         async def draw():
             await asyncio.sleep(10)
@@ -108,7 +108,7 @@ class TestACoroutineFunction:
         ],
         ids=lambda error: type(error).__name__,
     )
-    def test_that_is_ended_from_outside_is_cancelled(self, telemetry, error):
+    def test_that_the_caller_ends_is_cancelled(self, telemetry, error):
         @monitor_ai_task("flux")
         async def draw():
             raise error
@@ -119,7 +119,7 @@ class TestACoroutineFunction:
         assert caught.value is error
         assert (counts(telemetry), cancelled(telemetry)) == ((1, 0, 0), 1)
 
-    def test_that_fails_while_it_is_ended_has_failed(self, telemetry):
+    def test_that_raises_while_it_is_closed_is_failed(self, telemetry):
         @monitor_ai_task("flux")
         async def draw():
             raise BaseExceptionGroup("", [asyncio.CancelledError(), Wrong()])

@@ -55,7 +55,7 @@ class TestARedisThatDoesNotAnswer:
             before = time.monotonic()
             telemetry.shutdown()
             assert time.monotonic() - before < 1.5
-            assert "7 ends of AI tasks could not be claimed" in caplog.text
+            assert "7 AI task completions could not be claimed" in caplog.text
             (dropped,) = received.points("wxiai_otel.tasks.dropped")
             assert dropped.as_double == 7 or dropped.as_int == 7
             counts = {

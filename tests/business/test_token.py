@@ -180,7 +180,7 @@ class TestRefused:
             decode(token_of(""), "secret")
 
     def test_is_a_signed_one_where_there_is_no_secret(self):
-        with pytest.raises(TaskTokenError, match="needs the setting task_secret"):
+        with pytest.raises(TaskTokenError, match="set the same task_secret"):
             decode(token_of("secret"), "")
 
 

@@ -1,4 +1,4 @@
-"""A text is cut to its final length before anything is searched in it, and no cut leaves half a secret."""
+"""A text is cut to its final length before any pattern runs, and no cut leaves half a secret."""
 
 import json
 from types import SimpleNamespace
@@ -20,19 +20,19 @@ from wxiai_otel.providers import _event_limit, _limits
 from wxiai_otel.tracing import Outgoing
 
 LIMIT = 400
-SHOWN = 5  # characters of a secret that tell nothing
+SHOWN = 5  # characters of a secret that reveal nothing
 
 
 MASKED = f"sk-{'a' * 250} "  # it becomes shorter, so that more of what follows is shown
 
 
 def filled(start, border, text):
-    """A text in which a secret begins so many characters before a border."""
+    """Return a text in which a secret starts at a distance before a border."""
     return (start + "- " * border)[:border] + text + " and more" * 200
 
 
 def around(text, border):
-    """Texts in which a secret is at a border, one for each way to cut it in two."""
+    """Return texts with a secret at a border, one for each way to cut it in two."""
     for before in range(len(text) + 1):
         yield filled("", border - before, text)
         yield filled(MASKED * (border // 300), border - before, text)
@@ -49,7 +49,7 @@ def test_a_secret_at_a_border_is_not_shown_in_part(text, border):
         shown = redacted(one, limit=LIMIT)
         assert len(shown) <= LIMIT
         assert not leaks(TEXTS[text], shown)
-        # The same where another one has cut it: at the end of what is read.
+        # The same if the caller has cut the text, at the end of the part that is read.
         assert not leaks(TEXTS[text], redacted(one[: LIMIT + MARGIN], limit=LIMIT))
 
 
@@ -61,7 +61,7 @@ def test_a_value_in_quotes_that_a_cut_leaves_open_is_not_shown(cut):
     assert redacted("it's a 'value' that isn't", quotes=True) == "it?value?t"
 
 
-def test_what_a_mask_has_shortened_keeps_the_rest():
+def test_a_text_that_masks_shorten_keeps_its_rest():
     text = "failed\nDETAIL: " + "x" * 5_000
     assert redacted(text, limit=LIMIT) == f"failed\nDETAIL: {MASK}"
     assert redacted("x" * 5_000, limit=LIMIT) == "x" * LIMIT
@@ -121,7 +121,7 @@ def test_a_notification_shows_no_part_of_a_secret_that_is_cut(text):
             assert not leaks(TEXTS[text], channel(Secret("http://x"), Secret("")).body([parsed]).decode())
 
 
-def test_what_a_robot_says_shows_no_part_of_our_token(monkeypatch):
+def test_a_robots_reply_shows_no_part_of_our_token(monkeypatch):
     token = "0123456789abcdef" * 4
     robot = DingTalk(Secret(f"http://x/send?access_token={token}"), Secret(""))
     monkeypatch.setattr(robot, "body", lambda _messages: b"{}")

@@ -1,4 +1,4 @@
-"""Texts made of the pieces of our own patterns: the time for them grows with their length, at every entry point."""
+"""At every entry point, time is linear in the length of texts made of pieces of our own patterns."""
 
 import json
 import logging
@@ -26,11 +26,11 @@ from wxiai_otel.sql._text import read, without_literals
 from wxiai_otel.tracing._outgoing import _text
 
 SMALL, LARGE = 4_000, 64_000
-ENDINGS = ("\0!",)  # no pattern goes on with these
+ENDINGS = ("\0!",)  # no pattern matches these
 
 
 def patterns():
-    """The compiled patterns of the package's modules, by name."""
+    """Return the compiled patterns of the package's modules, by name."""
     found = {}
 
     def collect(name, value):
@@ -47,7 +47,7 @@ def patterns():
 
 
 def shortest(items):
-    """A short text that a part of a pattern reads."""
+    """Return a short text that a part of a pattern matches."""
     return "".join(one(kind, value) for kind, value in items)
 
 
@@ -90,7 +90,7 @@ def class_of(items):
 
 
 def each(kind, value):
-    """Some of the letters that a class reads: blanks within a line and between lines are not the same."""
+    """Return some letters of a class, with both kinds of whitespace: within a line and between lines."""
     if kind is not sre.IN:
         return []
     test = re.compile(class_of(value)).fullmatch
@@ -98,7 +98,7 @@ def each(kind, value):
 
 
 def pieces(pattern):
-    """Every part of a pattern as a text, its beginnings, and two parts side by side."""
+    """Return texts for every part of a pattern, for its prefixes, and for adjacent parts."""
     text = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode("latin-1")
     found = {}
 
@@ -129,16 +129,16 @@ AT_THE_BEGINNING = ("_HEADER", "_ADDRESS", "_PREFIX", "_PRINTABLE", "_RANDOM_VAL
 
 
 def seconds(reader, text):
-    """The time of this thread: others on the machine do not count."""
+    """Return the CPU time of this thread, which other load does not affect."""
     started = time.thread_time()
     reader(text)
     return time.thread_time() - started
 
 
 def quadratic(reader, unit, ending):
-    """Whether a text of sixteen times the length takes much more than sixteen times as long."""
+    """Return whether sixteen times the text takes much more than sixteen times as long."""
     small, large = (unit * (size // len(unit)) + ending for size in (SMALL, LARGE))
-    # A square would be 256 times.
+    # Quadratic time would be 256 times.
     return all(
         (long := seconds(reader, large)) > 0.01 and long > 64 * min(seconds(reader, small) for _ in range(3))
         for _ in range(3)
@@ -153,7 +153,7 @@ def reader(name, pattern):
     return lambda text: sum(1 for _ in pattern.finditer(text))
 
 
-def test_the_time_of_every_pattern_grows_with_repetitions_of_its_pieces():
+def test_the_time_of_every_pattern_is_linear_in_repetitions():
     assert len(PATTERNS) > 30
     slow = [
         (name, unit)
@@ -227,5 +227,5 @@ UNITS += [
 
 
 @pytest.mark.parametrize("name", ENTRANCES)
-def test_the_time_at_every_entrance_grows_with_repetitions_of_the_pieces(name):
+def test_the_time_at_every_entry_point_is_linear_in_repetitions(name):
     assert [unit for unit in UNITS if quadratic(ENTRANCES[name], unit, "x DETAIL:")] == []

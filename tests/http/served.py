@@ -7,7 +7,7 @@ import uvicorn
 
 
 async def eventually(find):
-    """Wait until something is found, for at most five seconds."""
+    """Wait until a function returns a true value, at most five seconds."""
     for _ in range(500):
         if find():
             return
@@ -16,7 +16,7 @@ async def eventually(find):
 
 @contextlib.asynccontextmanager
 async def served(app, **options):
-    """Serve an application by uvicorn in this event loop, and give a function that connects to it."""
+    """Serve an application with uvicorn in this event loop, and yield a function that connects to it."""
     config = uvicorn.Config(app, port=0, lifespan="off", log_level="critical", **options)
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext

@@ -75,7 +75,7 @@ def test_the_series_are_those_of_the_native_engine(name):
     assert native[name]
 
 
-def test_each_request_and_each_refused_handshake_of_the_corpus_is_one_count():
+def test_each_request_and_rejected_handshake_is_counted_once():
     requests = [case for case in CASES if case.incoming is None or case.name in REFUSED]
 
     for engine in ("native", "contrib"):

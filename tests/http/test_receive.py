@@ -1,4 +1,4 @@
-"""Only the application calls ``receive``: whatever is around it, it behaves as without telemetry."""
+"""Only the application calls ``receive``, which behaves as without telemetry."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ CHUNKS = [b"one ", b"two ", b"three"]
 
 
 async def echo(scope, receive, send):
-    """Responds first and reads the body afterwards."""
+    """Respond first, and read the body afterwards."""
     await asyncio.sleep(0.02)
     await send({"type": "http.response.start", "status": 200, "headers": []})
     more = True
@@ -97,7 +97,7 @@ def reads_the_body_before(app):
 
 
 class Callable:
-    """A receive that is no function, and whose attributes must not be read."""
+    """A `receive` that is not a function and whose attributes must not be read."""
 
     def __init__(self, receive):
         self._call = receive
@@ -132,7 +132,7 @@ LAYERS = {
 
 
 async def exchange(app):
-    """What an application receives and answers, one chunk of the body being there every few milliseconds."""
+    """Return the messages that an application receives and sends, with a chunk of the body every few milliseconds."""
     queue, events = asyncio.Queue(), []
 
     async def client():
@@ -158,7 +158,7 @@ async def exchange(app):
 
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
 @pytest.mark.parametrize("application", [echo, reads_first, never_reads])
-async def test_calls_of_receive_and_what_they_return_are_those_without_telemetry(application, layer):
+async def test_receive_is_called_as_without_telemetry(application, layer):
     def made():
         app = FastAPI()
         app.mount("/raw", application)
@@ -172,7 +172,7 @@ async def test_calls_of_receive_and_what_they_return_are_those_without_telemetry
     assert faults() == before
 
 
-def test_what_keeps_log_records_does_not_fail_a_request_below_a_middleware():
+def test_a_handler_that_keeps_log_records_fails_no_request_below_a_middleware():
     parent, api = FastAPI(), FastAPI()
     parent.mount("/api", api)
 
@@ -198,12 +198,12 @@ def test_what_keeps_log_records_does_not_fail_a_request_below_a_middleware():
 
 
 class Abort(BaseException):
-    """Not an Exception: nothing may catch it."""
+    """A `BaseException` that nothing may catch."""
 
 
 @pytest.mark.parametrize("failure", [Abort, asyncio.CancelledError, RuntimeError, KeyboardInterrupt])
 @pytest.mark.parametrize("reads", [True, False])
-async def test_what_receive_raises_reaches_the_application_alone(failure, reads):
+async def test_only_the_application_gets_exceptions_of_receive(failure, reads):
     async def application(scope, receive, send):
         await asyncio.sleep(0.02)
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -232,7 +232,7 @@ async def test_what_receive_raises_reaches_the_application_alone(failure, reads)
     "message", [None, {}, {"type": None}, {"body": b""}, 7], ids=["none", "empty", "no type", "untyped", "number"]
 )
 @pytest.mark.faulty
-async def test_messages_that_are_none_of_asgis_reach_the_application(message):
+async def test_messages_outside_asgi_reach_the_application(message):
     received = []
 
     async def application(scope, receive, send):
@@ -294,7 +294,7 @@ def counted(telemetry):
 
 @pytest.mark.parametrize("http", ["h11", "httptools"])
 class TestUvicorn:
-    async def test_a_refusal_without_reading_sends_no_100_continue(self, http):
+    async def test_a_response_without_reading_the_body_sends_no_100_continue(self, http):
         app = slow_application()
         setup_telemetry(app)
         async with served(app, http=http) as connect:
@@ -331,7 +331,7 @@ class TestUvicorn:
         assert counted(telemetry) == {("/slow", "200"): 1}
 
     @pytest.mark.parametrize("path", ["/stream", "/deaf/x"])
-    async def test_a_client_that_leaves_a_stream_is_an_outcome(self, http, path):
+    async def test_a_client_that_leaves_a_stream_is_a_client_disconnect(self, http, path):
         app = slow_application()
         telemetry = setup_telemetry(app)
 

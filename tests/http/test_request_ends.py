@@ -197,7 +197,7 @@ class TestAClientThatLeaves:
         assert not scrape(telemetry).has("application_errors_total")
 
     @pytest.mark.parametrize("within", [None, Through])
-    async def test_unnoticed_counts_with_the_status_that_was_sent(self, app, within):
+    async def test_that_is_not_noticed_counts_with_the_sent_status(self, app, within):
         if within:
             app.add_middleware(within)
         telemetry = setup_telemetry(app)

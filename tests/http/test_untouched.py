@@ -1,4 +1,4 @@
-"""What an application and its server give each other is passed on unread where reading it would change it."""
+"""Values that reading would change are passed between application and server unread."""
 
 import asyncio
 from collections import UserDict
@@ -22,7 +22,7 @@ HEADERS = [(b"x-first", b"1"), (b"set-cookie", b"a=1"), (b"content-type", b"text
 
 
 class Once:
-    """An iterable that can be read once, and looked at in no other way."""
+    """An iterable that can be read once and has no other operations."""
 
     def __init__(self, items):
         self._items = iter(items)
@@ -41,7 +41,7 @@ class Once:
 
 
 class OnceList(list):
-    """A list that can be iterated over once."""
+    """A list that can be iterated once."""
 
     def __iter__(self):
         found = list(super().__iter__())
@@ -90,7 +90,7 @@ async def test_headers_of_a_response_are_the_applications_own_object(app, kind, 
     assert faults() == before
     seen = scrape(telemetry)
     assert seen.value("http_requests_total", status_code="200") == 1
-    # The content type of what is not looked at is not known.
+    # Headers that are not read have an unknown content type.
     assert seen.has("http_stream_duration_seconds_count") is (kind in READABLE)
 
 
@@ -124,7 +124,7 @@ async def test_headers_of_a_request_reach_the_application(app, kind, make, type_
     "body", [memoryview(b"data"), bytearray(b"data"), b""], ids=["memoryview", "bytearray", "empty"]
 )
 @pytest.mark.parametrize("mapping", [dict, UserDict])
-async def test_messages_are_passed_on_as_they_are(app, body, mapping):
+async def test_messages_are_passed_on_unchanged(app, body, mapping):
     messages = [
         mapping({"type": "http.response.start", "status": 200, "headers": []}),
         mapping({"type": "http.response.body", "body": body, "more_body": True}),
@@ -170,7 +170,7 @@ def textmap():
 
 
 class B3(TextMapPropagator):
-    """Reads headers that it does not list, as opentelemetry-propagator-b3 does."""
+    """A propagator that reads headers that it does not list, as opentelemetry-propagator-b3 does."""
 
     fields = frozenset({"x-b3-traceid"})
 
@@ -220,7 +220,7 @@ class TestTheCallersContext:
         ],
         ids=["alone", "beside the W3C's", "nested", "subclass"],
     )
-    async def test_is_found_in_headers_that_a_propagator_does_not_list(self, app, spans, textmap, propagator):
+    async def test_is_extracted_from_headers_that_a_propagator_does_not_list(self, app, spans, textmap, propagator):
         textmap(propagator)
 
         assert await self.trace_of(app, spans, (b"B3", b"a" * 32 + b"-" + b"b" * 16 + b"-1")) == "a" * 32
@@ -232,7 +232,7 @@ class TestTheCallersContext:
             CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()]),
         ],
     )
-    async def test_is_found_in_the_w3cs_headers(self, app, spans, textmap, propagator):
+    async def test_is_extracted_from_w3c_headers(self, app, spans, textmap, propagator):
         textmap(propagator)
         header = (b"Traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01")
 
@@ -240,12 +240,12 @@ class TestTheCallersContext:
 
     @pytest.mark.faulty
     @pytest.mark.parametrize("propagator", [Broken(), Nothing()])
-    async def test_of_a_propagator_that_fails_is_a_new_trace(self, app, spans, textmap, propagator):
+    async def test_is_replaced_by_a_new_trace_if_the_propagator_raises(self, app, spans, textmap, propagator):
         textmap(propagator)
 
         assert await self.trace_of(app, spans, (b"b3", b"a" * 32 + b"-" + b"b" * 16 + b"-1")) != "a" * 32
 
-    async def test_is_added_to_what_the_current_context_has(self, app):
+    async def test_is_added_to_the_current_context(self, app):
         setup_telemetry(app)
         seen = []
         app.get("/x")(lambda: seen.append(get_current().get("outer")))
@@ -291,13 +291,13 @@ class TestRootPath:
 
 
 class TestFastAPIsData:
-    """FastAPI fills it for processors of spans and log records while it handles a request."""
+    """The data that FastAPI fills for span and log processors while it handles a request."""
 
     @pytest.fixture
     def get_telemetry_data(self):
         return pytest.importorskip("fastapi.telemetry", reason="before FastAPI 0.165").get_telemetry_data
 
-    async def test_is_there_within_a_request_and_gone_after_it(self, app, get_telemetry_data):
+    async def test_exists_only_within_a_request(self, app, get_telemetry_data):
         setup_telemetry(app)
         seen, contexts = [], []
 
@@ -313,7 +313,7 @@ class TestFastAPIsData:
         assert [get_telemetry_data(context) for context in contexts] == [None, None]
         assert get_telemetry_data() is None
 
-    async def test_is_there_within_a_websocket(self, app, get_telemetry_data):
+    async def test_exists_within_a_websocket(self, app, get_telemetry_data):
         setup_telemetry(app)
         seen = []
 

@@ -157,7 +157,7 @@ LAZY = {
 
 
 class Lazy:
-    """Loads its user as soon as an attribute is read."""
+    """A proxy that loads its user when an attribute is read."""
 
     def __init__(self, load):
         self.load = load
@@ -212,7 +212,7 @@ class TestUsersThatLoadTheirAttributes:
             assert faults() == before
             assert roles(telemetry) == {("/x", "200", "other"): 1}
 
-    async def test_keep_what_was_loaded_when_they_were_set(self, app, engine):
+    async def test_keep_the_values_loaded_when_they_were_set(self, app, engine):
         telemetry = setup_telemetry(app)
 
         @app.get("/x")
@@ -348,7 +348,7 @@ async def test_what_is_in_the_state_reaches_the_application_and_what_it_sets_its
     assert seen == [("vip", "vip")]
 
 
-async def test_a_layer_around_the_application_sees_the_state_that_it_has_made(app):
+async def test_an_outer_layer_sees_the_state_that_it_created(app):
     seen = []
 
     async def around(scope, receive, send):

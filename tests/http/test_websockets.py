@@ -170,7 +170,7 @@ class TestAHandshakeThatIsNotAccepted:
         assert scrape(telemetry).series("http_requests_total", "endpoint", "status_code") == statuses
         assert {status for _, status in statuses} == {"403", "429", "500"}
 
-    async def test_of_no_route_is_unmatched(self, app):
+    async def test_without_a_route_is_unmatched(self, app):
         telemetry = setup_telemetry(app)
 
         await websocket(app, "/nothing", [])
@@ -211,7 +211,7 @@ CODES |= {3000: "completed", 1002: "error", 1003: "error", 1008: "error", 1011: 
 
 
 @pytest.mark.parametrize(("code", "outcome"), CODES.items())
-async def test_the_outcome_of_a_connection_that_the_application_closes_is_by_its_code(app, code, outcome, spans):
+async def test_the_close_code_of_the_application_decides_the_outcome(app, code, outcome, spans):
     async def closes(scope, receive, send):
         await send({"type": "websocket.accept"})
         await send({"type": "websocket.close"} | ({} if code is None else {"code": code}))
@@ -262,7 +262,7 @@ async def test_the_side_that_ends_a_connection_decides_the_outcome(app, applicat
 
 
 @pytest.mark.parametrize("failure", [OSError, ConnectionResetError])
-async def test_a_send_that_fails_because_the_client_has_left_is_a_disconnect(app, failure):
+async def test_a_failed_send_to_a_client_that_left_is_a_client_disconnect(app, failure):
     async def talks(scope, receive, send):
         await send({"type": "websocket.accept"})
         await send({"type": "websocket.send", "text": "hello"})

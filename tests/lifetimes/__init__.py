@@ -1,1 +1,1 @@
-"""How long telemetry lives: no longer than its application, and no longer at the end than is allowed."""
+"""Lifetimes: telemetry keeps no application alive, and a shutdown keeps its deadline."""

@@ -1,4 +1,4 @@
-"""Applications that are set up, used and dropped; run as a program, it prints what is left of them.
+"""Set up, use and drop applications. As a program, print the objects that are left.
 
 The arguments are ``shutdown`` or ``drop``, the number of applications, and the scenarios' names.
 """
@@ -79,7 +79,7 @@ def set_up_in_lifespan() -> list:
 
 
 def callables() -> list:
-    """What an application hands over refers to it. A `stats_dependency` would be kept by FastAPI's own caches."""
+    """Pass callables that refer to the application, except a `stats_dependency`, which FastAPI's caches keep."""
     app = FastAPI()
     telemetry = setup_telemetry(
         app,
@@ -94,7 +94,7 @@ def callables() -> list:
 
 
 def answers() -> list:
-    """A health check returns the application, or raises where the application is in reach."""
+    """Add checks that return the application, or raise with it in their frames."""
     app = FastAPI()
 
     def fails() -> None:
@@ -109,7 +109,7 @@ KEPT: list = []
 
 
 def globals_of_modules() -> list:
-    """Meters and tracers that a module has made before any set-up keep the providers that they were given."""
+    """Use meters and tracers that a module created before any setup. They keep their providers."""
     if not KEPT:
         KEPT[:] = metrics.get_meter("of a module").create_counter("of.a.module"), trace.get_tracer("of a module")
     counter, tracer = KEPT
@@ -224,7 +224,7 @@ def once(make: Callable[[], list], *, shutdown: bool) -> list[ref]:
 
 
 def of_package() -> dict[str, int]:
-    """How many objects of the package's classes are alive, but for those that a process has once."""
+    """Count the living objects of the package's classes, except process-wide ones."""
     found: dict[str, int] = {}
     for one in gc.get_objects():
         kind = type(one)
@@ -239,7 +239,7 @@ _GOES_ON = ("Runtime", "Engine", "Redis")
 
 
 def left_of(name: str, count: int, *, shutdown: bool) -> dict:
-    # What the first one imports and caches is the process's.
+    # The first application imports and caches process-wide objects.
     once(SCENARIOS[name], shutdown=shutdown)
     end_what_goes_on()
     settled(lambda: len(threading.enumerate()) == 1)
@@ -266,7 +266,7 @@ def left_of(name: str, count: int, *, shutdown: bool) -> dict:
 
 
 def end_what_goes_on() -> None:
-    """End the process's telemetry, which outlives dropped applications until another one is set up."""
+    """Shut down the process's telemetry, which outlives dropped applications until the next setup."""
     gc.collect()
     once(alone, shutdown=True)
 

@@ -1,6 +1,6 @@
-"""Set up and end telemetry many times; run as a program, it prints what the process is like in between.
+"""Set up and shut down telemetry many times. As a program, print measurements of the process in between.
 
-The arguments are the numbers of set-ups after which to measure, and the endpoint, empty for none.
+The arguments are the numbers of setups after which to measure, and the endpoint, empty for none.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ def once(endpoint: str) -> None:
 
 
 def fork_seconds() -> float:
-    """How long it takes until a child has run its hooks, and its parent goes on."""
+    """Return the seconds until a forked child has run its hooks and its parent continues."""
     before = time.perf_counter()
     child = os.fork()
     if child == 0:

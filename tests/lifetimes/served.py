@@ -1,4 +1,4 @@
-"""An application for uvicorn, as the environment sets it up."""
+"""An application for uvicorn, configured by the environment."""
 
 from fastapi import FastAPI
 

@@ -20,7 +20,7 @@ from tests.until import until as until_true
 from wxiai_otel import setup_telemetry
 from wxiai_otel._deadline import Allowance, left, until
 
-# Of what is not ours: uvicorn's and the interpreter's own end, on a machine that is busy.
+# For the shutdown of uvicorn and the interpreter, on a busy machine.
 GRACE = 2.5
 
 
@@ -31,7 +31,7 @@ def refusing() -> Iterator[str]:
 
 @contextmanager
 def silent() -> Iterator[str]:
-    """Accepts connections and never answers."""
+    """Run a server that accepts connections and never answers; yield its URL."""
     with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
@@ -65,7 +65,7 @@ class TestASignal:
 
 
 class TestTheParts:
-    """Of a shutdown in this process, whose collector never answers."""
+    """The parts of a shutdown in this process, whose collector never answers."""
 
     @pytest.fixture
     def endpoint(self):
@@ -116,7 +116,7 @@ class TestTheParts:
         assert 0.4 < seconds_of(lambda: telemetry.force_flush(0.5)) < 1.2
 
 
-def test_a_shutdown_for_which_no_time_is_left_ends_the_threads_all_the_same():
+def test_a_shutdown_without_time_left_still_ends_the_threads():
     before = set(threading.enumerate())
     for _ in range(3):
         telemetry = setup_telemetry(FastAPI(), otlp_endpoint="http://127.0.0.1:9", shutdown_timeout=0.01)
@@ -126,7 +126,7 @@ def test_a_shutdown_for_which_no_time_is_left_ends_the_threads_all_the_same():
     assert until_true(lambda: set(threading.enumerate()) <= before, 8)
 
 
-def test_what_was_recorded_after_a_lifespan_that_took_no_time_is_exported_at_the_end():
+def test_measurements_after_a_short_lifespan_are_exported_at_exit():
     with http_receiver() as receiver:
         code = (
             "from starlette.testclient import TestClient\n"
@@ -141,7 +141,7 @@ def test_what_was_recorded_after_a_lifespan_that_took_no_time_is_exported_at_the
 
 
 class TestAllowance:
-    def test_is_what_the_parts_before_have_left(self):
+    def test_is_the_time_that_earlier_parts_left_over(self):
         allowance = Allowance(1)
         with allowance.spent() as first:
             time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Nothing of an application is alive when it is gone, whether or not its telemetry was shut down."""
+"""No object of an application outlives it, whether or not its telemetry was shut down."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from tests.lifetimes.freed import SCENARIOS
 
 @pytest.fixture(scope="module", params=["shutdown", "drop"])
 def left(request, tmp_path_factory):
-    """What is left of two applications of each scenario, in a process where telemetry is not under test."""
+    """Return the objects left of two applications of each scenario, in a process without pytest."""
     folder = str(tmp_path_factory.mktemp("workers"))
     command = [sys.executable, "-m", "tests.lifetimes.freed", request.param, "2", *SCENARIOS, folder]
     ran = subprocess.run(command, capture_output=True, check=False, timeout=120, env=dict(os.environ))

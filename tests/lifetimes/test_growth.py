@@ -1,4 +1,4 @@
-"""A process in which telemetry is set up and ended again and again stays as it is."""
+"""Repeated setups and shutdowns leak nothing in a process."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ def measured(*numbers: int, endpoint: str = "") -> list[dict[str, float]]:
 
 
 @pytest.mark.parametrize(("first", "last", "exports"), [(50, 300, False), (20, 60, True)], ids=["alone", "exporting"])
-def test_set_ups_leave_no_memory_thread_file_or_fork_hook_behind(first, last, exports):
+def test_repeated_setups_leak_no_memory_thread_file_or_fork_hook(first, last, exports):
     with http_receiver() as receiver:
         before, after = measured(first, last, endpoint=receiver.url if exports else "")
 

@@ -1,4 +1,4 @@
-"""Where no thread can be started the application works, and its measurements arrive."""
+"""If no thread can be started, the application works, and its measurements arrive."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ def set_up():
     telemetry = setup_telemetry(app, trace_share=1, metric_export_interval=60, shutdown_timeout=5, state_redis="memory")
 """
 
-# What CPython does at the process's thread limit. A limit itself does not bind root.
+# Fail as CPython does at the process's thread limit. A real limit does not apply to root.
 NO_THREADS = """
 import _thread, threading
 def refused(*_, **__):
@@ -71,7 +71,7 @@ def test_the_last_export_arrives(how, receiving):
     assert (counted(receiver), len(receiver.spans)) == (REQUESTS, REQUESTS)
 
 
-def test_an_application_that_is_set_up_at_the_thread_limit_works_and_its_metrics_arrive():
+def test_an_application_set_up_at_the_thread_limit_works_and_exports_metrics():
     answered = "assert b'http_requests_total' in telemetry.render_metrics()[0]\n"
     with http_receiver() as receiver:
         run(f"{SERVES}{NO_THREADS}{AT_EXIT}{answered}", receiver.url, "http/protobuf")

@@ -1,4 +1,4 @@
-"""As `celery_app`, but each child sets up telemetry itself."""
+"""Like `celery_app`, but each child sets up telemetry."""
 
 from celery import Celery
 from celery.signals import worker_process_init

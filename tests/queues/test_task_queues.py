@@ -1,4 +1,4 @@
-"""N tasks give N counts, whichever library runs them and however its processes end."""
+"""N tasks are counted N times, whichever library runs them and however its processes end."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from tests.servers.redis import redis_server
 TASKS = 6
 BIN = Path(sys.executable).parent
 
-# What runs, the application, and the worker's command, which ends by itself or is sent SIGTERM.
+# The case, the application, and the command of the worker, which exits on its own or gets SIGTERM.
 WORKERS = {
     "celery: a child for each task": ("celery_app", "celery -A {app} worker -c 2 --max-tasks-per-child 1"),
     "celery: warm shutdown": ("celery_app", "celery -A {app} worker -c 2"),

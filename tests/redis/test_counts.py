@@ -141,7 +141,7 @@ async def test_waiting_is_counted_but_is_no_latency(telemetry, client):
     assert durations(seen) == {}
 
 
-async def test_lua_is_other_and_its_loading_is_part_of_the_call(telemetry, client):
+async def test_a_script_is_other_and_its_loading_is_part_of_the_call(telemetry, client):
     script = client._client.register_script("return redis.call('GET', KEYS[1])")
     for _ in range(2):
         run = script(keys=["a"])

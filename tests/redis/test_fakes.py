@@ -1,4 +1,4 @@
-"""Clients that are connected to nothing, or elsewhere: the server that their options name is never queried."""
+"""The server in a client's options is not queried if the client connects to nothing or elsewhere."""
 
 import asyncio
 from contextlib import contextmanager, suppress
@@ -21,7 +21,7 @@ FAKE = "not checked: its client is a fake, or the application's own"
 
 
 class FakeConnection(redis.Connection):
-    """A connection to nothing, as fakeredis has it."""
+    """A connection to nothing, like that of fakeredis."""
 
     def connect(self):
         self._sock = object()
@@ -156,8 +156,8 @@ def setup(app, **settings):
 
 @pytest.mark.parametrize("named", [False, True], ids=["seen", "named"])
 @pytest.mark.parametrize("fake", FAKES, ids=lambda fake: fake.__name__)
-async def test_the_server_that_a_fake_names_is_never_connected_to(app, server, fake, named):
-    # What replaces a method before the set-up is wrapped by it, and what does so later stands in its place.
+async def test_the_server_named_by_a_fake_is_never_contacted(app, server, fake, named):
+    # The setup wraps a method that was replaced before it. A later replacement removes the wrapper.
     with fake(server.port) as client:
         before = server.connections()
         telemetry = setup(app, **({"redis_client": client} if named else {}))
@@ -188,9 +188,9 @@ def test_a_client_of_redis_py_is_polled_after_a_fake_was_seen(app, server):
 
 @pytest.mark.parametrize("named", [False, True], ids=["seen", "named"])
 @pytest.mark.parametrize("kind", ["subclass", "blocking pool", "wrapped commands"])
-def test_real_clients_of_any_make_are_polled(app, server, kind, named, monkeypatch):
+def test_real_clients_of_every_kind_are_polled(app, server, kind, named, monkeypatch):
     class Cache(redis.Redis):
-        """A client of the application that adds a method."""
+        """A client class of the application with one more method."""
 
         def both(self):
             return self.ping(), self.ping()
@@ -227,7 +227,7 @@ def test_patching_redis_py_later_shows_none_of_our_queries(app, server):
         assert not any(mock.called for mock in (one, two, three, four))
 
 
-async def test_a_credential_provider_is_called_only_where_the_application_names_the_client(app, server):
+async def test_a_credential_provider_is_called_only_if_a_setting_names_the_client(app, server):
     Provider.calls = 0
     client = redis.Redis(connection_pool=redis.ConnectionPool(port=server.port, credential_provider=Provider()))
     telemetry = setup(app)

@@ -1,4 +1,4 @@
-"""A client of several databases: its health checks are its own, and a call is one count, whichever database answers."""
+"""`MultiDBClient`: its health checks are not counted, and a call is one count, whichever database answers."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -36,7 +36,7 @@ def second(second_server):
 
 @pytest.fixture
 def first():
-    """A server of which the tests end the process."""
+    """Run a server whose process the tests kill."""
     with redis_server() as server:
         yield server
 

@@ -1,4 +1,4 @@
-"""One call of the application's is one count and one span, however often the client sends it."""
+"""One call of the application is one count and one span, however often the client sends it."""
 
 import pytest
 import redis

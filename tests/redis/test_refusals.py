@@ -1,4 +1,4 @@
-"""A Redis that refuses our user, or its commands: queried ever more rarely, over connections that stay open."""
+"""A Redis that refuses our user or its commands is queried with growing pauses, over connections that stay open."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ from tests.until import until
 from wxiai_otel import _backoff, complete_ai_task, record_user_activity, setup_telemetry, start_ai_task
 
 REFUSED = {
-    # Every command but those of the application: the user that the issue is about.
+    # Only the application's commands are allowed.
     "commands": ("+@connection +get +set", "", "ok"),
     "all commands": ("-@all", "", "ok"),
     "writing": ("+@all -@write", "", "ok"),
@@ -30,7 +30,7 @@ def locked():
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-async def test_what_is_refused_is_asked_for_ever_more_rarely(locked, kind, caplog):
+async def test_a_refused_command_is_sent_with_growing_pauses(locked, kind, caplog):
     rules, password, message = REFUSED[kind]
     locked.ask("ACL", "SETUSER", "shop", "reset", "on", ">secret", "~*", "&*", *rules.split())
     app = FastAPI()
@@ -58,7 +58,7 @@ async def test_what_is_refused_is_asked_for_ever_more_rarely(locked, kind, caplo
     assert len(warnings) == len(set(warnings)) <= 3, warnings
 
 
-def test_what_is_allowed_again_works_again(locked, monkeypatch):
+def test_a_command_that_is_allowed_again_works_again(locked, monkeypatch):
     monkeypatch.setattr(_backoff, "LONGEST_SECONDS", 0.2)
     monkeypatch.setattr(_backoff, "FIRST_SECONDS", 0.1)
     locked.ask("ACL", "SETUSER", "shop", "reset", "on", ">secret", "~*", "+@all", "-info")
@@ -71,7 +71,7 @@ def test_what_is_allowed_again_works_again(locked, monkeypatch):
     assert until(lambda: scrape(telemetry).has("cache_size_bytes"))
 
 
-def test_pauses_double_up_to_a_bound_and_end_with_an_answer(monkeypatch):
+def test_pauses_double_up_to_a_limit_and_end_with_a_reply(monkeypatch):
     now = 1_000.0
     monkeypatch.setattr(_backoff.time, "monotonic", lambda: now)
     backoff, pauses = _backoff.Backoff(), []

@@ -69,7 +69,7 @@ class TestTheRedis:
                 await used.delete(state.key("tasks", "y"))
 
     @pytest.mark.parametrize("library", [redis, redis.asyncio])
-    def test_is_connected_to_with_the_clients_tls(self, library, tmp_path):
+    def test_uses_the_clients_tls_options(self, library, tmp_path):
         made = certificates(tmp_path, "DNS:localhost", "IP:127.0.0.1")
         files = {"cert": made.certificate, "key": made.key, "ca-cert": made.authority}
         port = free_port()
@@ -129,7 +129,7 @@ class TestAConnection:
             assert state.client("tasks").send("GET", "x") == b"1"
         assert server.connections() == before
 
-    def test_that_the_server_has_closed_is_opened_again(self, server):
+    def test_is_opened_again_after_the_server_closes_it(self, server):
         state = state_of(server.url)
         assert holds(state, server)
         server.ask("CLIENT", "KILL", "TYPE", "normal")

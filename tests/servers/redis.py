@@ -31,7 +31,7 @@ class RedisServer:
             return connection.recv(65536).decode()
 
     def connections(self) -> int:
-        """How many connections the server has accepted, without those of `ask`."""
+        """Return the number of connections that the server accepted, without those of `ask`."""
         (line,) = (line for line in self.ask("INFO", "stats").splitlines() if "total_connections_received" in line)
         return int(line.partition(":")[2]) - self._asked
 

@@ -1,4 +1,4 @@
-"""Querying a database over a connection of our own: none is taken from the application's pool."""
+"""Queries use a connection of our own and take none from the application's pool."""
 
 import pytest
 from fastapi import FastAPI
@@ -84,7 +84,7 @@ def test_percent_signs_and_casts_reach_the_server_unchanged(server, driver):
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg_async", "asyncpg"])
-def test_a_server_that_refuses_our_user_is_left_alone_for_a_while(server, driver, monkeypatch):
+def test_a_server_that_refuses_our_user_is_not_queried_for_a_while(server, driver, monkeypatch):
     url = server.url(driver).replace("postgres@", "stranger@")
     engine = create_engine(url) if driver == "psycopg" else create_async_engine(url).sync_engine
     for _ in range(20):

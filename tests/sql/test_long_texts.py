@@ -1,4 +1,4 @@
-"""What long and always different statements cost: little, and no more for a megabyte than for its beginning."""
+"""Long statements that always differ cost no more than their beginning."""
 
 import time
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ MEGABYTE = 1_000_000
 COLUMNS = ", ".join(f"t{n}.name{n} AS t{n}_name{n}" for n in range(60))
 CALLS = ", ".join(f"coalesce(sum(t.c{n}), 0) * 2 AS c{n}" for n in range(60))
 
-# Statements of any length: how they begin, what repeats, how they end, and what is read of them.
+# Statements of any length: the beginning, the repeated part, the end, and the expected operation and table.
 LONG = {
     "literals of a list": ("SELECT * FROM orders WHERE id IN (", "12,", "1)", ("SELECT", "orders")),
     "texts of a list": ("SELECT * FROM orders WHERE id IN (", "'a1',", "'b')", ("SELECT", "orders")),
@@ -62,7 +62,7 @@ def seconds(call, texts):
 
 @pytest.mark.parametrize("kind", LONG)
 def test_a_megabyte_costs_no_more_than_its_beginning(kind):
-    """Each text is another object, so that Python has no hash of it."""
+    """Use a new string object each time, so that Python has not cached its hash."""
     reading = (lambda one: Statements(9).of_text(one), without_literals)
     for call in reading:
         short, large = (seconds(call, [long(kind, size, n) for n in range(4)]) for size in (2 * MAX_READ, MEGABYTE))
@@ -120,7 +120,7 @@ def test_a_comment_that_is_different_each_time_changes_nothing(form, monkeypatch
         ("SELECT x FROM (VALUES (1, 'a'), (2, 'b')) AS v, t", "t"),
     ],
 )
-def test_what_is_skipped_hides_no_table(statement, table):
+def test_skipped_text_hides_no_table(statement, table):
     assert read(statement).table == table
 
 
@@ -138,7 +138,7 @@ def test_a_list_is_shown_as_its_literals_are(statement, shown):
     assert without_literals(statement) == shown
 
 
-def test_statements_that_differ_behind_what_is_read_are_one():
+def test_statements_that_differ_only_after_the_read_part_are_one():
     begin = f"SELECT * FROM t WHERE a IN ({'1, ' * MAX_READ}"
     assert head(begin + "1)") == head(begin + "2) ORDER BY 1")
     assert len(head(begin)) == MAX_READ

@@ -1,4 +1,4 @@
-"""Health checks and polled gauges use nothing that the application holds: no connection, listener, pool or creator."""
+"""Health checks and polled gauges use no connection, listener, pool or creator of the application."""
 
 import asyncio
 import sqlite3
@@ -46,7 +46,7 @@ class PoolOfTheApplication(QueuePool):
 
 
 class CountingPool(QueuePool):
-    """A pool class of the application with a method that is not for us."""
+    """A pool class of the application with a method that telemetry must not call."""
 
     def checkedout(self):
         raise AssertionError("called unasked")
@@ -151,7 +151,7 @@ EVENTS = {
 
 @contextmanager
 def heard():
-    """The events that listeners of the application, on SQLAlchemy's classes, hear."""
+    """Return the events that listeners of the application on SQLAlchemy's classes receive."""
     events: list[str] = []
     listeners = []
     for target, names in EVENTS.items():
@@ -170,7 +170,7 @@ def heard():
 
 
 async def committed_around(engine: Any, between: Callable[[], Any]) -> list[int]:
-    """Insert 1, let `between` happen within a savepoint, insert 2, and return what was committed."""
+    """Insert 1, call `between` within a savepoint, insert 2, and return the committed values."""
     insert = text("INSERT INTO t VALUES (:a)")
     if isinstance(engine, Engine):
         with engine.begin() as connection:
@@ -319,7 +319,7 @@ def test_a_listener_for_every_engine_makes_their_connections(tmp_path):
         event.remove(Engine, "do_connect", listener)
 
 
-async def test_what_can_be_checked_is_checked_beside_what_cannot(tmp_path):
+async def test_databases_are_checked_beside_others_that_cannot_be(tmp_path):
     app = FastAPI()
     setup_telemetry(app)
     engines = [create_engine(url) for url in ("sqlite://", f"sqlite:///{tmp_path}/x.db")]
@@ -341,7 +341,7 @@ def test_the_numbers_of_a_pool_are_read_without_its_methods_and_before_its_queue
     assert "_queue" not in vars(unused.pool._pool)
 
 
-def test_of_an_exception_of_the_application_only_the_class_is_read(tmp_path, spans):
+def test_only_the_class_of_an_application_exception_is_read(tmp_path, spans):
     asked = []
 
     class Strange(Exception):

@@ -1,4 +1,4 @@
-"""Reading the application's files of SQLite: never created, never locked against its writers."""
+"""The application's SQLite files are read without creating them and without blocking writers."""
 
 import sqlite3
 import subprocess
@@ -21,7 +21,7 @@ class TestAFileOfSqlite:
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize("mode", ["delete", "wal", "persist", "truncate"])
-    def test_is_read_without_a_lock_in_a_writers_way(self, tmp_path, mode):
+    def test_is_read_without_blocking_writers(self, tmp_path, mode):
         path = tmp_path / "x#1?.db"
         writer = sqlite3.connect(path, timeout=0, isolation_level=None)
         writer.execute(f"PRAGMA journal_mode={mode}")
@@ -34,18 +34,18 @@ class TestAFileOfSqlite:
         )
 
         def read():
-            with suppress(TimeoutError):  # it changes all the time
+            with suppress(TimeoutError):  # the file changes all the time
                 ask(engine, slow, 9)
 
         thread = threading.Thread(target=read)
         thread.start()
         writes = 0
         while thread.is_alive() and writes < 200:
-            writer.execute("INSERT INTO t VALUES (1)")  # raises where it finds the file locked
+            writer.execute("INSERT INTO t VALUES (1)")  # raises if the file is locked
             writes += 1
         thread.join()
         assert ask(engine, "SELECT count(*) FROM t", 1) == writes > 0
-        # No lock of the writer's was lost with our file descriptor.
+        # Closing our file descriptor must not release a lock of the writer.
         writer.execute("BEGIN IMMEDIATE")
         ask(engine, "SELECT count(*) FROM t", 1)
         other = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN IMMEDIATE')"

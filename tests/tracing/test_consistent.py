@@ -85,7 +85,7 @@ def test_a_caller_does_not_decide_which_traces_are_kept(bits, entries, sampled):
     assert 15 < kept < 95  # five standard deviations around 50
 
 
-def test_the_threshold_and_the_randomness_of_a_decision_are_passed_on_in_place_of_the_callers():
+def test_our_threshold_and_randomness_replace_those_of_the_caller():
     given = [("ot", "th:8;rv:ffffffffffffff;vendor:1"), ("vendor", "x")]
     theirs = composite_sampler(composable_traceid_ratio_based(0.5))
     seen = set()
@@ -97,7 +97,7 @@ def test_the_threshold_and_the_randomness_of_a_decision_are_passed_on_in_place_o
 
         assert state["vendor"] == "x"
         assert [member for member in ours if not member.startswith("rv:")] == ["th:8"] * chosen + ["vendor:1"]
-        # A service called that samples consistently decides alike.
+        # A called service that samples consistently makes the same decision.
         called = theirs.should_sample(None, LOW + 1, "x", trace_state=TraceState(list(state.items())))
         assert called.decision.is_sampled() is chosen
         seen.add(chosen)
@@ -115,7 +115,7 @@ def test_a_trace_state_that_is_full_stays_valid(share, entries, caplog):
 
 
 @pytest.mark.parametrize("flags", [0, 1])
-def test_a_remote_parents_flag_is_obeyed_where_it_is_trusted(flags):
+def test_a_remote_parents_flag_is_honored_if_it_is_trusted(flags):
     for trace_id in (1, HIGH):
         trusting = sampler(0.1, trust_parent=True)
         assert trusting.should_sample(remote(trace_id, flags), trace_id, "x").decision.is_sampled() is bool(flags)

@@ -1,4 +1,4 @@
-"""Outcomes of other projects' tests, and what counts as a difference."""
+"""Outcomes of other projects' tests, and the rules for differences."""
 
 import pytest
 
@@ -52,7 +52,7 @@ def test_each_test_has_the_outcome_of_its_worst_phase(pytester: pytest.Pytester,
     assert "assert 0" in run.reasons["test_it.py::test_fails"]
 
 
-def test_a_test_differs_if_its_outcome_changes_or_it_runs_once_only():
+def test_a_test_differs_if_its_outcome_changes_or_only_one_run_has_it():
     without = {"same": "passed", "fails": "passed", "passes": "failed", "gone": "passed"}
     telemetry = {"same": "passed", "fails": "failed", "passes": "passed", "new": "passed"}
     assert differing(without, telemetry) == ["fails", "gone", "new", "passes"]
@@ -100,7 +100,7 @@ def test_a_difference_is_expected_if_an_entry_covers_it(entry, is_covered):
         pytest.param(None, "b.py::one", True, True, id="the whole suite does not have it"),
     ],
 )
-def test_an_entry_is_stale_if_nothing_differs_any_more(differing_test, ran, is_whole, is_stale):
+def test_an_entry_is_stale_if_nothing_differs(differing_test, ran, is_whole, is_stale):
     entry = Expected("fastapi", "a.py::*", "why")
     differences = [Difference("fastapi", "export", differing_test, "passed", "failed")] if differing_test else []
     found = stale(differences, [entry], {("fastapi", "export", ran)}, lambda _: is_whole)
@@ -117,5 +117,5 @@ def test_an_entry_needs_a_reason_and_known_keys(tmp_path, entry):
         expected(table)
 
 
-def test_every_entry_is_of_a_suite_that_runs():
+def test_every_entry_names_a_suite_that_runs():
     assert {entry.suite for entry in expected()} <= {suite.name for suite in SUITES}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-# Object addresses in generated test ids differ from one run to the next.
+# Object addresses in generated test ids differ between runs.
 _ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
 _REASON = 2_000
 _WORST_FIRST = ("error", "failed", "xpassed", "xfailed", "skipped", "passed")
@@ -23,7 +23,7 @@ class Outcomes:
         self._reasons: dict[str, str] = {}
 
     def pytest_runtest_logreport(self, report: Any) -> None:
-        """Record one phase of a test; the worst phase counts."""
+        """Record one phase of a test. The worst phase counts."""
         self._record(report, _outcome(report))
 
     def pytest_collectreport(self, report: Any) -> None:
@@ -53,6 +53,6 @@ def _outcome(report: Any) -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Record in the process that receives all reports, which with pytest-xdist is not a worker."""
+    """Register the plugin in the process that receives all reports. With pytest-xdist, that is not a worker."""
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Outcomes(Path(os.environ["UPSTREAM_OUTCOMES"])), "upstream-outcomes")

@@ -1,7 +1,7 @@
-"""A pytest plugin that sets telemetry up in a process of another project's tests.
+"""A pytest plugin that sets up telemetry in a process of another project's tests.
 
-UPSTREAM_SETTINGS holds the settings as JSON. At its end, each process writes what telemetry recorded to a file in the
-directory UPSTREAM_RECORDED: a run that recorded nothing compares nothing.
+UPSTREAM_SETTINGS contains the settings as JSON. At its exit, each process writes a summary of the recorded telemetry to
+a file in the directory UPSTREAM_RECORDED, because a run that records nothing proves nothing.
 """
 
 import functools
@@ -31,7 +31,7 @@ from wxiai_otel.http import Http, Installation, install
 from wxiai_otel.http._middleware import TelemetryMiddleware
 
 _SETTINGS: dict[str, Any] = json.loads(os.environ["UPSTREAM_SETTINGS"])
-# Families whose samples show that each instrumentation worked, and that exports arrived.
+# Metrics that show that each instrumentation worked, and that exports arrived.
 _SHOWN = (
     "http_requests_total",
     "db_query_duration_seconds_count",
@@ -41,7 +41,7 @@ _SHOWN = (
 
 
 class _Faults(logging.Handler):
-    """The faults that the package logs."""
+    """A handler that collects the faults that the package logs."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -63,7 +63,7 @@ _process = setup_telemetry(service_name="upstream", **_SETTINGS)
 def _after(cls: type, then: Callable[[Any], object]) -> None:
     """Call a function with each new instance of a class."""
     init: Any = vars(cls)["__init__"]
-    # The package makes applications of its own for its endpoints, within the set-up of another.
+    # The package creates applications for its endpoints during the setup of another one.
     entered = threading.local()
 
     @functools.wraps(init)
@@ -86,19 +86,19 @@ def _switch_on(installation: Installation) -> Installation:
     return installation
 
 
-# The layer of a raw ASGI application, which is kept as long as the application.
+# Layers of raw ASGI applications, each kept as long as its application.
 _layers: "WeakKeyDictionary[Any, TelemetryMiddleware]" = WeakKeyDictionary()
 
 
 def _layered(app: Any) -> Any:
-    """Return an ASGI application with the layer around it that `setup_telemetry` puts around FastAPI's stack."""
+    """Wrap an ASGI application in the layer that `setup_telemetry` puts around FastAPI's middleware stack."""
     if isinstance(app, (FastAPI, Starlette, TelemetryMiddleware)):
         return app
     try:
         if app not in _layers:
             _layers[app] = TelemetryMiddleware(app, _switch_on(Installation()))
         return _layers[app]
-    except TypeError:  # it has no weak references
+    except TypeError:  # the type does not support weak references
         return TelemetryMiddleware(app, _switch_on(Installation()))
 
 
@@ -133,7 +133,7 @@ _recorded: Counter[str] = Counter()
 
 
 def _tally() -> None:
-    """Add up what telemetry recorded since it was set up."""
+    """Add up the samples that telemetry recorded since its setup."""
     _process.force_flush(5)
     text = _process.render_metrics()[0].decode()
     for name, value in re.findall(r"^(\w+)(?:\{[^\n]*\})? ([0-9.e+]+)", text, re.MULTILINE):
@@ -157,7 +157,7 @@ def pytest_runtest_setup() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish() -> None:
-    """Write what telemetry recorded in this process, and its faults."""
+    """Write the summary of the telemetry of this process, and its faults."""
     _tally()
     path = Path(os.environ["UPSTREAM_RECORDED"]) / f"{os.getpid()}.json"
     path.write_text(json.dumps({"recorded": _recorded, "faults": _guard.faults(), "texts": _faults.texts}))

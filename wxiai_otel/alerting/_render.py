@@ -19,18 +19,18 @@ def title(message: Message) -> str:
 
 
 def markdown(message: Message, limit: int) -> str:
-    """Return a message as Markdown of at most ``limit`` bytes. See `writer`."""
+    """Render a message as Markdown of at most ``limit`` bytes. See `writer`."""
     return writer(message, limit)(limit)
 
 
 def writer(message: Message, limit: int) -> Callable[[int], str]:
-    """Return a function that gives a message as Markdown of at most so many bytes, of a text that is rendered once.
+    """Render a message once, and return a function that cuts it to a number of bytes.
 
-    The links stay whole as long as there is room for them: what is cut is the text before them.
+    The text before the links is cut first: the links stay whole as long as they fit.
 
     Parameters:
         message: The message.
-        limit: The most bytes that it will be asked for.
+        limit: The largest number of bytes that the function will get.
     """
     links = _links(message)
     blocks: list[str] = []

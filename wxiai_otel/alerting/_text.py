@@ -22,7 +22,7 @@ _MAX_VALUE = 2_000
 _MAX_WHOLE = 2**53  # what every reader of JSON has exactly
 _MAX_DETAILS = 16_000
 _MAX_WASTE = 16
-# One line has at most this many times its length of blanks and control characters.
+# Read this many times the length of one line, because blanks and control characters are removed.
 _READ_AHEAD = 4
 
 
@@ -38,7 +38,7 @@ def clean(text: str) -> str:
 
 
 def cleaned(text: str, limit: int) -> str:
-    """Return a clean text of at most ``limit`` bytes. It is cut before it is looked through."""
+    """Clean a text and cut it to ``limit`` bytes. The text is cut before it is cleaned."""
     return cut(clean(text[: limit + 1]), limit)
 
 
@@ -51,12 +51,12 @@ def one_line(value: object, limit: int) -> str:
 
 
 def safe(text: str, limit: int, name: str = "") -> str:
-    """Return a text without control characters and secrets, cut to ``limit`` characters before any pattern runs.
+    """Remove control characters and secrets from a text, cut to ``limit`` characters before any pattern runs.
 
     Parameters:
         text: Any text.
         limit: Maximum length of the result, in characters.
-        name: The name of the label or detail. The text is masked if it says that this is a secret.
+        name: The name of the label or detail. The text is masked if `is_secret` holds for the name.
     """
     if is_secret(name):
         return MASK
@@ -114,7 +114,7 @@ def fitting(build: Callable[[int], bytes], limit: int) -> bytes:
     body = build(limit)
     if len(body) <= limit:
         return body
-    # By halves: in proportion to the body, texts that hardly do not fit would take thousands of steps.
+    # Halve the text: proportional steps take thousands of attempts for a text that is slightly too long.
     best = build(0)
     fits, too_much = 0, limit
     while too_much - fits > _MAX_WASTE:
@@ -128,7 +128,7 @@ def fitting(build: Callable[[int], bytes], limit: int) -> bytes:
 
 
 def json_safe(details: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return details as JSON and a message can have them: bounded in number, depth and length, and without secrets."""
+    """Convert details for JSON and messages: bounded in number, depth and length, and without secrets."""
     safe: dict[str, Any] = {}
     room = _MAX_DETAILS
     for number, (key, value) in enumerate(details.items()):

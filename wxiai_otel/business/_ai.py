@@ -36,27 +36,30 @@ def monitor_ai_task(
     user_role: str | Callable[..., object] | None = None,
     model: str | Callable[..., object] | None = None,
 ) -> Callable[[F], F]:
-    """Decorate a function whose call is an AI task: of a coroutine function or generator until its end.
+    """Decorate a function, coroutine function or generator so that each call is recorded as an AI task.
 
-    Counts the task as submitted and pending when it begins, as success, failed or cancelled when it ends, with its
-    duration in seconds. What it raises is an ``application_errors_total`` with the component ``ai_service_<service>``,
-    and passes unchanged. If the caller gives up, the task is cancelled, which is no failure: its asyncio task is
-    cancelled, its stream is closed, the client leaves, or the process is interrupted. A timeout within the function
-    is a failure; a timeout around the call cancels it.
+    The task is counted as submitted and pending when the call starts, and as success, failed or cancelled when it
+    completes, with its duration in seconds. An exception counts in ``application_errors_total`` with the component
+    ``ai_service_<service>`` and is raised unchanged.
 
-    Each parameter is a value, or a callable of the call's arguments.
+    A task is cancelled, and not failed, if its caller gives up: its asyncio task is cancelled, its stream is closed,
+    the client leaves, or the process is interrupted. A timeout within the function is a failure; a timeout around the
+    call cancels it.
+
+    Each parameter is a value, or a callable that takes the arguments of the call.
 
     Parameters:
         service: One of the setting ai_services; anything else is ``other``.
-        mode: For example fast or relax; ``default`` where there is none.
+        mode: For example fast or relax; by default ``default``.
         user_role: By default that of the current request's user.
         model: The provider's name of the model, for the span (``gen_ai.request.model``).
     """
 
     def decorate(*called: Any, **options: Any) -> Any:
         if len(called) != 1 or options or not is_function(called[0]):
-            refuse("monitor_ai_task", InvalidInput("it decorates functions, and takes the service first", "function"))
-            # Without parentheses the service is the function itself, and this is a call of it.
+            message = "the decorated object must be a function, and the first argument a service"
+            refuse("monitor_ai_task", InvalidInput(message, "function"))
+            # Without parentheses, `service` is the decorated function, and this is a call of it.
             if callable(service) and not (len(called) == 1 and hasattr(type(called[0]), "__get__")):
                 return service(*called, **options)
             return called[0]
@@ -196,26 +199,26 @@ def complete_ai_task(
     queue_seconds: float | None = None,
     run_seconds: float | None = None,
 ) -> None:
-    """End a task that `start_ai_task` has begun, from any process. Returns at once: it is counted in the background.
+    """Complete a task that `start_ai_task` started, from any process. Returns at once and counts in the background.
 
-    A task is counted once, however often and from wherever it is ended: across all workers where there is a Redis (the
-    setting state_redis), otherwise once in each process. Its duration is that from its submission.
+    Each task is counted once, however often it is completed: across all workers with Redis (the setting state_redis),
+    otherwise once in each process. Its duration starts at its submission.
 
     Parameters:
-        token: The task's.
+        token: The token of the task.
         status: ``success``, ``failed`` or ``cancelled``. A cancelled task is no failure of the service.
-        error_type: Of a task that failed: the exception, or a word for what went wrong.
-        queue_seconds: How long the task waited at the provider, where that is known; for the span.
-        run_seconds: How long it then ran, where that is known; for the span.
+        error_type: The exception of a failed task, or a word for what went wrong.
+        queue_seconds: Seconds that the task waited at the provider, if known; for the span.
+        run_seconds: Seconds that it then ran, if known; for the span.
 
     Raises:
-        TaskTokenError: Under pytest or with the setting strict: the token was changed, is not complete, or is of other
-            processes. Otherwise that is a warning, and nothing is counted.
+        TaskTokenError: Under pytest or with the setting strict: the token was changed, is truncated, or was signed with
+            another secret. Otherwise a warning is logged, and nothing is counted.
         ValueError: Under pytest or with the setting strict: the status is another word. Otherwise as above.
     """
     outcome = word(status, "status")
     if outcome not in OUTCOMES:
-        raise InvalidInput(f"`status` is {shown(status)}; allowed are success, failed and cancelled", "status")
+        raise InvalidInput(f"`status` must be success, failed or cancelled, got {shown(status)}", "status")
     business = current()
     state = decode(token, business.settings.task_secret if business is not None else None)
     if business is None or state is None:
@@ -255,17 +258,17 @@ def count_ended(
     error_type: str | None,
     context: Context | None,
 ) -> None:
-    """Count a task that has ended.
+    """Count a completed task.
 
     Parameters:
-        instruments: Record the metrics.
+        instruments: The instruments to record with.
         service: The label of its service.
         mode: Its mode, if any.
         role: The label of its user's role, if any.
-        seconds: From its submission to its end.
+        seconds: Seconds from submission to completion.
         outcome: ``success``, ``failed`` or ``cancelled``.
-        error_type: Why it failed; ``None`` if it did not.
-        context: The context of its end, for exemplars.
+        error_type: Why the task failed; ``None`` if it did not.
+        context: The context of its completion, for exemplars.
     """
     instruments["ai.tasks"].record(1, (service, outcome, role), context)
     instruments["ai.task.duration"].record(seconds, (service, mode), context)

@@ -18,7 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 OPERATIONS = CONSUME, REFUND, PURCHASE = ("consume", "refund", "purchase")
 COMPONENT = "credits_system"
 
-_AMOUNTS = "a number of credits, finite and not negative"
+_AMOUNTS = "a finite number of credits of at least 0"
 
 
 def monitor_credits_operation(
@@ -29,28 +29,30 @@ def monitor_credits_operation(
     service: str | Callable[..., object] | None = None,
     user_role: str | Callable[..., object] | None = None,
 ) -> Callable[[F], F]:
-    """Decorate a function, sync or async, that moves credits; counted when it has completed.
+    """Decorate a function, sync or async, that moves credits. The operation is counted when the call completes.
 
-    What it raises is an ``application_errors_total`` with the component ``credits_system`` and no operation, and passes
-    unchanged. A call that is cancelled is neither an operation nor an error.
+    An exception counts in ``application_errors_total`` with the component ``credits_system``, not as an operation, and
+    is raised unchanged. A cancelled call is neither an operation nor an error.
 
     Parameters:
         operation: consume, refund or purchase.
-        amount: Credits, or a callable of the call's arguments; by default the argument named ``amount``. Where there is
-            none, only the operation is counted.
-        balance: Of a consume: gives the balance left from the result; by default its attribute or item ``credit``.
-        service: What the credits were consumed for, or a callable of the call's arguments: one of the setting
-            ai_services; anything else, and nothing, is ``other``.
-        user_role: By default that of the current request's user; or a callable of the call's arguments.
+        amount: Credits, or a callable that takes the arguments of the call; by default the argument named ``amount``.
+            Without one, only the operation is counted.
+        balance: For consume: a callable that returns the remaining balance for the result of the call; by default the
+            attribute or item ``credit`` of the result.
+        service: The service that the credits are for, or a callable that takes the arguments of the call. One of the
+            setting ai_services; anything else is ``other``.
+        user_role: The role, or a callable that takes the arguments of the call; by default the role of the current
+            request's user.
 
     Raises:
-        ValueError: Under pytest or with the setting strict: the operation is another word. Otherwise that is a warning,
-            and the function is not monitored. The decorated function raises it too if the amount is negative, not
-            finite or no number, before it does anything. Otherwise that is a warning, and the operation is counted
-            without its amount.
+        ValueError: Under pytest or with the setting strict: the operation is another word. Otherwise a warning is
+            logged, and the function stays undecorated. The decorated function also raises it, before it does anything,
+            if the amount is negative, not finite or no number. Otherwise a warning is logged, and the operation is
+            counted without its amount.
     """
     if (allowed := _allowed_operation(operation)) is None:
-        # Without parentheses the operation is the function itself.
+        # Without parentheses, `operation` is the decorated function.
         return operation if callable(operation) else _undecorated
     find_balance = balance if callable(balance) else None
     if balance is not None and find_balance is None:
@@ -59,7 +61,7 @@ def monitor_credits_operation(
 
     def decorate(function: F) -> F:
         if not is_function(function):
-            refuse("monitor_credits_operation", InvalidInput("it decorates functions", "function"))
+            refuse("monitor_credits_operation", InvalidInput("the decorated object must be a function", "function"))
             return function
         find_amount = amount if amount is not None else _argument_named_amount(function)
 
@@ -129,19 +131,19 @@ def record_credits(
     service: str | None = None,
     user_role: str | None = None,
 ) -> None:
-    """Count an operation on credits that has completed.
+    """Count a completed credits operation.
 
     Parameters:
         operation: consume, refund or purchase.
-        amount: Credits moved; ``None`` counts the operation only.
-        balance: Of a consume: credits left.
-        service: What the credits were consumed for: one of the setting ai_services; anything else is ``other``.
-        user_role: By default that of the current request's user.
+        amount: Credits moved; ``None`` counts only the operation.
+        balance: For consume: the remaining credits.
+        service: The service that the credits are for: one of the setting ai_services; anything else is ``other``.
+        user_role: By default the role of the current request's user.
 
     Raises:
         ValueError: Under pytest or with the setting strict: the operation is another word, or the amount or balance is
-            negative, not finite or no number. Otherwise that is a warning: nothing is counted of another operation,
-            and an operation is counted without such an amount.
+            negative, not finite or no number. Otherwise a warning is logged: an unknown operation is not counted, and
+            an operation is counted without an invalid amount or balance.
     """
     allowed = _operation(operation)
     business = current()
@@ -155,7 +157,7 @@ def record_credits(
 def _operation(operation: object) -> str:
     found = word(operation, "operation")
     if found not in OPERATIONS:
-        raise InvalidInput(f"`operation` is {shown(operation)}; allowed are {', '.join(OPERATIONS)}", "operation")
+        raise InvalidInput(f"`operation` must be one of {', '.join(OPERATIONS)}, got {shown(operation)}", "operation")
     return found
 
 
@@ -174,7 +176,7 @@ def _undecorated(function: F) -> F:
 def _allowed_amount(helper: str, name: str, value: object) -> float | None:
     number = number_of(value)
     if number is None and value is not None:
-        refuse(helper, InvalidInput(f"{name} is {shown(value)}; allowed is {_AMOUNTS}", name))
+        refuse(helper, InvalidInput(f"`{name}` must be {_AMOUNTS}, got {shown(value)}", name))
     return number
 
 
@@ -198,7 +200,7 @@ def _argument_named_amount(function: Any) -> Callable[..., object] | None:
     """What finds the argument named amount in a call; ``None`` where the function has none."""
     try:
         signature = inspect.signature(getattr(function, "__func__", function))
-    except Exception:  # noqa: BLE001 - some that are written in C have none, and an object may do anything
+    except Exception:  # noqa: BLE001 - C functions may have no signature, and an object may raise anything
         return None
     parameters = signature.parameters
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())

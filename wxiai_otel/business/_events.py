@@ -125,7 +125,7 @@ def record_security_event(event_type: str, severity: str = "warning", **details:
         return
     event_type, severity_label = word(event_type, "event_type") or OTHER, word(severity, "severity")
     if severity_label not in SEVERITIES:
-        raise InvalidInput(f"severity is {shown(severity)}; allowed are {', '.join(SEVERITIES)}", "severity")
+        raise InvalidInput(f"`severity` must be one of {', '.join(SEVERITIES)}, got {shown(severity)}", "severity")
     count_security_event(business, event_type, severity_label, details)
 
 
@@ -180,12 +180,12 @@ def _text_of(user_id: object) -> str:
     try:
         return str(user_id)
     except Exception:  # noqa: BLE001 - it is the application's code
-        raise UnreadableInput(f"`user_id` must have a text, got {shown(user_id)}", "user_id") from None
+        raise UnreadableInput(f"`user_id` must be convertible to text, got {shown(user_id)}", "user_id") from None
 
 
 def _tell(name: str, level: int, attributes: dict[str, Any]) -> None:
     span = trace.get_current_span()
-    # Its lock may be held by what this interrupts. (A thread that outlives its request has a span that has ended.)
+    # This may interrupt code that holds the span's lock. (A thread that outlives its request has an ended span.)
     if may_use_sdk() and span.is_recording():
         span.add_event(name, attributes)
     if may_log():

@@ -1,4 +1,4 @@
-"""What the helpers are given: checked before anything is counted, because a counter cannot take anything back."""
+"""Validation of helper arguments, before anything is counted: a counter cannot be decremented."""
 
 import functools
 import logging
@@ -26,14 +26,14 @@ _refused: dict[tuple[str, str], int] = {}  # by helper and parameter
 
 
 def refuse(helper: str, invalid: InvalidInput | TaskTokenError) -> None:
-    """Count an input that is not allowed. Log it once for each parameter of a helper.
+    """Count an invalid argument, and log the first one of each parameter of a helper as a warning.
 
     Parameters:
         helper: The helper's name.
         invalid: What is wrong, and what is allowed.
 
     Raises:
-        ValueError: Under pytest, or if the setting strict is on; never for an object that cannot be read.
+        ValueError: Under pytest or with the setting strict; never for an object whose own code fails.
     """
     message = f"{helper}: {invalid}"
     if not isinstance(invalid, UnreadableInput) and _is_strict():
@@ -42,13 +42,13 @@ def refuse(helper: str, invalid: InvalidInput | TaskTokenError) -> None:
     _refused.setdefault(kind, 0)
     _refused[kind] += 1
     first = _refused[kind] == 1
-    with suppress(Exception):  # a logging handler of the application's may itself be broken
+    with suppress(Exception):  # a log handler of the application may raise
         if may_log():
-            logger.log(logging.WARNING if first else logging.DEBUG, "%s; it is not recorded", message)
+            logger.log(logging.WARNING if first else logging.DEBUG, "%s; not recorded", message)
 
 
 def refusals() -> Iterator[tuple[Values, float]]:
-    """Yield how many inputs of each helper were refused."""
+    """Yield the number of refused arguments by helper."""
     counts: dict[str, int] = {}
     for (helper, _), count in _refused.copy().items():
         counts[helper] = counts.get(helper, 0) + count
@@ -57,11 +57,11 @@ def refusals() -> Iterator[tuple[Values, float]]:
 
 
 def checked(helper: str, site: str) -> Callable[[Callable[P, R]], Callable[P, R | None]]:
-    """Decorate a helper: an input that is not allowed is refused, and any other exception is a fault.
+    """Decorate a helper so that invalid arguments are refused and other exceptions recorded as faults.
 
     Parameters:
         helper: The name of the helper.
-        site: The site of the fault. See `fault`.
+        site: The site of a fault. See `fault`.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R | None]:
@@ -81,7 +81,7 @@ def checked(helper: str, site: str) -> Callable[[Callable[P, R]], Callable[P, R 
 
 
 def resolved(parameter: str, option: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
-    """Return the value of a decorator's option for a call; ``None`` if the option is a callable that raises.
+    """Return the value of a decorator's option for a call, or ``None`` if the option is a callable that raises.
 
     Raises:
         InvalidInput: The option is a coroutine function.
@@ -114,5 +114,5 @@ def _strict_in_environment() -> bool | None:
 
 
 def _is_under_pytest() -> bool:
-    # An application may import pytest, and its processes inherit the environment of a test.
+    # Both are checked: an application may import pytest, and child processes inherit a test's environment.
     return "pytest" in sys.modules and not os.environ.keys().isdisjoint(("PYTEST_VERSION", "PYTEST_CURRENT_TEST"))

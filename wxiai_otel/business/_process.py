@@ -40,12 +40,12 @@ class Business:
     """The business telemetry of a process.
 
     Parameters:
-        settings: Of the process.
-        instruments: Record the metrics.
-        spans: Makes the spans.
-        tasks: The AI tasks that end in another process.
-        activity: The users seen; ``None`` where they are not counted.
-        logins: Watches failed logins; ``None`` where nothing is looked for.
+        settings: The settings of the process.
+        instruments: The instruments to record with.
+        spans: The tracer.
+        tasks: The AI tasks that complete in another process.
+        activity: The active users; ``None`` if they are not counted.
+        logins: The detector of failed logins; ``None`` if detection is disabled.
     """
 
     settings: Settings
@@ -57,7 +57,7 @@ class Business:
 
     @property
     def tracer(self) -> Tracer:
-        """What makes the spans: none while this thread interrupts the SDK, which holds locks."""
+        """The tracer. It creates no spans while this thread interrupts the SDK, which holds locks."""
         return self.spans if may_use_sdk() else _NO_SPANS
 
     def role(self, given: object = None) -> str | None:

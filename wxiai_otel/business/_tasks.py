@@ -32,15 +32,15 @@ _PAUSE_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class EndedTask:
-    """A task that somebody says has ended.
+    """A task whose completion was reported.
 
     Parameters:
-        state: From its token.
+        state: The state in its token.
         token: The token.
         outcome: ``success``, ``failed`` or ``cancelled``.
         error_type: Why it failed; ``None`` if it did not.
-        seconds: From its submission to its end.
-        context: Where it was said, for exemplars.
+        seconds: Seconds from submission to completion.
+        context: The context of the report, for exemplars.
     """
 
     state: TaskState
@@ -139,7 +139,7 @@ class Tasks:
         if left := len(self._ended):
             self.dropped += left
             self._ended.clear()
-            logger.warning("%d ends of AI tasks could not be claimed in time and are not counted", left)
+            logger.warning("%d AI task completions could not be claimed in time and are not counted", left)
 
     def observe_dropped(self) -> Iterator[tuple[Values, float]]:
         """How many ends were dropped."""
@@ -160,7 +160,7 @@ class Tasks:
             if not self._failing:
                 self._failing = True
                 logger.warning(
-                    "AI tasks cannot be settled now: %s; they are kept and tried again", type(error).__name__
+                    "AI task completions cannot be settled: %s; they are buffered and retried", type(error).__name__
                 )
 
     def _store(self) -> TaskStore:

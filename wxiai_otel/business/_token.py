@@ -25,7 +25,7 @@ _MILLISECONDS = 1000
 
 
 class TaskTokenError(ValueError):
-    """The token is none that `start_ai_task` has given out, or was changed since."""
+    """An AI task token that is invalid, truncated or changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,44 +81,46 @@ def _text(raw: bytes) -> str:
 
 
 def decode(given: object, secret: str | None) -> TaskState | None:
-    """The state that a token holds; ``None`` where its task was not counted when it began.
+    """Return the state in a token, or ``None`` if its task was not counted when it started.
 
     Parameters:
-        given: What is said to be a token.
-        secret: The setting task_secret; ``None`` where it is not known, and no signature can be checked.
+        given: A token, or any other object.
+        secret: The setting task_secret; ``None`` if it is unknown, so that no signature can be checked.
 
     Raises:
-        TaskTokenError: It is no token, was changed, or was signed with another secret.
+        TaskTokenError: The object is not a token, was changed, or was signed with another secret.
     """
-    # An object may lie about its class, and a subclass may compare in its own way.
+    # `type` and not `isinstance`: an object may fake its class, and a subclass may override comparisons.
     token = str.__str__(cast("str", given)) if issubclass(type(given), str) else ""
     if not _PRINTABLE.fullmatch(token):
-        raise TaskTokenError("this is no token of start_ai_task, or not all of it")
+        raise TaskTokenError("invalid or truncated AI task token")
     try:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except binascii.Error:
-        raise TaskTokenError("this is no token of start_ai_task, or not all of it") from None
+        raise TaskTokenError("invalid or truncated AI task token") from None
     version = raw[:1]
     if version not in (_UNCOUNTED, _CHECKED, _SIGNED) or _text(raw) != token:
-        raise TaskTokenError("this is no token of start_ai_task, or was changed")
+        raise TaskTokenError("invalid or changed AI task token")
     if version == _CHECKED and secret:
-        raise TaskTokenError("the token is not signed, but the setting task_secret is set: all processes need the same")
+        raise TaskTokenError(
+            "the AI task token is not signed, but task_secret is set: set the same task_secret in all processes"
+        )
     if version == _SIGNED and secret == "":
         raise TaskTokenError(
-            "the token is signed: this process needs the setting task_secret, the same as where it began"
+            "the AI task token is signed, but task_secret is not set: set the same task_secret in all processes"
         )
     size = _SIGNATURE_BYTES if version == _SIGNED else _CHECKSUM_BYTES
     body, tag = raw[:-size], raw[-size:]
     expected = _tag(body, secret or "" if version == _SIGNED else "")
     if (secret is not None or version != _SIGNED) and not hmac.compare_digest(tag, expected):
         raise TaskTokenError(
-            "the token was changed, is not complete"
+            "the AI task token was changed or truncated"
             + (", or was signed with another task_secret" if version == _SIGNED else "")
         )
     try:
         return None if version == _UNCOUNTED else _read(body)
     except (struct.error, IndexError):  # a checksum is easily made
-        raise TaskTokenError("this is no token of start_ai_task") from None
+        raise TaskTokenError("invalid AI task token") from None
 
 
 def _read(body: bytes) -> TaskState:

@@ -1,4 +1,4 @@
-"""Conversion of what the helpers are given into labels and numbers. Objects of the application may do anything."""
+"""Conversion of helper arguments to labels and numbers. Objects of the application may raise anything."""
 
 import math
 from collections.abc import Callable
@@ -12,15 +12,15 @@ from starlette.requests import ClientDisconnect
 
 from .._labels import whole
 
-# The name of a class, whatever its metaclass says.
+# The real name of a class: a metaclass may override `__name__`.
 _name_of: Callable[[type], str] = type.__dict__["__name__"].__get__
 
 
 class InvalidInput(ValueError):
-    """An argument of a helper that is not allowed.
+    """An invalid argument of a helper.
 
     Parameters:
-        message: What is wrong, and what is allowed.
+        message: The fault, and the allowed values.
         parameter: The name of the parameter.
     """
 
@@ -34,10 +34,10 @@ class UnreadableInput(InvalidInput):
 
 
 def shown(value: object) -> str:
-    """Return a short representation of a value for an error, whatever its ``__repr__`` does."""
+    """Return a short representation of a value for an error, even if its ``__repr__`` raises."""
     try:
         return whole(brief(value))
-    except Exception:  # noqa: BLE001 - it is the application's code; nor does Python write an integer of many digits
+    except Exception:  # noqa: BLE001 - application code, or an integer with too many digits to convert
         return f"<{_name_of(type(value))}>"
 
 
@@ -47,17 +47,20 @@ def number_of(value: object) -> float | None:
         if isinstance(value, bool) or not isinstance(value, Real | Decimal):
             return None
         number = float(value)
-    except Exception:  # noqa: BLE001 - it is too large, or a class of the application's
+    except Exception:  # noqa: BLE001 - too large a number, or application code
         return None
     return number if math.isfinite(number) and number >= 0 else None
 
 
 def word(value: object, parameter: str = "value") -> str | None:
-    """Return the text of a value for a label, of an enumeration its member's value; ``None`` if there is none.
+    """Convert a value to the text of a label; an enumeration member to that of its value.
 
     Parameters:
-        value: Anything.
-        parameter: The parameter that it was given for.
+        value: Any object.
+        parameter: The name of the parameter, for the error.
+
+    Returns:
+        The text; ``None`` if the value is ``None`` or its text is empty.
 
     Raises:
         UnreadableInput: The value cannot be converted to text.
@@ -66,19 +69,19 @@ def word(value: object, parameter: str = "value") -> str | None:
         return None
     try:
         text = str(getattr(value, "value", value))
-        # A subclass may compare and hash in its own way.
+        # A subclass of `str` may override comparisons and hashing.
         return whole(str.__str__(text)) or None
     except Exception:  # noqa: BLE001 - it is the application's code
         raise UnreadableInput(f"`{parameter}` must be a string, got {shown(value)}", parameter) from None
 
 
 def class_name(error: object, parameter: str = "error") -> str:
-    """Return the label of an error: its class's name without module, or the word itself.
+    """Return the label of an error: the name of its class without the module, or the word that was given.
 
     Raises:
-        UnreadableInput: The error is no exception and cannot be converted to text.
+        UnreadableInput: The error is not an exception and cannot be converted to text.
     """
-    # An object may lie about its class.
+    # `type` and not `isinstance`: an object may fake its class.
     if issubclass(type(error), BaseException):
         return _name_of(type(error))
     if issubclass(type(error), type):
@@ -87,7 +90,7 @@ def class_name(error: object, parameter: str = "error") -> str:
 
 
 def is_cancellation(error: BaseException) -> bool:
-    """Return whether the caller has given up: a cancelled task, a closed stream, a client that left, a signal."""
+    """Return whether the caller gave up: a cancelled task, a closed stream, a client that left, or a signal."""
     if isinstance(error, BaseExceptionGroup):
         return all(map(is_cancellation, error.exceptions))
     return not isinstance(error, Exception) or isinstance(error, CancelledError | ClientDisconnect)

@@ -31,7 +31,7 @@ SELF: tuple[Instrument, ...] = (
         "wxiai_otel.tasks.dropped",
         Kind.OBSERVABLE_COUNTER,
         "{task}",
-        "Ends of AI tasks that could not be claimed and were not counted.",
+        "AI task completions that could not be claimed and were not counted.",
         "wxiai_otel_tasks_dropped_total",
     ),
     one(
@@ -45,7 +45,7 @@ SELF: tuple[Instrument, ...] = (
         "wxiai_otel.exports",
         Kind.OBSERVABLE_COUNTER,
         "{export}",
-        "Attempts to send something by OTLP, by signal and outcome; failed if the receiver rejects all of it.",
+        "OTLP export attempts, by signal and outcome; also failed if the receiver rejects all items.",
         "wxiai_otel_exports_total",
         (Attribute("signal", "signal"), Attribute("outcome", "outcome")),
     ),

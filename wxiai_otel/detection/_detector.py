@@ -141,7 +141,7 @@ class Detector:
         self._report_found()
 
     def _report_found(self) -> None:
-        # Outside of the changes: what is told may log, and a log handler is the application's.
+        # Outside the change: reporting may log, and log handlers are the application's code.
         while self._found:
             with suppress(IndexError):  # another thread has reported it
                 event_type, severity, address, details = self._found.popleft()

@@ -141,7 +141,7 @@ class HttpExchange:
         try:
             if message["type"] == "http.disconnect":
                 self._disconnected = True
-        except Exception:  # noqa: BLE001 - the message is the application's all the same
+        except Exception:  # noqa: BLE001 - the application still gets the message
             fault("http.receive")
         return message
 
@@ -163,7 +163,7 @@ class HttpExchange:
             # https://asgi.readthedocs.io/en/latest/specs/www.html#disconnected-client-send-exception
             self._disconnected = self._disconnected or isinstance(exception, OSError)
             if starts:
-                self._status = None  # the server has refused it: nothing was sent
+                self._status = None  # the server refused the message: nothing was sent
             raise
         if ends:
             try:
@@ -174,7 +174,7 @@ class HttpExchange:
                 fault("http.send")
 
     def handled_by(self, route: object, scope: Scope) -> None:
-        """A route begins to handle the request: called by the routes themselves."""
+        """Note the route that handles the request. Routes call this themselves."""
         self._route.handled_by(route, scope)
         if self._inherits:
             self._inherit_context()
@@ -196,7 +196,7 @@ class HttpExchange:
                 answered(self._context)
 
     def _start_response(self, message: Message) -> None:
-        # First: it is recorded even if reading the rest of the message fails.
+        # First, so that the status is recorded even if the rest of the message cannot be read.
         self._status = message["status"]
         if self._client_left():
             self._status = CLIENT_CLOSED_REQUEST
@@ -239,7 +239,7 @@ class HttpExchange:
         self._ended_ns = time_ns()
 
     def _settle_status(self) -> None:
-        """Where nothing was sent, the status is what became of the request."""
+        """Set the status of a request without a response: 499 if the client left, otherwise 500."""
         if self._status is None:
             gone = self._disconnected or isinstance(self._exception, asyncio.CancelledError)
             self._status = CLIENT_CLOSED_REQUEST if gone else SERVER_ERROR

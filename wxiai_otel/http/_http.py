@@ -168,7 +168,7 @@ class Http:
             return current
         try:
             return propagator.extract(scope, current, _GETTER) or current
-        except Exception:  # noqa: BLE001 - the propagator may be the application's
+        except Exception:  # noqa: BLE001 - the propagator may be application code
             fault("http.extract")
             return current
 
@@ -183,10 +183,10 @@ def _is_one_of(types: frozenset[bytes], content_type: bytes) -> bool:
 
 
 def _reads_only_w3c_headers(propagator: object) -> bool:
-    """Return whether a request without a W3C header has nothing to extract.
+    """Return whether a propagator reads only W3C headers, so that requests without one have no context to extract.
 
-    Only known for OpenTelemetry's default propagators. Others may read headers that they do not list in ``fields``,
-    as those for B3 do.
+    This holds only for OpenTelemetry's default propagators. Others, e.g. those for B3, read headers that they do not
+    list in ``fields``.
     """
     global _last  # noqa: PLW0603 - one tuple, replaced in one step
     last, known = _last
@@ -194,7 +194,7 @@ def _reads_only_w3c_headers(propagator: object) -> bool:
         kind = type(propagator)
         parts = [propagator]
         if kind is CompositePropagator:
-            # There is no public way to list them.
+            # No public way lists the propagators of a composite.
             parts = getattr(propagator, "_propagators", [None])
         known = all(type(part) in _W3C for part in parts)
         _last = propagator, known

@@ -52,11 +52,11 @@ def warn_of_starlettes(app: Starlette) -> None:
 
 
 def _request_data() -> tuple[str, Callable[[], Any]] | None:
-    """Return the context key of FastAPI's data of a request and what makes it; ``None`` if this version has none."""
+    """Return the context key of FastAPI's request data and its factory; ``None`` if this version has none."""
     try:
         from fastapi.telemetry import _api
 
-        # There is no public way to set what `fastapi.telemetry.get_telemetry_data` returns.
+        # No public way sets the data that `fastapi.telemetry.get_telemetry_data` returns.
         key, cls = _api._REQUEST_TELEMETRY_KEY, _api._RequestTelemetry  # noqa: SLF001
         usual = vars(cls(span=None, span_method=""))
         data, changing = type(usual["data"]), _api.TelemetryData

@@ -1,4 +1,4 @@
-"""What servers expose about a client that has left, besides the messages that the application receives."""
+"""Disconnect information of servers, besides the messages that the application receives."""
 
 from types import MethodType
 from typing import Any

@@ -13,10 +13,10 @@ from ..settings import FindUser, Settings, User
 
 NOBODY: User = (None, None)
 
-# What a field of a class with slots is, and of a named tuple.
+# The types of slots, and of the fields of named tuples.
 _SLOTS = (MemberDescriptorType, type(NamedTuple("_One", [("one", int)]).__dict__["one"]))
 _PROPERTIES = (property, cached_property)
-# Attributes of the instances of SQLAlchemy, Tortoise and peewee.
+# Attributes that mark instances of SQLAlchemy, Tortoise and peewee models.
 _MAPPED = frozenset(("_sa_instance_state", "_saved_in_db", "__data__"))
 
 
@@ -54,10 +54,10 @@ class Users:
 
 
 class RequestState(dict[str, Any]):
-    """The state of a request. It keeps the id and the role that its user had when it was set.
+    """The state of a request, which remembers the id and role that the user had when it was set.
 
-    A commit expires what SQLAlchemy has loaded: to read them at the end of the request would be a query of ours, or
-    fail, because the session is closed by then.
+    A commit expires SQLAlchemy's loaded attributes. Reading them at the end of the request would run a query, or fail
+    because the session is closed.
 
     A layer around the application may hold the state that it replaces, and reads and changes that one. All access is to
     it. What this one holds itself is a copy for code in C, which reads a dictionary past its methods.
@@ -129,22 +129,22 @@ for _name in ("__delitem__", "update", "setdefault", "pop", "popitem", "clear"):
 
 
 def observe_user(scope: Scope) -> None:
-    """Give the scope a state, the same one for a middleware that copies the scope."""
+    """Put a `RequestState` into the scope, which copies of the scope share."""
     state = scope.setdefault("state", {})
-    # Where we are mounted a middleware outside of us may hold the state that there is.
+    # Not in a mounted application: an outer middleware may hold the existing state.
     if type(state) is dict and "router" not in scope:
         kept = scope["state"] = RequestState(state)
         kept.outer = state
 
 
 def find_user(scope: Scope) -> tuple[object | None, str | None] | None:
-    """Return the user that a dependency or middleware has put into ``request.state.user``.
+    """Return the id and role of ``request.state.user``, which a dependency or middleware sets.
 
     Parameters:
         scope: The request's ASGI scope, after the application has handled it.
 
     Returns:
-        Its id and role, or ``None`` without a user.
+        The id and the role, or ``None`` without a user.
     """
     state = scope.get("state")
     user = state.get("user") if isinstance(state, dict) else getattr(state, "user", None)
@@ -159,19 +159,19 @@ def find_user(scope: Scope) -> tuple[object | None, str | None] | None:
     try:
         user_id = _read(user, "id")
         return kept[0] if user_id is None else user_id, _read(user, "role")
-    except Exception:  # noqa: BLE001 - properties are the application's code: there is a user all the same
+    except Exception:  # noqa: BLE001 - a property of the application raised: there still is a user
         fault("http.user")
         return None, None
 
 
 def _read(user: object, name: str) -> Any:
-    """Return an attribute of a user, or ``None``, without running more than a property of a plain class.
+    """Return an attribute of a user, or ``None``. No code of the user runs except properties of unmapped classes.
 
-    Descriptors of other kinds and ``__getattr__`` may query a database, as an ORM's do for what is expired, deferred or
-    lazy; so may properties of a mapped class.
+    Other descriptors, ``__getattr__`` and properties of mapped classes may query a database, e.g. for expired, deferred
+    or lazy attributes.
     """
     if issubclass(type(user), dict):
-        return dict.get(user, name)  # type: ignore[call-overload] # mypy narrows by isinstance only, which asks proxies
+        return dict.get(user, name)  # type: ignore[call-overload] # mypy narrows by isinstance only, which proxies fake
     attributes = _attributes(user)
     if name in attributes:
         return attributes[name]
@@ -186,8 +186,8 @@ def _read(user: object, name: str) -> Any:
 
 
 def _attributes(user: object) -> dict[str, Any]:
-    """What is at hand without asking the object."""
+    """Return the object's own attributes, without running its code."""
     try:
         return vars(user)
-    except Exception:  # noqa: BLE001 - it has none, or makes them in a way of its own
+    except Exception:  # noqa: BLE001 - no `__dict__`, or a computed one that raises
         return {}

@@ -23,11 +23,11 @@ from ._user import observe_user
 
 # https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1: closed in order, going away, closed without a code.
 _ORDERLY_CODES = (1000, 1001, 1005)
-# https://www.rfc-editor.org/rfc/rfc6455#section-7.4.2: from here on libraries and applications define the meaning.
+# https://www.rfc-editor.org/rfc/rfc6455#section-7.4.2: libraries and applications define these codes and higher ones.
 _FIRST_PRIVATE_CODE = 3000
 _INTERNAL_ERROR = 1011
 
-# Of users who are active now five minutes are shown, ten seconds each.
+# Active users are counted in slots of ten seconds.
 _USER_SECONDS = 10.0
 
 _SWITCHING_PROTOCOLS = 101
@@ -37,10 +37,9 @@ _HANDSHAKE_SCHEMES = {"ws": "http", "wss": "https"}
 
 
 class WebSocketExchange:
-    """The state of one connection.
+    """A WebSocket handshake being measured, and the connection that follows if it is accepted.
 
-    An accepted handshake is the beginning of a connection. Any other is an HTTP request with the status that the
-    client gets.
+    A handshake that is not accepted is recorded as an HTTP request with the status that the client gets.
     """
 
     __slots__ = (
@@ -140,7 +139,7 @@ class WebSocketExchange:
                 self._client_leaves(message)
             elif self._accepted is not None and perf_counter() - self._user_seen > _USER_SECONDS:
                 self._see_user()
-        except Exception:  # noqa: BLE001 - the message is the application's all the same
+        except Exception:  # noqa: BLE001 - the application still gets the message
             fault("websocket.receive")
         return message
 
@@ -158,14 +157,14 @@ class WebSocketExchange:
             self._watch(*step)
 
     def handled_by(self, route: object, scope: Scope) -> None:
-        """A route begins to handle the connection: called by the routes themselves."""
+        """Note the route that handles the connection. Routes call this themselves."""
         self._route.handled_by(route, scope)
         if not self._http.own_spans:
             self._context = get_current()
 
     @guarded("websocket.user")
     def _see_user(self) -> None:
-        """A connection may last for hours: its user is active as often as something comes."""
+        """Record the user as active: a connection may last for hours."""
         self._user_seen = perf_counter()
         if self._http.watch is not None:
             self._http.watch.user(self._http.user(self._scope)[0])
@@ -197,7 +196,7 @@ class WebSocketExchange:
             self._reject()
 
     def _reject(self) -> None:
-        """Record a handshake that is not accepted as a request, once its response is sent."""
+        """Record a handshake that is not accepted as an HTTP request, once."""
         if self._rejected:
             return
         self._rejected = True
@@ -246,7 +245,7 @@ class WebSocketExchange:
         return not (self._client_left and isinstance(self._exception, OSError))
 
     def _error_type(self) -> str | None:
-        """Return the exception's class, the status or the close code, if the connection failed on our side."""
+        """Return the class of the exception, the status or the close code if the server side failed, else ``None``."""
         if self._failed_by_application():
             return exception_type(self._exception)
         if self._accepted is None:
@@ -254,7 +253,7 @@ class WebSocketExchange:
             return str(status) if status >= SERVER_ERROR else None
         if self._closed:
             return str(self._close_code) if _is_error(self._close_code) else None
-        # Servers close what an application leaves open as an error, or drop the connection.
+        # If the application returns without closing, servers close with 1011 or drop the connection.
         ended = self._is_gone() or isinstance(self._exception, WebSocketDisconnect)
         return None if ended else str(_INTERNAL_ERROR)
 
@@ -270,18 +269,18 @@ class WebSocketExchange:
 
 
 def _step(message: Message) -> tuple[str, int | None, bool] | None:
-    """Return type, code and ``more_body`` of a message that changes the connection's state, else ``None``."""
+    """Return the type, code and ``more_body`` of a message that changes the state, ``None`` for any other."""
     try:
         kind: str = message["type"]
         if kind == "websocket.send":
             return None
         code = message.get("status") if kind == "websocket.http.response.start" else message.get("code")
         return kind, code, message.get("more_body", False)
-    except Exception:  # noqa: BLE001 - the message goes out all the same
+    except Exception:  # noqa: BLE001 - the message is still sent
         fault("websocket.send")
         return None
 
 
 def _is_error(code: int | None) -> bool:
-    """Return whether a close code means that the side that sends it has failed."""
+    """Return whether a close code reports a failure of its sender."""
     return code is not None and code not in _ORDERLY_CODES and code < _FIRST_PRIVATE_CODE

@@ -8,14 +8,14 @@ from ._http import Http
 
 
 class Installation:
-    """What the layers in an application's middleware stack read on each request.
+    """The state that the layers in an application's middleware stack share.
 
     Attributes:
-        http: Options and instruments of the HTTP path; ``None`` where it is not instrumented.
-        endpoints: ASGI applications by their path, prefix included.
-        refill: Allows a shutdown the whole of the setting shutdown_timeout; called when a lifespan starts.
-        flush: Exports what is pending, within what is left of the setting shutdown_timeout.
-        uninstall: Takes the layers out of the application, where they are the outermost.
+        http: Options and instruments of the HTTP path; ``None`` if it is not instrumented.
+        endpoints: ASGI applications by path, prefix included.
+        refill: Called when a lifespan starts, to allow the next shutdown the whole shutdown_timeout.
+        flush: Exports pending data, within the time that is left of shutdown_timeout.
+        uninstall: Removes the layers from the application if they are the outermost ones.
     """
 
     __slots__ = ("endpoints", "flush", "http", "refill", "uninstall")

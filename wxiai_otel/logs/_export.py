@@ -37,7 +37,7 @@ _FRAMES = 50
 _CAUSES = 5
 _PLAIN = frozenset((str, bytes, int, float, bool, type(None)))
 _STACK = "exception.stacktrace"
-# As the SDK has it, for a shutdown that has no deadline.
+# The SDK's default, for a shutdown without a deadline.
 _SHUTDOWN_SECONDS = 30.0
 
 _SEVERITIES = (
@@ -82,10 +82,10 @@ class Redacting(LogRecordExporter):
 
 
 class LogQueue(BatchLogRecordProcessor):
-    """The log records that wait to be exported.
+    """The queue of log records to be exported.
 
     Parameters:
-        exporter: Exports them.
+        exporter: Exports the records.
     """
 
     def __init__(self, exporter: LogRecordExporter) -> None:
@@ -97,7 +97,7 @@ class LogQueue(BatchLogRecordProcessor):
         wakes_without_lock(self)
 
     def shutdown(self) -> None:
-        """Export what waits, by the deadline of the current work."""
+        """Export queued records, by the deadline of the current work."""
         self._batch_processor.shutdown(int(left(_SHUTDOWN_SECONDS) * 1000))
 
 
@@ -150,7 +150,7 @@ class LogExport:
         try:
             if _is_of(record.name, _TELEMETRY) or _is_of(record.name, _STATEMENTS) or not is_instrumentation_enabled():
                 return
-            # The provider holds locks, and a destructor that logs may interrupt it.
+            # A destructor that logs may interrupt the provider, which holds locks.
             self._serial.run(self._emit, record.name, self._translated(record))
         except Exception:  # noqa: BLE001 - the record has been with the application's handlers
             fault("logs.export")
@@ -194,7 +194,7 @@ def _is_of(name: str, loggers: tuple[str, ...]) -> bool:
 
 
 def _printable(text: str) -> str:
-    """Return a text with what its redaction has to read."""
+    """Make a text printable, up to the length that its redaction reads."""
     return printable(text[: _BODY_CHARACTERS + MARGIN])
 
 

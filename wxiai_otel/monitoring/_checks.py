@@ -1,4 +1,4 @@
-"""Health checks: side by side, each with a time limit, and no more often than somebody needs to know."""
+"""Health checks, run in parallel and cached, each with a timeout."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,12 +16,12 @@ _LOOK_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What a check has found. The message is for anybody: it names no host, address or exception's text.
+    """The result of a check. The message is public: it contains no host, address or text of an exception.
 
     Parameters:
-        healthy: Whether nothing is known to be wrong.
-        message: In a few words.
-        latency_ms: How long the check took, in milliseconds; ``None`` where there was nothing to check.
+        healthy: Whether no fault is known.
+        message: The result in a few words.
+        latency_ms: Duration of the check in milliseconds; ``None`` if nothing was checked.
     """
 
     healthy: bool
@@ -55,7 +55,7 @@ class HealthChecks:
         self._interval = interval
         self._timeout = timeout
         self._turn = Serial()
-        # What is not configured costs nothing to ask for, and may be soon.
+        # Often: targets that are not used yet cost nothing to check, and may be used soon.
         self._work = Periodic("wxiai-otel-health", min(interval, _LOOK_SECONDS), self._look)
 
     def start(self) -> None:
@@ -63,7 +63,7 @@ class HealthChecks:
         self._work.start()
 
     def stop(self) -> None:
-        """Check in the background no more."""
+        """Stop checking in the background."""
         self._work.stop()
 
     def add(self, name: str, function: Callable[[], Any]) -> None:
@@ -71,20 +71,20 @@ class HealthChecks:
         self._checks[name] = _Check(function)
 
     def are_due(self, max_age: float) -> bool:
-        """Whether `results` would check anything."""
+        """Return whether `results` would run any check."""
         return any(check.is_due(max_age) for check in self._checks.copy().values())
 
     def known(self) -> dict[str, Health]:
-        """What the checks have found so far."""
+        """Return the latest results."""
         return {name: check.health for name, check in self._checks.copy().items() if check.health is not None}
 
     def results(self, max_age: float) -> dict[str, Health]:
-        """What the checks have found; blocks while they are made.
+        """Run the checks that are due, and return all results. Blocks while checks run.
 
         Parameters:
-            max_age: Seconds for which what was found before is good enough.
+            max_age: Seconds for which an earlier result is used again.
         """
-        # Each is bounded by the timeout: another thread that makes them is ready by then.
+        # Each check is bounded by the timeout, so another thread that runs them finishes within this time.
         with self._turn.held(2 * self._timeout + _LOOK_SECONDS) as held:
             if not held:
                 return self.known()
@@ -105,7 +105,7 @@ class HealthChecks:
             return self.known()
 
     def observe(self) -> Iterator[tuple[Values, float]]:
-        """1 or 0 for each check that has something to check."""
+        """Yield 1 or 0 for each check that checked something."""
         for name, check in self._checks.copy().items():
             if check.health is not None and check.health.latency_ms is not None:
                 yield (name,), float(check.health.healthy)
@@ -119,7 +119,7 @@ class HealthChecks:
             return Health(healthy=True, message=f"not checked: {reason}", latency_ms=None)
         except TimeoutError:
             return Health(healthy=False, message=f"no answer within {self._timeout:g} s", latency_ms=latency_ms)
-        except Exception as error:  # noqa: BLE001 - that is what a check does where something is wrong
+        except Exception as error:  # noqa: BLE001 - a check raises if it fails
             return _failed(error, latency_ms)
 
     def _look(self) -> None:
@@ -127,7 +127,7 @@ class HealthChecks:
 
 
 class Unhealthy(Exception):
-    """Something is wrong; the message is for anybody."""
+    """A failed check with a public message."""
 
 
 def _found(answer: object, latency_ms: float) -> Health:

@@ -1,4 +1,4 @@
-"""What is checked by itself: databases, Redis and AI services."""
+"""Automatic checks of databases, Redis and AI services."""
 
 import socket
 import time
@@ -18,9 +18,12 @@ _SERVER_ERROR = 500
 def database(engines: Callable[[], list[Any]], timeout: float) -> str:
     """Query each database that the application has used, over connections of our own.
 
+    Returns:
+        ``ok``, with the number of databases that were not checked.
+
     Raises:
         NothingToAsk: The application has used none.
-        NotChecked: Only the application can make connections to any of them.
+        NotChecked: Only the application can connect to all of them.
     """
     found = engines()
     if not found:
@@ -43,7 +46,7 @@ def redis(instrumentation: Any) -> None:
 
     Raises:
         NothingToAsk: The application has used none.
-        NotChecked: Only the application can make connections to it.
+        NotChecked: Only the application can connect to it.
     """
     if instrumentation is None or not instrumentation.ping():
         raise NothingToAsk

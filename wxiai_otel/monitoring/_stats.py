@@ -20,10 +20,10 @@ FindUser = Callable[[Any], tuple[object, str | None] | None]
 
 
 class _Endpoint(FastAPI):
-    """The endpoint, as a FastAPI application of its own, so that the application's dependency works in it.
+    """The endpoint as a separate FastAPI application, in which the application's dependency works.
 
-    FastAPI keeps endpoints and dependencies in caches of the process. Those here are functions of this module, which
-    find in the request what belongs to the application.
+    FastAPI caches endpoints and dependencies for the life of the process. Those here are module-level functions, which
+    get the application's objects from the request, so that the caches keep no application alive.
     """
 
     collect: Callable[[], Families]
@@ -44,12 +44,12 @@ def stats_endpoint(
     """Return the endpoint.
 
     Parameters:
-        app: The application, whose state, exception handlers and dependency overrides it shares.
-        path: Of the endpoint, prefix included.
-        collect: Gives the current values of all metrics.
-        services: AI services that have an entry, also where nothing has happened.
-        may_see: The dependency that lets in whoever may see it, and raises where not; ``None``: `admins_only`.
-        find_user: Gives id and role of the user in an ASGI scope; ``None`` without one.
+        app: The application, whose state, exception handlers and dependency overrides the endpoint shares.
+        path: The path of the endpoint, prefix included.
+        collect: Returns the current values of all metrics.
+        services: AI services that always have an entry.
+        may_see: The dependency that raises for users without access; ``None`` for `admins_only`.
+        find_user: Returns the id and role of the user in an ASGI scope, or ``None`` without a user.
         roles: The roles of admins.
     """
     endpoint = _Endpoint(openapi_url=None, docs_url=None, redoc_url=None)
@@ -72,7 +72,7 @@ async def _answer(request: Request) -> dict[str, Any]:
 
 
 def admins_only(request: Request) -> None:
-    """Let in users with one of the roles: 401 without a user, 403 for any other."""
+    """Allow users with one of the admin roles: answer 401 without a user, 403 to any other."""
     endpoint: _Endpoint = request.app
     user = endpoint.find_user(request.scope)
     if user is None:

@@ -29,21 +29,21 @@ _APART = (
     "set WXIAI_OTEL_WORKERS_FOLDER to one that they can write, or to none where there is one worker"
 )
 _NOT_SHOWN = (
-    "measurements of child processes (ProcessPoolExecutor, multiprocessing) are not shown at the metrics endpoint: "
-    "set WXIAI_OTEL_WORKERS_FOLDER to a directory that the server and its children share, or export by OTLP"
+    "Measurements of child processes (ProcessPoolExecutor, multiprocessing) are not shown at the metrics endpoint. "
+    "Set WXIAI_OTEL_WORKERS_FOLDER to a directory that the server and its children share, or export by OTLP."
 )
 
 logger = logging.getLogger("wxiai_otel")
 
 
 class _Once:
-    """A permit for one of a process and its forked children. One byte in a pipe: reading it is one step for all."""
+    """A permit that only one of a process and its forked children can take: one byte in a shared pipe."""
 
     _pipe: tuple[int, int] | None = None
 
     @classmethod
     def prepare(cls) -> None:
-        """Make the permit, once in a process."""
+        """Create the permit if the process has none."""
         if cls._pipe is None:
             cls._pipe = os.pipe()
             os.set_blocking(cls._pipe[0], False)
@@ -51,7 +51,7 @@ class _Once:
 
     @classmethod
     def take(cls) -> bool:
-        """Return whether the permit is still there, and take it."""
+        """Take the permit. Return whether it was available."""
         try:
             return cls._pipe is not None and bool(os.read(cls._pipe[0], 1))
         except BlockingIOError:
@@ -115,7 +115,7 @@ class EmbeddedReader(PrometheusMetricReader):
             self._workers = None
 
     def _log_not_shown(self) -> None:
-        """Log once if this is a forked child whose measurements no endpoint shows."""
+        """Log once if no endpoint shows the measurements of this forked child."""
         is_child = os.getpid() != self._process and multiprocessing.parent_process() is not None
         if is_child and self._folder in {"", "none"} and _has_counts(self._own()) and _Once.take():
             logger.warning(_NOT_SHOWN)
@@ -157,8 +157,8 @@ class EmbeddedReader(PrometheusMetricReader):
             return self._own() if workers is None else workers.merged()
 
     def _own(self) -> list[PrometheusMetric]:
-        # One scrape at a time has the SDK collect. One that interrupts it, or that takes its turn too late, shows what
-        # the SDK has collected last: the SDK holds locks.
+        # The SDK holds locks while it collects. A scrape that interrupts another one, or waits too long, shows the
+        # last collection.
         with self._scrape.held(_SCRAPE_SECONDS) as held:
             if held and may_use_sdk():
                 self.collect()

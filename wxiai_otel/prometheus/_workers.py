@@ -63,7 +63,7 @@ class Workers:
         self._socket_path = folder / f"{os.getpid()}.sock"
         self._snapshot_path = self._socket_path.with_suffix(".json")
         self._closed = False
-        # The thread that has the folder's lock, which a signal handler may interrupt and want it too.
+        # The thread that holds the directory's lock: a signal handler may interrupt it and need the lock too.
         self._holder: int | None = None
         self._complete_from = 0.0
         self._last_ended: dict[str, Any] = _NOBODY
@@ -110,7 +110,7 @@ class Workers:
             fault("workers.leave")
         finally:
             self._closed = True
-            # Closing alone does not wake the thread. In a forked child this would shut the parent's socket down.
+            # Closing does not wake the thread. A forked child must not do this: it shuts down the parent's socket.
             with suppress(OSError):
                 self._server.shutdown(socket.SHUT_RDWR)
             self._close()
@@ -202,7 +202,7 @@ class Workers:
             except OSError:
                 if self._closed:
                     return
-                # There is no room for another file, here or in the folder.
+                # The process or the directory cannot have another file.
                 time.sleep(_ACCEPT_PAUSE_SECONDS)
                 if not self._closed and not self._socket_path.exists():
                     self._keep_for_later()
@@ -282,7 +282,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 def _write(path: Path, content: object) -> None:
     """Write a file as a whole or not at all."""
-    # Of its own: a thread may be interrupted by what writes the same file.
+    # A unique name: a signal handler may interrupt this thread and write the same file.
     part = path.with_name(f"{path.name}.{os.getpid()}-{next(_parts)}")
     try:
         part.write_text(json.dumps(content))

@@ -1,7 +1,7 @@
-"""The attempts of a client at one call of the application's, of which the last one counts.
+"""Attempts of a client at one call of the application. Only the last attempt counts.
 
-A script is sent by its digest, loaded if the server does not know it, and sent again. A lock polls its key. A client
-of several databases repeats a transaction on the next one. The application made one call each time.
+redis-py sends a script by its digest, loads it if the server does not know it, and sends it again. A lock polls its
+key. A `MultiDBClient` repeats a transaction on the next database. Each time the application made one call.
 """
 
 from collections.abc import Callable
@@ -12,10 +12,10 @@ _current: ContextVar["Attempts | None"] = ContextVar("wxiai_otel_redis_attempts"
 
 
 class Attempts:
-    """The calls of the attempt under way, recorded when the last attempt is over.
+    """The calls of the current attempt, recorded after the last attempt.
 
     Parameters:
-        one_call: Whether each call is an attempt of its own. Otherwise `failed` ends an attempt.
+        one_call: Whether each call is a separate attempt. Otherwise `failed` ends an attempt.
     """
 
     __slots__ = ("_held", "_is_open", "_is_over", "_one_call", "_outer", "_token")
@@ -29,7 +29,7 @@ class Attempts:
         self._token: Token[Attempts | None] = _current.set(self)
 
     def begin(self) -> None:
-        """Drop the calls of an earlier attempt, because another one begins."""
+        """Start an attempt: drop the calls of an earlier one."""
         if self._is_over:
             self._held.clear()
         self._is_over = self._one_call
@@ -39,12 +39,12 @@ class Attempts:
         self._is_over = True
 
     def record(self, record: Callable[[], None]) -> None:
-        """Record a call once no other attempt can follow.
+        """Record a call when no other attempt can follow.
 
         Parameters:
-            record: Records the call. Never raises.
+            record: Records the call. It must not raise.
         """
-        # A task that the application started in a transaction may outlive it.
+        # A task that the application starts in a transaction may outlive it.
         if self._is_open:
             self._held.append(record)
         else:
@@ -52,7 +52,7 @@ class Attempts:
 
     def end(self) -> None:
         """Record the calls of the last attempt."""
-        with suppress(ValueError):  # a coroutine was closed from another context
+        with suppress(ValueError):  # a coroutine was closed in another context
             _current.reset(self._token)
         self._is_open = False
         held, self._held = self._held, []
@@ -64,5 +64,5 @@ class Attempts:
 
 
 def current_attempts() -> Attempts | None:
-    """Return the innermost attempts under way in the current context."""
+    """Return the innermost attempts in progress in the current context."""
     return _current.get()

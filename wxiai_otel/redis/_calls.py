@@ -125,7 +125,7 @@ class Call:
 
     def _answered(self, error: BaseException) -> list[Any]:
         """What each command was answered, where the exception is only the first error among the answers."""
-        # Answers of an earlier attempt do not hold the error of the last one.
+        # Answers of an earlier attempt do not contain the error of the last one.
         if self.noted is not None and any(response is error for response in self.noted):
             return self.noted
         results = [getattr(entry, "result", None) for entry in self._queue or ()]
@@ -153,7 +153,7 @@ class Call:
 
 
 def _is_answer(error: BaseException, *, is_pipeline: bool) -> bool:
-    """Whether an exception is an answer that callers expect: a watched key has changed, or a script is not cached."""
+    """Return whether callers expect an exception: a watched key changed, or a script is not cached."""
     return isinstance(error, NoScriptError) or (is_pipeline and isinstance(error, WatchError))
 
 

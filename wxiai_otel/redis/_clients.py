@@ -50,19 +50,19 @@ _FIRST_ERRORS = (
     ("redis.cluster", "TransactionStrategy", "_raise_first_error", 0),
     ("redis.asyncio.cluster", "TransactionStrategy", "_raise_first_error", 0),
 )
-# The clients of several databases, each a client of its own.
+# Clients that send each call through other clients, one for each database.
 _MULTI_COMMANDS = (("redis.multidb.client", "MultiDBClient", "execute_command"),)
 _ASYNC_MULTI_COMMANDS = (("redis.asyncio.multidb.client", "MultiDBClient", "execute_command"),)
 _MULTI_PIPELINES = (("redis.multidb.client", "Pipeline", "execute"),)
 _ASYNC_MULTI_PIPELINES = (("redis.asyncio.multidb.client", "Pipeline", "execute"),)
-# Calls of the application's in which the library sends the same again, each time differently.
+# Calls in which redis-py sends different commands for one purpose, the last of which counts.
 _REPEATING = (
     ("redis.commands.core", "Script", "__call__"),
     ("redis.commands.core", "AsyncScript", "__call__"),
     ("redis.lock", "Lock", "acquire"),
     ("redis.asyncio.lock", "Lock", "acquire"),
 )
-# Calls of the application's that are repeated as a whole, with all that they send.
+# Calls that redis-py repeats as a whole, with all their commands.
 _REPEATED = (
     ("redis.multidb.command_executor", "DefaultCommandExecutor", "execute_transaction"),
     ("redis.multidb.command_executor", "DefaultCommandExecutor", "execute_pubsub_method"),
@@ -73,7 +73,7 @@ _FAILED_ATTEMPTS = (
     ("redis.multidb.command_executor", "DefaultCommandExecutor", "_on_command_fail"),
     ("redis.asyncio.multidb.command_executor", "DefaultCommandExecutor", "_on_command_fail"),
 )
-# What a client asks for itself: a cluster's slots, a Sentinel's master, health, subscriptions after a reconnection.
+# Commands that a client sends on its own: cluster slots, a Sentinel's master, health checks, renewed subscriptions.
 _OWN_NEEDS = (
     ("redis.cluster", "NodesManager", "initialize"),
     ("redis._parsers.commands", "CommandsParser", "initialize"),
@@ -154,7 +154,7 @@ class Patches:
         return call
 
     def _see_active(self, client: Any) -> None:
-        """Show the client of the active database, if known by now."""
+        """Pass on the client of the active database, if it is known yet."""
         executor = getattr(getattr(client, "_client", client), "command_executor", None)
         database = getattr(executor, "active_database", None)
         if database is not None:
@@ -190,7 +190,7 @@ class Patches:
 
         return send
 
-    def _as_one(self, one_call: bool, original: Method) -> Method:  # noqa: FBT001 - given by position above
+    def _as_one(self, one_call: bool, original: Method) -> Method:  # noqa: FBT001 - passed by position above
         if inspect.iscoroutinefunction(original):
 
             async def repeat_async(self_: Any, *args: Any, **options: Any) -> Any:

@@ -63,7 +63,7 @@ class Command(NamedTuple):
         """
         reading = self.operation == GET
         each = _READ_EACH.get(self.name)
-        # The server answers that a script is not cached, and the caller sends the script: nothing has failed.
+        # NOSCRIPT means that the caller sends the whole script next: nothing failed.
         if isinstance(response, BaseException) and not isinstance(response, NoScriptError):
             yield ERROR, 1 if each is None else max(1, len(self.arguments) - each)
         elif not reading:

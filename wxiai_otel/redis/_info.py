@@ -1,4 +1,4 @@
-"""What Redis holds, by INFO, polled in the background over connections of our own."""
+"""Memory metrics of Redis from INFO, polled in the background over connections of our own."""
 
 import logging
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ class InfoPoller:
 
     def __init__(self, client: Any, interval: float, timeout: float) -> None:
         self._timeout = timeout
-        # For the two threads that query: the poller's own, and that of health checks.
+        # One for each querying thread: the poller and the health checks.
         self._servers: dict[str, tuple[Servers, Servers]] = {}
         self._unreachable: NotChecked | None = None
         self._used: float | None = None
@@ -37,7 +37,7 @@ class InfoPoller:
             self._learn()
 
     def see(self, client: Any) -> bool:
-        """Learn from the client that is named, or else from one in use, which Redis to poll; whether that is known."""
+        """Take the Redis to poll from the named client, or else from one in use. Return whether it is known."""
         if not self._servers:
             self._learn(client)
         return bool(self._servers)
@@ -51,15 +51,18 @@ class InfoPoller:
                 self._polling.start()
         except NotChecked as reason:
             self._unreachable = reason
-        except Exception:  # noqa: BLE001 - the client's command is still to be sent
+        except Exception:  # noqa: BLE001 - the client still has to send its command
             fault("redis.see")
 
     def ping(self) -> bool:
-        """Find out whether each server replies; whether there is any.
+        """Check that every server replies.
+
+        Returns:
+            Whether a server is known.
 
         Raises:
-            NotChecked: Only the application's client can reach it.
-            redis.RedisError: One does not reply.
+            NotChecked: Only the application's client can reach the server.
+            redis.RedisError: A server does not reply.
         """
         if not self._servers:
             if self._unreachable is not None:
@@ -69,16 +72,16 @@ class InfoPoller:
         return True
 
     def stop(self) -> None:
-        """Poll no more."""
+        """Stop polling."""
         self._polling.stop()
 
     def observe_size(self) -> Iterator[tuple[Values, float]]:
-        """Bytes used; none while Redis does not answer."""
+        """Yield the used memory in bytes; nothing while Redis does not answer."""
         if (used := self._used) is not None:
             yield (), used
 
     def observe_ratio(self) -> Iterator[tuple[Values, float]]:
-        """The part of the memory allowed that is used; none while Redis does not answer."""
+        """Yield the used share of the allowed memory; nothing while Redis does not answer."""
         if (ratio := self._ratio) is not None:
             yield (), ratio
 
@@ -98,7 +101,7 @@ class InfoPoller:
                 logger.warning("INFO of Redis failed: %s; cache size and memory are not reported", type(error).__name__)
 
     def _ask(self, servers: Servers) -> tuple[float, float]:
-        """Bytes used, and bytes allowed, of all servers together."""
+        """Return the used and the allowed bytes of all servers together."""
         used = limit = 0.0
         for reply in servers.of_each("INFO", "memory"):
             lines = (line.partition(b":") for line in reply.splitlines())

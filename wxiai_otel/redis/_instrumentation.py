@@ -46,7 +46,7 @@ class RedisInstrumentation:
             if not self._counting:
                 self._counting = True
                 guarded("redis.zero")(self._calls.begin_at_zero)()
-            # A client that only the application can reach, such as a fake, tells nothing; the next one may.
+            # A client that cannot be queried, e.g. a fake, gives no server; the next client may.
             self._seen = self._poller.see(client)
             if self._show_first is not None:
                 self._show_first(client)

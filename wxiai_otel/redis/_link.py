@@ -1,7 +1,7 @@
 """A connection of our own to a Redis server, on a plain socket.
 
-It has nothing of redis-py's, whose classes an application may have subclassed, patched or replaced by fakes: those must
-not see our queries, and must not be what answers them.
+It uses no class of redis-py. An application may have subclassed, patched or replaced these classes by fakes, which must
+neither see nor answer our queries.
 """
 
 import os
@@ -25,7 +25,7 @@ _MAX_REPLY = 64 * 1024 * 1024
 _MAX_DEPTH = 8
 _LEAST_SECONDS = 0.001
 
-# By the first word of an error: https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors
+# First words of errors: https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors
 _ERRORS: Mapping[str, type[exceptions.RedisError]] = {
     "NOAUTH": exceptions.AuthenticationError,
     "WRONGPASS": exceptions.AuthenticationError,
@@ -39,15 +39,15 @@ _NOT_LET_IN = ("max number of clients", "invalid password", "invalid username-pa
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A server, and how to be let in.
+    """The address and credentials of a server.
 
     Parameters:
         host: Host name or IP address.
         port: TCP port.
         path: Unix socket, instead of host and port.
         db: Number of the database.
-        credentials: Returns the words after ``AUTH``; ``None``: the server wants none.
-        tls: Makes the TLS context; ``None``: plain TCP.
+        credentials: Returns the arguments of ``AUTH``; ``None`` if the server needs none.
+        tls: Creates the TLS context; ``None`` for plain TCP.
     """
 
     host: str
@@ -59,7 +59,7 @@ class Address:
 
 
 class Link:
-    """A connection that is opened at its first use and stays open. For one thread at a time.
+    """A connection that opens at its first use and stays open, for one thread at a time.
 
     Parameters:
         address: The server.
@@ -77,17 +77,17 @@ class Link:
         self.close()
 
     def close(self) -> None:
-        """Close the connection; the next use opens another one."""
+        """Close the connection. The next use opens another one."""
         opened, self._socket, self._replies = self._socket, None, None
         if opened is not None:
             with suppress(OSError):
                 opened.close()
 
     def send(self, commands: Sequence[Sequence[Word]]) -> list[Reply]:
-        """Send commands in one piece and return their replies, errors among them.
+        """Send commands at once and return their replies, which may be errors.
 
         Raises:
-            redis.RedisError: The server cannot be reached, does not let us in, or does not reply.
+            redis.RedisError: The server cannot be reached, refuses our credentials, or does not reply.
         """
         try:
             if not self._is_usable():
@@ -106,12 +106,12 @@ class Link:
     def _is_usable(self) -> bool:
         if self._socket is None:
             return False
-        if self._process != os.getpid():  # opened before a fork: it is the parent's
+        if self._process != os.getpid():  # opened before a fork: the parent uses it
             self.close()
             return False
         self._socket.settimeout(0)
         try:
-            # The server has nothing to say unasked: it has closed the connection, or an old reply is late.
+            # Unexpected data: the server has closed the connection, or an earlier reply is late.
             self._socket.recv(1)
         except (BlockingIOError, ssl.SSLWantReadError):
             self._socket.settimeout(self._patience())
@@ -184,7 +184,7 @@ class Link:
 
 
 def is_refusal(error: Exception) -> bool:
-    """Return whether a server does not let us in, or refuses a command: asking again soon changes nothing."""
+    """Return whether a server refuses our credentials or a command, so that an early retry changes nothing."""
     if isinstance(error, exceptions.AuthenticationError | exceptions.NoPermissionError):
         return True
     return isinstance(error, redis.ResponseError) and "unknown command" in str(error)

@@ -1,7 +1,7 @@
-"""Finding out where the servers behind a client of redis-py are, without the client itself.
+"""Discovery of the servers behind a redis-py client, without using the client.
 
-Only redis-py's own classes connect to where their options say: a fake, a patched class or one of the application's may
-be connected to nothing, or elsewhere, and its options then name a server that is not meant.
+Only redis-py's own classes connect to the address in their options. A fake, a patched class or a class of the
+application may connect to nothing or elsewhere, so its options may name the wrong server.
 """
 
 import ssl
@@ -38,12 +38,12 @@ def _fake() -> NotChecked:
 
 
 class Place:
-    """Where the servers of one Redis are.
+    """The addresses of the servers of one Redis.
 
     Parameters:
-        seeds: The server; the Sentinels; or known nodes of a cluster.
+        seeds: The server, the Sentinels, or the known nodes of a cluster.
         service: The name of the master that the Sentinels watch.
-        behind: What else than host and port is known of the servers found by Sentinels or in a cluster.
+        behind: Everything but host and port of the servers that Sentinels or cluster nodes name.
         is_cluster: Whether the seeds are nodes of a cluster.
     """
 
@@ -59,26 +59,26 @@ class Place:
         self.service = service
         self.behind = behind or self.seeds[0]
         self.is_cluster = is_cluster
-        # Of connecting: whoever is not let in is not let in for another command either.
+        # Shared by all commands: refused credentials are refused for each of them.
         self.backoff = Backoff()
 
 
 def place_of(client: Any, *, is_named: bool) -> Place:
-    """Return where the servers behind a client are.
+    """Return the addresses of the servers behind a client.
 
     Parameters:
         client: A client of redis-py, sync or asyncio, single, by Sentinel or of a cluster; a pipeline; or a URL.
-        is_named: Whether the application has named it in a setting, so that its credential provider may be called.
+        is_named: Whether a setting names the client, which allows calls of its credential provider.
 
     Raises:
-        NotChecked: Only the client itself can reach them.
+        NotChecked: Only the client itself can reach the servers.
     """
     if isinstance(client, str):
         parsed: dict[str, Any] = parse_url(client)  # type: ignore[no-untyped-call] # redis-py's
         its_kind = parsed.pop("connection_class", redis.connection.Connection)
         return Place([_address(parsed, its_kind, is_named)])
     attributes = _attributes(client)
-    # A fake may patch the client's class and leave all else as it is.
+    # A fake may patch only the client's class.
     genuine = comes_from(getattr(type(client), "execute_command", None), "redis")
     if (manager := attributes.get("nodes_manager")) is not None:
         return _cluster(attributes, manager, is_named=is_named, genuine=genuine)
@@ -96,7 +96,7 @@ def place_of(client: Any, *, is_named: bool) -> Place:
 
 
 def _pool(pool: Any) -> tuple[type, Mapping[str, Any]]:
-    """The connection class and the options of a pool of redis-py."""
+    """Return the connection class and the options of a redis-py pool."""
     if not comes_from(type(pool), "redis"):
         raise _fake()
     kind, options = pool.connection_class, pool.connection_kwargs
@@ -153,7 +153,7 @@ def _tls(options: Mapping[str, Any]) -> Callable[[], ssl.SSLContext]:
         raise NotChecked("its TLS options need redis-py")
     required = given["cert_reqs"]
     verify = ssl.CERT_NONE if required is None else _VERIFY.get(required, required)
-    # Its default has changed between versions of redis-py.
+    # The default depends on the version of redis-py.
     check = options.get("ssl_check_hostname", _CHECKS_HOSTNAME) and verify != ssl.CERT_NONE
 
     def context() -> ssl.SSLContext:
@@ -188,7 +188,7 @@ _CHECKS_HOSTNAME = _checks_hostname()
 
 
 def _has_connected(pool: Any) -> bool:
-    """Whether a pool has a connection with a socket: a fake that replaces the client's methods never opens one."""
+    """Return whether a pool has an open connection. A fake that replaces the client's methods never opens one."""
     attributes = _attributes(pool)
     for name in ("_available_connections", "_in_use_connections", "_connections"):
         for connection in list(attributes.get(name) or ()):
@@ -199,9 +199,9 @@ def _has_connected(pool: Any) -> bool:
 
 
 def _attributes(found: Any) -> Mapping[str, Any]:
-    """What an object itself holds: a property of the application's class would run its code."""
+    """Return the object's own attributes, without running properties of its class."""
     held = dict(getattr(found, "__dict__", ()))
-    # redis.asyncio.cluster's classes have slots.
+    # Classes of redis.asyncio.cluster have slots.
     for kind in type(found).__mro__:
         if comes_from(kind, "redis"):
             held.update({name: getattr(found, name, None) for name in vars(kind).get("__slots__", ())})

@@ -1,4 +1,4 @@
-"""Querying the servers of one Redis, over connections of our own that stay open."""
+"""Queries to the servers of one Redis, over connections of our own that stay open."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -16,12 +16,12 @@ T = TypeVar("T")
 
 
 class Servers:
-    """The servers of one Redis, as one thread queries them.
+    """The servers of one Redis, for queries from one thread.
 
     A refused command is not repeated for a while, and its connection stays open.
 
     Parameters:
-        place: Where they are.
+        place: The addresses of the servers.
         timeout: Seconds that connecting, or a reply, may take.
     """
 
@@ -33,10 +33,10 @@ class Servers:
         self._backoffs: dict[Word, Backoff] = {}
 
     def ping(self) -> None:
-        """Find out whether every primary replies; that our user may not PING is a reply too.
+        """Check that every primary replies. A reply that our user must not use PING counts.
 
         Raises:
-            redis.RedisError: One does not reply, or does not let us in.
+            redis.RedisError: A primary does not reply, or refuses our credentials.
         """
 
         def ping() -> None:
@@ -51,7 +51,7 @@ class Servers:
         """Send a command to every primary, and return the replies.
 
         Raises:
-            redis.RedisError: One does not reply, or with an error.
+            redis.RedisError: A primary does not reply, or replies with an error.
         """
         return self._guarded(
             words[0], lambda: [reply for address in self._primaries() for reply in self._sent(address, [words])]
@@ -61,12 +61,12 @@ class Servers:
         """Send commands to the primary that holds a key, and return the replies.
 
         Parameters:
-            key: Any key of theirs: all are in one slot of a cluster.
+            key: Any of the commands' keys, which are all in one slot of a cluster.
             commands: The commands.
-            transaction: Whether to send them within MULTI and EXEC.
+            transaction: Whether to send the commands within MULTI and EXEC.
 
         Raises:
-            redis.RedisError: It does not reply, or with an error.
+            redis.RedisError: The primary does not reply, or replies with an error.
         """
         sent = [("MULTI",), *commands, ("EXEC",)] if transaction else commands
         replies = self._guarded(commands[0][0], lambda: self._sent(self._holder(key), sent))
@@ -137,22 +137,22 @@ class Servers:
     def _slots(self) -> list[tuple[int, int, Address]]:
         found: list[tuple[int, int, Address]] = []
         for first, last, node, *_ in self._first(("CLUSTER", "SLOTS")):
-            # A node that does not know its own address leaves it out.
+            # A node that does not know its own address omits it.
             host = node[0].decode() if node[0] else self._place.seeds[0].host
             found.append((first, last, replace(self._place.behind, host=host, port=node[1])))
         if found:
-            # The nodes that the client knew may be gone when these are still there.
+            # These nodes may still exist when those that the client knew are gone.
             known = dict.fromkeys([address for _, _, address in found] + self._place.seeds)
             self._place.seeds = list(known)[:_MAX_SEEDS]
         return found
 
     def _first(self, words: Sequence[Word]) -> Any:
-        """The first seed's reply that is none of an error."""
+        """Return the first reply of a seed that is not an error."""
         failure: Exception = redis.ConnectionError("no server is known")
         for address in self._place.seeds:
             try:
                 (reply,) = self._sent(address, [words])
-            except Exception as error:  # noqa: BLE001 - another one may reply
+            except Exception as error:  # noqa: BLE001 - another seed may reply
                 failure = error
                 continue
             if reply is not None:

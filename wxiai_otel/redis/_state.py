@@ -13,11 +13,11 @@ from ._servers import Servers
 
 
 class Group:
-    """The keys of a group, all of them on one server. For one thread at a time.
+    """A group of keys on one server, for one thread at a time.
 
     Parameters:
-        servers: The servers, for this group alone.
-        key: Any of its keys.
+        servers: The servers, which no other group uses.
+        key: Any key of the group.
     """
 
     def __init__(self, servers: Servers, key: str) -> None:
@@ -32,16 +32,16 @@ class Group:
         """Send commands in one round trip and return the replies.
 
         Raises:
-            redis.RedisError: The server does not reply, or with an error; or it has refused such commands lately.
+            redis.RedisError: The server does not reply, replies with an error, or has recently refused such commands.
         """
         return self._servers.of_key(self._key, commands, transaction=transaction)
 
 
 class StateRedis:
-    """Connections of our own to the Redis that is named, or else to that of the first client seen.
+    """Connections of our own to the named Redis, or else to that of the first client seen.
 
     Parameters:
-        client: The client or URL; ``None``: the first client that is seen.
+        client: The client or URL; ``None`` for the first client that is seen.
         timeout: Seconds that connecting, or a reply, may take.
         prefix: Prefix of all keys.
     """
@@ -56,7 +56,7 @@ class StateRedis:
             self._learn()
 
     def see(self, client: Any) -> None:
-        """Learn from the client that is named, or else from one in use, which Redis it is, unless that is known."""
+        """Take the Redis from the named client, or else from one in use, unless it is known already."""
         if self._place is None:
             self._learn(client)
 
@@ -65,20 +65,20 @@ class StateRedis:
         try:
             self._place = place_of(client if named is None else named, is_named=named is not None)
         except NotChecked:
-            pass  # what is shared stays in this process
+            pass  # shared state stays in this process
         except Exception:  # noqa: BLE001 - the client's command is still to be sent
             fault("redis.state")
 
     @property
     def is_known(self) -> bool:
-        """Whether there is such a Redis; it may not reply."""
+        """Return whether the Redis is known. It may be down."""
         return self._place is not None
 
     def client(self, group: str) -> Group:
-        """Return the connection for the keys of a group, which is opened at its first use.
+        """Return the connection for the keys of a group. It opens at its first use.
 
         Raises:
-            redis.ConnectionError: No client of Redis has been used yet.
+            redis.ConnectionError: The application has not used a Redis client yet.
         """
         found = self._groups.get(group)
         if found is None:

@@ -1,4 +1,4 @@
-"""Querying a database for one value over a connection of our own, from any thread, whatever the engine."""
+"""Queries for one value over a connection of our own, from any thread and for any engine."""
 
 import asyncio
 import time
@@ -26,11 +26,11 @@ class _BeingWritten(TimeoutError):
 
 
 def ping(engine: Engine, timeout: float) -> None:
-    """Run the smallest statement that the database accepts.
+    """Check that the database executes a trivial statement.
 
     Parameters:
         engine: The engine.
-        timeout: Seconds after which an asynchronous driver is given up.
+        timeout: Seconds after which the query of an asynchronous driver is cancelled.
     """
     try:
         ask(engine, select(literal_column("1")), timeout)
@@ -41,13 +41,13 @@ def ping(engine: Engine, timeout: float) -> None:
 def ask(engine: Engine, statement: str | Executable, timeout: float) -> Any:
     """Return the first value of a statement's first row; ``None`` without a row.
 
-    The connection is opened for this statement and closed after it. Nothing of the application's is used: no pool, no
-    listener, no event, no event loop.
+    The connection is opened for this statement and closed after it. It uses no pool, listener, event or event loop of
+    the application.
 
     Parameters:
-        engine: The engine; for an AsyncEngine the one beneath it.
-        statement: SQL, or a construct of SQLAlchemy.
-        timeout: Seconds after which an asynchronous driver is given up.
+        engine: The engine; the ``sync_engine`` of an AsyncEngine.
+        statement: SQL, or a SQLAlchemy construct.
+        timeout: Seconds after which the query of an asynchronous driver is cancelled.
 
     Raises:
         NotChecked: Only the application can make a connection to this database.
@@ -71,7 +71,7 @@ def ask(engine: Engine, statement: str | Executable, timeout: float) -> Any:
 def _on_server(server: Server, query: str, timeout: float) -> Any:
     if not server.dialect.is_async:
         return _first_value(server, query)
-    # Here, since it needs greenlet, which an application without asynchronous engines may not have.
+    # Imported here: it needs greenlet, which an application without asynchronous engines may not have.
     from sqlalchemy.util.concurrency import greenlet_spawn
 
     return run_apart(asyncio.wait_for(greenlet_spawn(_first_value, server, query), timeout))
@@ -81,14 +81,14 @@ def _first_value(server: Server, query: str) -> Any:
     connection = server.dialect.connect(*server.arguments, **server.options)
     try:
         cursor = connection.cursor()
-        # As SQLAlchemy does, also without parameters: they make drivers read %% as %.
+        # Pass parameters as SQLAlchemy does, even if empty: they make drivers read %% as %.
         cursor.execute(query, () if server.dialect.positional else {})
         row = cursor.fetchone()
         cursor.close()
-        # PgBouncer drops the server's connection of a client that leaves within a transaction.
+        # PgBouncer drops its server connection if a client disconnects within a transaction.
         connection.rollback()
     except BaseException:
-        # A server that does not answer does not answer a farewell either.
+        # Terminate without a handshake, which an unresponsive server would not answer.
         getattr(connection, "terminate", connection.close)()
         raise
     connection.close()
@@ -96,10 +96,10 @@ def _first_value(server: Server, query: str) -> Any:
 
 
 def _in_file(file: SqliteFile, query: str) -> Any:
-    """Read from a file of SQLite without a lock that could stand in a writer's way.
+    """Read from a SQLite file without blocking its writers.
 
-    Readers of a write-ahead log block no writer. Without such a log a reader's lock does, so the file is read without
-    any, and again if it has changed meanwhile.
+    With a write-ahead log, readers block no writer. Without one, a reader's lock would, so the file is read without a
+    lock, and again if it changed meanwhile.
     """
     if Path(f"{file.path}-wal").exists():
         return _read(file, query, immutable=False)
@@ -131,9 +131,9 @@ def _read(file: SqliteFile, query: str, *, immutable: bool) -> Any:
 
 
 def _state(path: str) -> tuple[int, int] | None:
-    """What changes with every write to a file; ``None`` during a write. The file itself must not be opened for that."""
+    """Return a value that changes with every write to a file; ``None`` during a write. Does not open the file."""
     try:
-        # https://www.sqlite.org/fileformat2.html#the_rollback_journal: a header of zeros is that of no transaction.
+        # https://www.sqlite.org/fileformat2.html#the_rollback_journal: a zeroed header means no transaction.
         with Path(f"{path}-journal").open("rb") as journal:
             if journal.read(8).strip(b"\0"):
                 return None
@@ -142,5 +142,5 @@ def _state(path: str) -> tuple[int, int] | None:
     try:
         found = Path(path).stat()
     except OSError:
-        return (0, 0)  # opening it says why
+        return (0, 0)  # opening the file raises the reason
     return found.st_mtime_ns, found.st_size

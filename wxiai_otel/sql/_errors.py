@@ -41,16 +41,16 @@ def is_deadlock(dialect: str, exception: BaseException) -> bool:
     return False
 
 
-# The class invalid_authorization_specification; the codes insufficient_privilege and too_many_connections.
+# Class invalid_authorization_specification, codes insufficient_privilege and too_many_connections.
 _POSTGRESQL_REFUSALS = ("28", "42501", "53300")
-# libpq has no code for a connection that is refused, only the server's words.
+# libpq has no code for a refused connection, only the server's message.
 _LIBPQ_REFUSALS = ("authentication failed", "does not exist", "permission denied", "pg_hba.conf", "FATAL:  too many")
 # Too many connections (of the server, of the user), no access (to the database, the table, the column).
 _MYSQL_REFUSALS = frozenset((1040, 1044, 1045, 1142, 1143, 1203, 1226))
 
 
 def is_refusal(dialect: str, exception: BaseException) -> bool:
-    """Return whether a server refuses our user, or further connections: trying again soon changes nothing.
+    """Return whether a server refuses our user or further connections, so that an early retry changes nothing.
 
     Parameters:
         dialect: SQLAlchemy's name of the dialect.

@@ -111,7 +111,7 @@ class SqlInstrumentation:
             connection = failure.connection
             if connection is None:
                 return
-            # Of any other exception only the class is read: its attributes are the application's code.
+            # Only the class of any other exception is read, because its attributes may run application code.
             drivers = isinstance(exception, connection.dialect.loaded_dbapi.Error)
             if failure.execution_context is not None:
                 self._end(connection, failure.execution_context, exception, drivers=drivers)

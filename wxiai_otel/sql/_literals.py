@@ -1,17 +1,17 @@
-"""The tokens of SQL text, and what a statement looks like without its literals."""
+"""SQL tokens, and removal of literals from statements."""
 
 import re
 
-# Characters of a statement that are read, and that are shown.
+# Maximum number of characters of a statement that are read and shown.
 MAX_READ = 4_096
 MAX_SHOWN = 2_048
 
-# Literals and rows of them in one match, each of which ends where it seems to.
+# Lists and rows of simple literals in one match.
 _ITEM = r"(?:\d++(?:\.\d++)?+(?![\w.$])|'[^'\\]*+'(?!'))"
 _LIST = rf"{_ITEM}(?:\s*+(?:\)\s*+,\s*+\(|,)\s*+{_ITEM})++"
 
 
-# What is shown as it is, in one match: words and signs that begin no literal, comment or placeholder.
+# Text shown unchanged, in one match: words and signs that start no literal, comment or placeholder.
 _PLAIN = r"(?P<plain>(?:(?![EeNnBbXxUu]&?')[^\W\d][\w$]*+|[\s.,=()<>+*%?!;@~^|&{}\]]++)++) |"
 _COMMENTS = "--"
 _STRINGS = r"[NnBbXxUu]?&?'(?:[^']++|'')*+(?:'|\Z)"
@@ -51,7 +51,7 @@ _OF_LIST = re.compile(r"\d+(?:\.\d+)?|'[^']*'")
 
 
 def without_literals(text: str, *, backslashes: bool = False) -> str:
-    """Return the statement with every literal as ``?``, and bounded in length.
+    """Replace every literal in a statement by ``?`` and cut the result.
 
     Parameters:
         text: The statement.
@@ -68,9 +68,9 @@ def without_literals(text: str, *, backslashes: bool = False) -> str:
         elif kind == "list":
             part = _OF_LIST.sub("?", part)
         elif kind == "skip":
-            shown.append(" ")  # a comment may hold anything
+            shown.append(" ")  # a comment may contain literals
             if part.startswith("/*") and part.find("/*", 1) > 0:
-                break  # PostgreSQL's nest: what follows may belong to it
+                break  # PostgreSQL's comments nest: the rest may belong to this one
             continue
         shown.append(part)
         room -= len(part)

@@ -25,7 +25,7 @@ class Pools:
 
     def __init__(self, named: Mapping[str, Engine], max_pools: int) -> None:
         self._max_pools = max_pools
-        # No lock, see `_reentry`: a destructor that uses another engine may interrupt the choice of a label.
+        # No lock, see `_reentry`: a destructor that uses an engine may interrupt the choice of a label.
         self._labels: WeakKeyDictionary[Engine, str] = WeakKeyDictionary()
         self._taken: dict[str, ReferenceType[Engine]] = {}
         self._checked_out: WeakKeyDictionary[Pool, set[int]] = WeakKeyDictionary()
@@ -39,7 +39,7 @@ class Pools:
         return [engine for engine, _ in self._labelled()]
 
     def _labelled(self) -> list[tuple[Engine, str]]:
-        # Another thread may be meeting an engine: the list of references is made in one step.
+        # Another thread may add an engine: `keyrefs` copies the references in one step.
         engines = [engine for weak in self._labels.keyrefs() if (engine := weak()) is not None]
         return [(engine, label) for engine in engines if (label := self._labels.get(engine)) is not None]
 
@@ -58,7 +58,7 @@ class Pools:
                     self._taken.pop(taken, None)
         number = 1
         while True:
-            # The first that takes a label has it, until its engine is freed.
+            # The first engine that takes a label keeps it until it is freed.
             alive = self._taken.setdefault(label, ref(engine))()
             if alive is engine:
                 return label
@@ -108,9 +108,9 @@ class Pools:
 def _used(pool: QueuePool) -> int:
     inner: Any = pool._pool  # noqa: SLF001 - the public way would have side effects
     if isinstance(inner, AsyncAdaptedQueue) and "_queue" not in vars(inner):
-        # Its first use makes the queue, and is the application's: of two made at once, one would lose connections.
+        # The first use creates the queue. If we and the application created it at once, connections would be lost.
         return 0
-    # By the class: a pool of the application's may do anything in a method of its own.
+    # SQLAlchemy's method: a pool class of the application may override it.
     return QueuePool.checkedout(pool)
 
 

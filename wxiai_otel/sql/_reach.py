@@ -1,7 +1,7 @@
-"""Finding out how to reach an engine's database without anything that the application holds or has written.
+"""Discovery of how to reach an engine's database without the application's connections or code.
 
-An engine's pool, `creator` and listeners are the application's: one connection may be all there is, and returning it to
-its pool rolls back the transaction that is open on it. So the arguments of its connections are read; nothing is called.
+The pool, `creator` and listeners of an engine belong to the application. Its pool may hold a single connection, and
+returning that to the pool rolls back an open transaction. So the connection arguments are read, and nothing is called.
 """
 
 import ssl
@@ -18,14 +18,14 @@ from .._genuine import comes_from, connects_itself
 from .._questions import NotChecked
 
 _PLAIN = (str, bytes, int, float, PurePath, type(None))
-# SQLAlchemy's type adapters: one number needs none.
+# SQLAlchemy's type adapters, which a query for one number does not need.
 _NEEDLESS = frozenset(("context",))
 _STATEMENT_NAMES = "prepared_statement_name_func"
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A database server, by the arguments with which the dialect connects to it."""
+    """A database server: the dialect and the arguments to connect with."""
 
     dialect: Dialect
     arguments: tuple[Any, ...]
@@ -34,9 +34,9 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class SqliteFile:
-    """A database file, by its path, and the module that the application reads and writes it with.
+    """A SQLite file: its path, and the driver module that the application uses for it.
 
-    Another copy of SQLite in this process would release the file's locks when it closes the file:
+    Another copy of SQLite in this process would release the application's locks when it closes the file:
     https://www.sqlite.org/howtocorrupt.html#posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
     """
 
@@ -44,10 +44,10 @@ class SqliteFile:
     path: str
 
     def url(self, *, immutable: bool) -> str:
-        """The URI that opens the file for reading, apart from any shared cache.
+        """Return the URI that opens the file read-only, without a shared cache.
 
         Parameters:
-            immutable: Whether to take no lock; only if nobody writes through a write-ahead log.
+            immutable: Whether to take no lock. Only for files without a write-ahead log.
         """
         return f"file:{quote(self.path)}?mode=ro&cache=private{'&immutable=1' if immutable else ''}"
 
@@ -56,7 +56,7 @@ def reach(engine: Engine) -> Server | SqliteFile:
     """Return how to reach an engine's database.
 
     Raises:
-        NotChecked: Only the application can make a connection to it.
+        NotChecked: Only the application can connect to it.
     """
     dialect, arguments, options = _arguments(engine)
     if dialect.name == "sqlite":
@@ -67,7 +67,7 @@ def reach(engine: Engine) -> Server | SqliteFile:
         raise NotChecked("its driver is the application's own")
     options = {name: value for name, value in options.items() if name not in _NEEDLESS}
     if _STATEMENT_NAMES in options:
-        # The application's names keep its connections behind PgBouncer apart; ours has one statement without a name.
+        # Behind PgBouncer, statement names must differ between connections. Ours has one unnamed statement.
         options[_STATEMENT_NAMES] = str
     if not all(_is_plain(value) for name, value in options.items() if name != _STATEMENT_NAMES) or not _is_plain(
         arguments
@@ -77,7 +77,7 @@ def reach(engine: Engine) -> Server | SqliteFile:
 
 
 def _arguments(engine: Engine) -> tuple[Dialect, tuple[Any, ...], dict[str, Any]]:
-    """The arguments of an engine's connections, from the closure in which `create_engine` keeps them."""
+    """Return the connection arguments of an engine, from the closure in which `create_engine` keeps them."""
     pool = engine.pool
     if not _is_sqlalchemys(type(pool)):
         raise NotChecked("its pool is the application's own")
@@ -119,7 +119,7 @@ def _file(dialect: Dialect, arguments: tuple[Any, ...], options: Mapping[str, An
 
 
 def _path(uri: str) -> str:
-    """The path in a URI of SQLite; empty if there is no file."""
+    """Return the path in a SQLite URI; empty if the database is no file."""
     path, _, query = uri.partition("#")[0].removeprefix("file:").partition("?")
     parameters = parse_qs(query)
     if "vfs" in parameters or "memory" in parameters.get("mode", ()):
@@ -130,7 +130,7 @@ def _path(uri: str) -> str:
 
 
 def _adapted(dbapi: Any) -> list[ModuleType]:
-    """The driver's module behind SQLAlchemy's adapter for asyncio; none if the adapter is not SQLAlchemy's."""
+    """Return the driver modules behind SQLAlchemy's asyncio adapter; none if the adapter is not SQLAlchemy's."""
     if not _is_sqlalchemys(type(dbapi)):
         return []
     modules = [value for value in vars(dbapi).values() if isinstance(value, ModuleType)]
@@ -142,7 +142,7 @@ def _is_sqlalchemys(kind: type) -> bool:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a value is data, with nothing in it that would run the application's code."""
+    """Return whether a value is plain data that runs no application code."""
     if isinstance(value, Mapping):
         return all(_is_plain(key) and _is_plain(found) for key, found in value.items())
     if isinstance(value, list | tuple | set | frozenset):

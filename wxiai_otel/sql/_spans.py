@@ -55,7 +55,7 @@ class EngineSpans:
         if context is None:
             return None
         if len(text) > MAX_TEXT_LENGTH:
-            text = text[: MAX_READ + 1]  # one more shows that the text goes on
+            text = text[: MAX_READ + 1]  # one character more marks the text as cut
         found = self._known.get(text)
         # The same text may be read from SQLAlchemy's constructs or from itself.
         if found is None or found[0] != statement:

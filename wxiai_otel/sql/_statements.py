@@ -6,7 +6,7 @@ from weakref import WeakKeyDictionary
 from ._constructs import read_compiled
 from ._text import OTHER, UNKNOWN, Statement, head, read
 
-# A longer text is not looked up whole: hashing a megabyte takes longer than reading its beginning.
+# Longer texts are not hashed whole: hashing a megabyte takes longer than reading its head.
 MAX_TEXT_LENGTH = 2_048
 _MAX_TEXTS = 1_000
 _MAX_CHARACTERS = 2_000_000
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class ByText(Generic[T]):
-    """A cache whose keys are texts, bounded in number and characters."""
+    """A cache by text, bounded in entries and characters."""
 
     __slots__ = ("_characters", "_found", "get")
 
@@ -26,7 +26,7 @@ class ByText(Generic[T]):
         self.get = self._found.get
 
     def add(self, text: str, value: T) -> None:
-        """Add a value. A full cache is emptied first."""
+        """Add a value. Clear the cache first if it is full."""
         self._characters += len(text)
         if len(self._found) >= _MAX_TEXTS or self._characters > _MAX_CHARACTERS:
             self._found.clear()
@@ -63,7 +63,7 @@ class Statements:
         return self.of_text(text)
 
     def of_text(self, text: str) -> Statement:
-        """Return the operation and table of a statement of which there is only the text."""
+        """Return the operation and table of a statement that exists only as text."""
         found = self._texts.get(text) if len(text) <= MAX_TEXT_LENGTH else None
         if found is None:
             key = head(text)

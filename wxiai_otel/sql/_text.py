@@ -1,7 +1,7 @@
-"""Reading SQL text: which operation it is, and which table it names first.
+"""The operation and first table of SQL text.
 
-A scanner, no parser: it looks at a bounded part of the text, skips comments and literals, follows parentheses, and
-knows where a table's name stands. Statements that SQLAlchemy built are read from their constructs instead.
+This is a scanner, not a parser: it reads a bounded part of the text, skips comments and literals, follows parentheses,
+and knows the positions of table names. Statements built by SQLAlchemy are read from their constructs instead.
 """
 
 import re
@@ -39,7 +39,7 @@ OPERATIONS = frozenset(
 )
 
 
-# Columns that name no table. To read the tokens of a wide table's would take most of the time.
+# Columns that name no table, skipped in one match: reading them token by token would take most of the time.
 _NAME = r"[^\W\d][\w$]*+"
 _STRING = r"'[^'\\]*+'(?!')"
 _CALL = rf"""\((?!\s*+(?i:SELECT|WITH|VALUES|TABLE)\b)(?:[^()'"`$\[/#-]++|{_STRING}{{nested}})*+\)"""
@@ -54,8 +54,8 @@ _COLUMNS = re.compile(
     )++""",
     re.VERBOSE,
 )
-# Comments before and after a statement, where tracing puts what is different for each execution. One to the end of the
-# line does not begin within a literal if no quote follows.
+# Comments before and after a statement: tracing puts values there that differ for each execution. A comment to the end
+# of the line does not start within a literal if no quote follows.
 _MAX_BEFORE = 8_192
 _BEFORE = re.compile(r"(?:[\s(;]++|--[^\n]*+(?:\n|\Z)|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z))++")
 _QUOTES = re.compile("['\"`$]")
@@ -103,10 +103,10 @@ _LITERAL = _Token("literal", "?")
 
 
 class _Tokens:
-    """The tokens of a statement, read as far as they are looked at.
+    """The tokens of a statement, read on demand.
 
     Parameters:
-        text: The part of the statement that may be read.
+        text: The part of the statement to read at most.
     """
 
     __slots__ = ("_found", "_more")
@@ -132,14 +132,14 @@ class _Tokens:
 
 
 def head(text: str) -> str:
-    """Return the part of a statement that decides on operation and table, without parentheses and comments before.
+    """Return the part of a statement that determines operation and table, without leading parentheses and comments.
 
     Parameters:
-        text: The statement, up to any length.
+        text: The statement, of any length.
     """
     part = text[:MAX_READ]
     if not part[:1].isalpha() and (found := _BEFORE.match(text, 0, _MAX_BEFORE)):
-        # A comment that goes on beyond what is read hides the statement.
+        # A comment longer than the part that is read hides the statement.
         part = text[found.end() : found.end() + MAX_READ] if found.end() < _MAX_BEFORE else ""
     if len(part) < MAX_READ:
         part = part.rstrip(" \t\r\n;")
@@ -151,7 +151,7 @@ def head(text: str) -> str:
 
 
 def read(text: str) -> Statement:
-    """Return the operation and first table of a statement; ``unknown`` if there is none to be read."""
+    """Return the operation and first table of a statement, ``unknown`` for either if it cannot be read."""
     tokens = _Tokens(head(text))
     if not tokens.has(0) or tokens[0].kind != "word":
         return Statement(UNKNOWN, UNKNOWN)
@@ -195,7 +195,7 @@ def _tokens(text: str) -> Iterator[_Token]:
 
 
 def _common_table_expressions(tokens: _Tokens, index: int) -> tuple[frozenset[str], int]:
-    """Return the names that WITH defines, and the index of the statement's own verb."""
+    """Return the names that WITH defines, and the index of the verb after them."""
     names: set[str] = set()
     if tokens.has(index) and tokens[index].upper == "RECURSIVE":
         index += 1
@@ -214,7 +214,7 @@ def _common_table_expressions(tokens: _Tokens, index: int) -> tuple[frozenset[st
 
 
 def _after_parentheses(tokens: _Tokens, index: int) -> int:
-    """Return the index behind a balanced pair of parentheses that begins here, or the next one."""
+    """Return the index after the balanced parentheses that start here, or the next index if none start here."""
     depth = 0
     while tokens.has(index):
         depth += (tokens[index].text == "(") - (tokens[index].text == ")")
@@ -305,7 +305,7 @@ class _Level:
 
 
 def _telling(tokens: _Tokens) -> Iterator[tuple[int, _Token | None, _Token]]:
-    """Yield the first tokens that decide on a table, each with its index and the one before."""
+    """Yield the first tokens that determine a table, each with its index and the previous one."""
     token: _Token | None = None
     for index in range(_MAX_TOKENS):
         if not tokens.has(index):
@@ -316,9 +316,9 @@ def _telling(tokens: _Tokens) -> Iterator[tuple[int, _Token | None, _Token]]:
 
 
 def _first_source(tokens: _Tokens, ctes: frozenset[str]) -> str | None:
-    """Return the first table that a query reads, at any depth, and that is no common table expression.
+    """Return the first table that a query reads, at any depth, except common table expressions.
 
-    A table of a subquery among the columns counts only where there is no other.
+    A table of a subquery among the columns counts only if there is no other table.
     """
     levels = [_Level()]
     column_depth = 0
@@ -355,7 +355,7 @@ def _skip(tokens: _Tokens, index: int, words: frozenset[str]) -> int:
 
 
 def _name(tokens: _Tokens, index: int, *, source: bool = False) -> str | None:
-    """Return the last part of a possibly qualified name that begins here."""
+    """Return the last part of a possibly qualified name that starts here."""
     name: str | None = None
     while tokens.has(index) and tokens[index].kind in ("word", "quoted"):
         if tokens[index].kind == "word" and tokens[index].upper in _NOT_A_NAME and name is None:

@@ -1,4 +1,4 @@
-"""Consistent probability sampling: a trace is chosen if its random 56 bits are not below the rejection threshold.
+"""Consistent probability sampling: a trace is chosen if its 56 random bits are not below the rejection threshold.
 
 https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/
 """
@@ -13,7 +13,7 @@ _MASK = (1 << _BITS) - 1
 # https://www.w3.org/TR/trace-context/#tracestate-header
 _MAX_ENTRIES = 32
 _MAX_VALUE = 256
-# Both depend on who decides: a caller's threshold and randomness are not passed on.
+# Threshold and randomness belong to one decision: those of a caller are not passed on.
 _OURS = ("th:", "rv:")
 
 
@@ -23,12 +23,12 @@ def threshold_of(share: float) -> int:
 
 
 def randomness_of(trace_id: int) -> int:
-    """Return the random 56 bits of a trace id that this process has made."""
+    """Return the 56 random bits of a trace id that this process created."""
     return trace_id & _MASK
 
 
 def own_randomness() -> int:
-    """Return 56 bits that no caller can predict or choose, for a trace whose id comes from a caller."""
+    """Return 56 random bits for a trace id of a caller, which the caller can neither predict nor choose."""
     return int.from_bytes(urandom(_BITS // 8))
 
 
@@ -36,9 +36,9 @@ def entries(state: TraceState, threshold: int | None, random_value: int | None =
     """Return the entries of a trace state after a decision.
 
     Parameters:
-        state: The caller's.
-        threshold: The threshold that the trace has passed; ``None`` if it was not chosen.
-        random_value: The randomness, unless it is that of the trace id.
+        state: The trace state of the caller.
+        threshold: The threshold of the decision; ``None`` if the trace was not chosen.
+        random_value: The randomness; ``None`` if the random bits of the trace id decided.
     """
     if not state and threshold is None and random_value is None:
         return None
@@ -50,5 +50,5 @@ def entries(state: TraceState, threshold: int | None, random_value: int | None =
     if not ours and not members:
         return others
     value = ";".join((*ours, *members))
-    # A longer one would be invalid, and more entries too.
+    # A longer value, or more entries, would be invalid.
     return [(_KEY, value if len(value) <= _MAX_VALUE else ";".join(ours)), *others[: _MAX_ENTRIES - 1]]

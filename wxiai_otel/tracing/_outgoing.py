@@ -23,18 +23,18 @@ from .._redaction import MARGIN, redacted, redacted_attribute
 
 _EXCEPTION = ("exception.message", "exception.stacktrace")
 _OF_DATABASE = ("db.system.name", "db.system")
-# Characters of a status or an event's name, and of an event's or a link's attribute, where a traceback may be: as in
-# collector/traces.yaml.
+# Maximum lengths in characters, as in collector/traces.yaml: of a status or an event's name, and of an attribute of an
+# event or link, which may be a traceback.
 _MAX_TEXT = 4_096
 MAX_EVENT_ATTRIBUTE = 16_384
 
 
 class Outgoing(SpanExporter):
-    """Hands spans on as the exporter can write them; events, status and links without what looks like a secret.
+    """An exporter that makes spans valid for another one, and redacts their events, status and links.
 
     Parameters:
-        exporter: Sends them.
-        limit: Maximum length of an event's or a link's attribute. The SDK must have left ``MARGIN`` characters more.
+        exporter: Exports the spans.
+        limit: Maximum length of an attribute of an event or link. The SDK must allow ``MARGIN`` characters more.
     """
 
     def __init__(self, exporter: SpanExporter, limit: int = MAX_EVENT_ATTRIBUTE) -> None:

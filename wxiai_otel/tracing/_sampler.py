@@ -1,4 +1,4 @@
-"""What a span's flag says when it starts, and whether it is recorded."""
+"""Samplers: whether a span is recorded, and whether it is flagged as sampled."""
 
 from collections.abc import Sequence
 
@@ -56,12 +56,12 @@ class WhenExported(Sampler):
 
 
 class TailSampler(Sampler):
-    """Has every span recorded, and those of chosen traces flagged as sampled.
+    """A sampler that records every span, and flags those of chosen traces as sampled.
 
     Parameters:
         tail: Decides on the traces.
-        share: Of the traces that are chosen.
-        trust_parent: Whether the flag of a remote parent goes before the share.
+        share: Share of the traces that are chosen, from 0 to 1.
+        trust_parent: Whether the flag of a remote parent takes precedence over the share.
     """
 
     def __init__(self, tail: TailProcessor, share: float, *, trust_parent: bool) -> None:
@@ -87,14 +87,14 @@ class TailSampler(Sampler):
         return SamplingResult(decision, attributes, trace)
 
     def begin(self, parent: SpanContext, trace_id: int) -> LocalTrace:
-        """Return the trace below a new local root.
+        """Start the trace of a new local root.
 
-        The caller chooses neither the trace id's bits nor the trace state's randomness by which it is kept: unless
-        callers are trusted, both would let them have every trace kept.
+        Unless callers are trusted, neither their trace ids nor the randomness in their trace state decide: with both,
+        a caller could have every trace kept.
 
         Parameters:
-            parent: The span that the root belongs to, if any: one of another process.
-            trace_id: The root's.
+            parent: The parent span in another process, if any.
+            trace_id: The trace id of the root.
         """
         state = parent.trace_state
         if not parent.is_valid:

@@ -48,11 +48,11 @@ class Activity:
         self._work = Periodic("wxiai-otel-users", _FLUSH_SECONDS, self._exchange, self._begin_alone)
 
     def _begin_alone(self) -> None:
-        # What is marked at a fork is the parent's to tell.
+        # Only the parent reports the marks from before a fork.
         self._marks: dict[str, Bitmap] = {}
-        # Taken out of the marks for the store.
+        # Marks to be written to the store.
         self._taken: deque[dict[str, Bitmap]] = deque()
-        # What Redis was told of the current day and month, so that it is told once.
+        # Marks of the current day and month that were written to Redis, so that each is written once.
         self._told: dict[str, Bitmap] = {}
         # How many users Redis had of these; bits are only set there, so that fewer means that it was emptied.
         self._found: dict[str, int] = {}
@@ -107,7 +107,11 @@ class Activity:
                 bitmap.add(bit)
 
     def _take(self, lasting: Iterable[str]) -> None:
-        """Begin new marks. Those names are told to Redis once."""
+        """Queue the marks for the store and start new ones.
+
+        Parameters:
+            lasting: Names of bitmaps whose marks are written to Redis only once.
+        """
         marks, self._marks = self._marks, {}
         if lasting:
             self._told = {name: self._told.get(name) or _copy(marks.get(name)) for name in lasting}
@@ -150,7 +154,9 @@ class Activity:
     def _failed(self, error: Exception, marks: dict[str, Bitmap]) -> None:
         if not self._failing:
             self._failing = True
-            logger.warning("users cannot be told to Redis: %s; they are kept and told later", type(error).__name__)
+            logger.warning(
+                "cannot write active users to Redis: %s; they are buffered and written later", type(error).__name__
+            )
         self._serial.run(self._merge, marks)
 
     def _merge(self, marks: Any) -> None:

@@ -12,7 +12,7 @@ from .._text import json_safe, safe
 _LINKS = (("runbook_url", "处置手册 Runbook"), ("dashboard_url", "仪表盘 Dashboard"))
 _SILENCE = "静默 Silence"
 _MAX_URL = 2_000
-# More than any channel shows, which marks what it cuts.
+# More than any channel shows. Channels mark the texts that they cut.
 _MAX_TEXT = 4_096
 _MAX_LABEL = 2_048
 _SAID = ("summary", "summary_en", "description", "description_en")

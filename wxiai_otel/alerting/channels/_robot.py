@@ -97,11 +97,11 @@ def heading(messages: Sequence[Message]) -> str:
 
 
 def content(messages: Sequence[Message], limit: int) -> Callable[[int], str]:
-    """Return a function that gives the text of one message, or of many in one, in at most so many bytes.
+    """Return a function that renders one or several messages as one text of at most a number of bytes.
 
     Parameters:
-        messages: One or many.
-        limit: The most bytes that it will be asked for.
+        messages: The messages.
+        limit: The largest number of bytes that the function will get.
     """
     if len(messages) == 1:
         return writer(messages[0], limit)
