@@ -167,7 +167,7 @@ class HttpExchange:
             raise
         if ends:
             try:
-                self._complete = not self._client_left()
+                self._complete = not (self._client_left() if self._cycle is not None else self._disconnected)
                 self._end()
                 self._record()
             except Exception:  # noqa: BLE001 - the response has been sent
@@ -198,7 +198,7 @@ class HttpExchange:
     def _start_response(self, message: Message) -> None:
         # First, so that the status is recorded even if the rest of the message cannot be read.
         self._status = message["status"]
-        if self._client_left():
+        if self._client_left() if self._cycle is not None else self._disconnected:
             self._status = CLIENT_CLOSED_REQUEST
         if self._inherits:
             self._inherit_context()
@@ -209,17 +209,18 @@ class HttpExchange:
 
     def _client_left(self) -> bool:
         """Return whether the client has left, as far as that is known without asking the server."""
-        if self._cycle is not None and has_left(self._cycle):
+        if has_left(self._cycle):
             self._disconnected = True
         return self._disconnected
 
     def _finish(self) -> None:
-        if self._ended is None:
-            self._client_left()
-            self._end()
-        self._settle_status()
-        self._record()
-        failed = self._failed_by_application()
+        if not self._recorded:
+            if self._ended is None:
+                self._client_left()
+                self._end()
+            self._settle_status()
+            self._record()
+        failed = self._exception is not None and self._failed_by_application()
         if failed:
             context = self._settled(failed=True)
             self._http.errors.record(1, (type(self._exception).__name__, "http_middleware"), context)
@@ -250,7 +251,7 @@ class HttpExchange:
         return not (self._disconnected and isinstance(self._exception, ClientDisconnect | OSError))
 
     def _error_type(self) -> str | None:
-        if self._failed_by_application():
+        if self._exception is not None and self._failed_by_application():
             return exception_type(self._exception)
         status = self._status or 0
         return str(status) if status >= SERVER_ERROR else None
@@ -305,7 +306,7 @@ class HttpExchange:
 
 def only_client(scope: Scope) -> Scope:
     """Return what is left of the scope of a request that has ended: how to find its client's address."""
-    return {key: scope[key] for key in ("client", "headers") if key in scope}
+    return {"client": scope.get("client"), "headers": scope.get("headers")}
 
 
 def enter(context: Context) -> Token[Context] | None:

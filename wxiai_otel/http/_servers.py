@@ -25,10 +25,10 @@ def request_cycle(receive: Receive) -> Any | None:
     return owner
 
 
-def has_left(cycle: Any) -> bool:
+def has_left(cycle: Any | None) -> bool:
     """Return whether the client has closed the connection.
 
     Parameters:
         cycle: As `request_cycle` returns it.
     """
-    return getattr(cycle, "disconnected", False) is True
+    return cycle is not None and getattr(cycle, "disconnected", False) is True
