@@ -6,7 +6,7 @@ read. Everything else is left untouched for the receiver.
 https://asgi.readthedocs.io/en/latest/specs/www.html#http-connection-scope
 """
 
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 _READABLE = (list, tuple)
@@ -44,11 +44,12 @@ def first_of(headers: Any, name: bytes) -> bytes | None:
     return None
 
 
-def has_any(headers: Any, names: Container[bytes]) -> bool:
-    """Return whether there is a header with one of some lower-case names. See `readable`."""
-    # Inline, since it is called for each request.
-    if type(headers) in _READABLE:
-        for header in headers:
-            if (type(header) is tuple or type(header) is list) and header[0].lower() in names:
-                return True
-    return False
+def has_any(headers: Any, names: frozenset[bytes]) -> bool:
+    """Return whether any header has one of the lower-case names. See `readable`."""
+    if type(headers) not in _READABLE:
+        return False
+    try:
+        # At once, since it is called for each request.
+        return not names.isdisjoint([header[0].lower() for header in headers])
+    except Exception:  # noqa: BLE001 - a header is no pair, or readable only once
+        return any(header[0].lower() in names for header in readable(headers))
