@@ -16,10 +16,9 @@ from .._labels import exception_type
 from .._request import current_request
 from ..tracing import answered, settled
 from ._http import Http
-from ._native import context_of, end_request_data
 from ._route import SCOPE_KEY, RouteTemplate
 from ._servers import has_left, request_cycle
-from ._span import end_span, start_span
+from ._span import end_span, start_span, within
 from ._user import observe_user
 
 CLIENT_CLOSED_REQUEST = 499
@@ -47,7 +46,6 @@ class HttpExchange:
         "_http",
         "_inherits",
         "_method",
-        "_native",
         "_recorded",
         "_role",
         "_route",
@@ -85,10 +83,10 @@ class HttpExchange:
         self._inherits = not http.own_spans
         if http.own_spans:
             self._span: Span = start_span(http, scope, self._method, parent)
-            self._context, self._native = context_of(self._span, parent, scope)
+            self._context = within(self._span, parent)
         else:
             self._span = INVALID_SPAN
-            self._context, self._native = parent, None
+            self._context = parent
         observe_user(scope)
         scope[SCOPE_KEY] = self
         http.requests.add(self)
@@ -132,8 +130,6 @@ class HttpExchange:
         self._scope = only_client(self._scope)
         self._exception = None
         self._cycle = None
-        if self._native is not None:
-            end_request_data(self._native)
 
     async def receive(self, receive: Receive) -> Message:
         """ASGI receive: only the application calls it."""

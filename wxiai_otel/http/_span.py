@@ -8,7 +8,7 @@ from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode, set_span_in_context
 from starlette.types import Scope
 
 from .._headers import first_of
@@ -20,8 +20,8 @@ from ._http import OTHER_METHOD, Http
 # As long as the SDK has attributes (see `wxiai_otel.providers`), which logs each that it cuts.
 _MAX_TEXT = 4_096
 
-# What `_start_attributes` reads of a scope.
-_KEYS = ("path", "scheme", "method", "http_version", "server", "client", "headers", "query_string")
+# There is no public name for it.
+_SPAN_KEY = next(iter(set_span_in_context(INVALID_SPAN, Context())))
 _SIDES = (("server", "server.address", "server.port"), ("client", "client.address", "client.port"))
 
 
@@ -38,7 +38,7 @@ def start_span(http: Http, scope: Scope, method: str | None, parent: Context) ->
         return UnrecordedSpan(parent)
     if http.deferred_spans is not None:
         # The scope may have been changed by then, and the span may outlive it.
-        start = Start(span_name(method), partial(_start_attributes, http, _read(scope), method))
+        start = Start(span_name(method), partial(_start_attributes, http, _without_state(scope), method))
         deferred = http.deferred_spans.start(start, parent)
         if deferred is not None:
             return deferred
@@ -94,8 +94,20 @@ def end_span(
     span.end(end_time)
 
 
-def _read(scope: Scope) -> Scope:
-    return {key: scope[key] for key in _KEYS if key in scope}
+def within(span: Span, parent: Context) -> Context:
+    """Return a context like its parent in which the span is the current one.
+
+    `set_span_in_context` copies the parent twice.
+    """
+    return Context({**parent, _SPAN_KEY: span})
+
+
+def _without_state(scope: Scope) -> Scope:
+    """Return a copy of a scope that keeps neither the application nor what it stores in a request alive."""
+    kept = dict(scope)
+    kept.pop("state", None)
+    kept.pop("app", None)
+    return kept
 
 
 def _start_attributes(http: Http, scope: Scope, method: str | None) -> dict[str, Any]:

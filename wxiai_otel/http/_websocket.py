@@ -16,9 +16,8 @@ from .._request import current_request
 from ..tracing import answered, settled
 from ._exchange import CLIENT_CLOSED_REQUEST, SERVER_ERROR, enter, leave, only_client
 from ._http import Http
-from ._native import context_of, end_request_data
 from ._route import SCOPE_KEY, RouteTemplate
-from ._span import end_span, start_span
+from ._span import end_span, start_span, within
 from ._user import observe_user
 
 # https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1: closed in order, going away, closed without a code.
@@ -51,7 +50,6 @@ class WebSocketExchange:
         "_disconnect_code",
         "_exception",
         "_http",
-        "_native",
         "_over",
         "_rejected",
         "_role",
@@ -86,9 +84,9 @@ class WebSocketExchange:
         # Another's server span looks for its parent itself, and is an internal one within a parent that is current.
         parent = http.parent(scope) if http.own_spans else get_current()
         self._span = start_span(http, scope, None, parent) if http.own_spans else INVALID_SPAN
-        self._context, self._native = parent, None
+        self._context = parent
         if http.own_spans:
-            self._context, self._native = context_of(self._span, parent, scope)
+            self._context = within(self._span, parent)
         observe_user(scope)
         scope[SCOPE_KEY] = self
 
@@ -109,8 +107,6 @@ class WebSocketExchange:
                 fault("websocket.finish")
             self._http.websockets.discard(self)
             self._forget()
-            if self._native is not None:
-                end_request_data(self._native)
             with suppress(ValueError):  # closed from another context, where ours is not current anyway
                 current_request.reset(request_token)
                 leave(token)
