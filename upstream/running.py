@@ -16,7 +16,7 @@ from pathlib import Path
 from .errors import UpstreamError
 from .outcomes import Run
 from .servers import server
-from .sources import ROOT, cache, source
+from .sources import ROOT, add_installed, cache, source
 from .suites import PATH, SUITES, Suite
 
 _LOCK = ROOT / "requirements" / "upstream.txt"
@@ -74,6 +74,7 @@ def run_tests(suite: Suite, paths: Sequence[str], settings: Mapping[str, object]
         # Tests may write files beside themselves, in the directory that the baseline also reads.
         tree = folder / "source"
         shutil.copytree(source(suite), tree, symlinks=True)
+        add_installed(suite, tree)
         chosen.write_text("\n".join(paths))
         environ = {
             key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "WXIAI_OTEL_", "PYTEST_"))

@@ -26,7 +26,7 @@ def cache() -> Path:
 
 
 def source(suite: Suite) -> Path:
-    """Return the unpacked source distribution of the installed version, with its package replaced by the installed one.
+    """Return the unpacked source distribution of the installed version, without its package. See `add_installed`.
 
     Raises:
         Unreachable: The package index does not answer.
@@ -67,8 +67,18 @@ def _fill(suite: Suite, folder: Path) -> None:
     for path in unpacked.iterdir():
         path.rename(folder / path.name)
     unpacked.rmdir()
-    package = folder / suite.package
-    shutil.rmtree(package)
-    # At its place in the source, for tests that expect the package beside them.
+    shutil.rmtree(folder / suite.package)
+
+
+def add_installed(suite: Suite, tree: Path) -> None:
+    """Put the installed package where the source distribution has its own, for tests that expect it beside them.
+
+    Not in the cache, which environments share and outlive.
+
+    Parameters:
+        suite: The suite.
+        tree: A copy of what `source` returns.
+    """
+    package = tree / suite.package
     installed = importlib.import_module(package.name).__file__
     package.symlink_to(Path(str(installed)).parent)
