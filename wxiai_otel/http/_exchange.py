@@ -34,7 +34,6 @@ class HttpExchange:
 
     __slots__ = (
         "_complete",
-        "_content_type",
         "_context",
         "_cycle",
         "_disconnected",
