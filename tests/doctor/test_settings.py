@@ -40,4 +40,4 @@ def test_nor_does_a_header_that_is_none_end_it_or_show(doctor):
 def test_a_variable_that_is_no_setting_is_a_warning_with_the_likeliest(doctor):
     state, message = doctor(WXIAI_OTEL_PREFFIX="/x").of("WXIAI_OTEL_PREFFIX")
 
-    assert (state, message) == ("warning", "there is no such setting; is it WXIAI_OTEL_PREFIX?")
+    assert (state, message) == ("warning", "there is no such setting; did you mean WXIAI_OTEL_PREFIX?")

@@ -1,12 +1,23 @@
 """Every setting once, as data: name, environment variables, default, what is allowed.
 
-An argument goes before the environment, the environment before the default. A value that is not allowed raises one
-`SettingError` that names the setting, where the value came from, the value, and what is allowed.
+An argument takes precedence over the environment, the environment over the default. A value that is not allowed raises
+one `SettingError` that names the setting, where the value came from, the value, and what is allowed.
 """
 
 from ._business import Settings
 from ._declare import FindUser, User
 from ._load import SettingError, load_settings, variable_of
 from ._standard import STANDARD
+from ._unknown import unknown_variables, warn_of_unknown_variables
 
-__all__ = ["STANDARD", "FindUser", "SettingError", "Settings", "User", "load_settings", "variable_of"]
+__all__ = [
+    "STANDARD",
+    "FindUser",
+    "SettingError",
+    "Settings",
+    "User",
+    "load_settings",
+    "unknown_variables",
+    "variable_of",
+    "warn_of_unknown_variables",
+]
