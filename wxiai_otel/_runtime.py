@@ -25,7 +25,7 @@ from .http import InFlight, install_route_hooks, remove_route_hooks
 from .instruments import Instruments
 from .logs import LogCorrelation
 from .providers import Providers, build_providers, build_resource, sdk_tracer_provider
-from .settings import Settings, warn_of_unknown_variables
+from .settings import Settings
 from .tracing import DeferredSpans
 
 if TYPE_CHECKING:
@@ -246,9 +246,15 @@ def acquire(settings: Settings, title: str, version: str) -> Runtime:
             _runtime.shutdown()
         if _runtime is None:
             _runtime = Runtime(in_memory(settings), title, version)
-            guarded("settings.unknown")(warn_of_unknown_variables)()
+            guarded("settings.unknown")(_warn_of_unknown_variables)()
         _runtime.applications += 1
         return _runtime
+
+
+def _warn_of_unknown_variables() -> None:
+    from .settings._unknown import warn_of_unknown_variables
+
+    warn_of_unknown_variables()
 
 
 def release(runtime: Runtime) -> None:

@@ -5,7 +5,8 @@ from dataclasses import fields
 from typing import Any
 
 from .._redaction import without_users
-from ..settings import STANDARD, SettingError, Settings, load_settings, unknown_variables, variable_of
+from ..settings import STANDARD, SettingError, Settings, load_settings, variable_of
+from ..settings._unknown import unknown_variables
 from ._report import Effective, Report, State
 
 SECTION = "settings"

@@ -8,7 +8,6 @@ from ._business import Settings
 from ._declare import FindUser, User
 from ._load import SettingError, load_settings, variable_of
 from ._standard import STANDARD
-from ._unknown import unknown_variables, warn_of_unknown_variables
 
 __all__ = [
     "STANDARD",
@@ -17,7 +16,5 @@ __all__ = [
     "Settings",
     "User",
     "load_settings",
-    "unknown_variables",
     "variable_of",
-    "warn_of_unknown_variables",
 ]

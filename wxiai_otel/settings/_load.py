@@ -8,7 +8,6 @@ from typing import Any
 from .._parsers import NotAllowed, Parser, milliseconds, shown
 from ._business import Settings
 from ._standard import STANDARD, headers
-from ._unknown import meant_argument
 
 
 class SettingError(ValueError):
@@ -33,6 +32,8 @@ def load_settings(arguments: Mapping[str, object], environ: Mapping[str, str] | 
     known = {item.name for item in fields(Settings)}
     for name in arguments:
         if name not in known:
+            from ._unknown import meant_argument
+
             raise SettingError(
                 f"there is no setting {name!r}; allowed are {', '.join(sorted(known))}{meant_argument(name)}"
             )
