@@ -31,8 +31,8 @@ Of two variables, the first takes precedence. The argument `None` leaves a setti
 | A setting is a number. | As in Python: `10000`, `10_000`, `0.5`, without a unit. |
 | A variable holds a list. | Commas separate the words; spaces around them do not count. |
 | A value is not allowed. | `SettingError` at the start. It names the setting, the variable, the value (never a \
-secret) and what is allowed. Headers, timeouts, protocols and the exemplar filter, which OpenTelemetry's exporters read, \
-are checked too. |
+secret) and what is allowed. Headers, timeouts, protocols and the exemplar filter, which OpenTelemetry's exporters \
+read, are checked too. |
 | An argument does not exist. | `SettingError`, with the nearest argument. |
 | A variable does not exist. | It is ignored. The logger `wxiai_otel` warns once per process and suggests the nearest \
 one: for each variable with our prefix, and for nearly correct names (case, dashes, a misspelled prefix), \

@@ -52,7 +52,7 @@ def unknown_variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 def warn_of_unknown_variables() -> None:
     """Log the variables of this process that look like settings and are none."""
-    for name, why in islice(unknown_variables(os.environ), _MAX_WARNINGS):
+    for name, why in islice(unknown_variables(os.environ.copy()), _MAX_WARNINGS):
         logger.warning("environment variable %s is ignored: %s", printable(name), why)
 
 
