@@ -77,3 +77,37 @@ def test_a_word_that_no_metric_has_is_an_error_that_says_so(capsys):
     written = capsys.readouterr()
     assert written.out == ""
     assert "'http_reqests'" in written.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["doctr"], "there is no command 'doctr'; allowed are run, doctor, init"),
+        (["doctr"], "; did you mean doctor?"),
+        (["Bridge", "--port", "1"], "; did you mean bridge?"),
+        (
+            ["doctor", "--promtheus", "x"],
+            "unrecognized arguments: --promtheus x; did you mean --prometheus?",
+        ),
+        (["bridge", "--prot=5"], "; did you mean --port?"),
+        (["init", "x", "--chanel", "dingtalk"], "; did you mean --channel?"),
+        (["init", "x", "--grafana_port", "3"], "; did you mean --grafana-port?"),
+        (["catalog", "http", "redis"], "unrecognized arguments: redis\n"),
+        ([], "COMMAND"),
+    ],
+)
+def test_a_misspelled_command_or_option_is_an_error_with_the_likeliest_one(capsys, arguments, said):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "word", "meant"), [("--channel", "dingtlak", "dingtalk"), ("--without", "grafan", "grafana")]
+)
+def test_so_is_a_misspelled_value_of_one(capsys, tmp_path, option, word, meant):
+    assert main(["init", str(tmp_path / "x"), option, word]) == 1
+
+    assert capsys.readouterr().err.endswith(f"; did you mean {meant}?\n")

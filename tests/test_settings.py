@@ -6,13 +6,15 @@ from unittest import mock
 import pytest
 import redis
 import redis.asyncio
+from fastapi import FastAPI
 from hypothesis import given as given_any
 from hypothesis import strategies as st
 from opentelemetry.util import re as re_of_opentelemetry
 from sqlalchemy import create_engine
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from wxiai_otel import SettingError, Settings
+from tests.docs import arguments
+from wxiai_otel import SettingError, Settings, SettingsArguments, setup_telemetry
 from wxiai_otel.settings import load_settings
 
 ALL = {item.name: item for item in fields(Settings)}
@@ -195,8 +197,80 @@ def test_objects_and_callables_are_taken_as_they_are():
 
 
 def test_an_unknown_setting_is_an_error_that_lists_all():
-    with pytest.raises(SettingError, match=r"there is no setting 'max_serie'; allowed are .*max_series"):
-        load_settings({"max_serie": 5}, {})
+    with pytest.raises(SettingError, match=r"there is no setting 'colour'; allowed are .*, max_series, [a-z_, ]+$"):
+        setup_telemetry(FastAPI(), colour="red")
+
+
+@pytest.mark.parametrize(
+    ("argument", "meant"),
+    [
+        ("service_nam", "service_name"),
+        ("serviceName", "service_name"),
+        ("Service_Name", "service_name"),
+        ("traceshare", "trace_share"),
+        ("max_serie", "max_series"),
+        ("otlp_endpiont", "otlp_endpoint"),
+        ("endpoint", "otlp_endpoint"),
+        ("redis_url", "redis_client"),
+        ("OTEL_SERVICE_NAME", "service_name"),
+        ("wxiai_otel_trace_share", "trace_share"),
+        ("exporter_otlp_endpoint", "otlp_endpoint"),
+    ],
+)
+def test_a_misspelled_setting_is_an_error_with_the_likeliest_one(argument, meant):
+    with pytest.raises(SettingError, match=rf"there is no setting '{argument}'; .*; did you mean {meant}\?$"):
+        setup_telemetry(FastAPI(), **{argument: "hunter2"})
+
+
+def test_its_types_for_editors_are_those_of_the_settings():
+    assert arguments.FILE.read_text() == arguments.arguments_module(), "run scripts/docs"
+    assert SettingsArguments.__optional_keys__ == ALL.keys()
+
+
+@pytest.mark.parametrize("word", ["true", "TRUE", " True ", "1", "yes", "On"])
+def test_what_is_true(word):
+    assert load_settings({"strict": word}, {}).strict is True
+    assert load_settings({}, {"WXIAI_OTEL_STRICT": word}).strict is True
+
+
+@pytest.mark.parametrize("word", ["false", "FALSE", " False ", "0", "no", "Off"])
+def test_what_is_false(word):
+    assert load_settings({"http": word}, {}).http is False
+    assert load_settings({}, {"WXIAI_OTEL_HTTP": word}).http is False
+
+
+@pytest.mark.parametrize("word", ["", " ", "y", "enabled", "2", "tru"])
+def test_what_is_neither_is_an_error_that_lists_the_spellings(word):
+    with pytest.raises(SettingError, match=r"; allowed is true or false, also written as 1, yes, on, 0, no, off$"):
+        load_settings({"http": word}, {})
+
+
+@pytest.mark.parametrize(("raw", "value"), [("10_000", 10_000), (" 7 ", 7), ("1e3", 1_000), ("5.0", 5)])
+def test_numbers_are_written_as_in_python(raw, value):
+    assert load_settings({}, {"WXIAI_OTEL_MAX_SERIES": raw}).max_series == value
+
+
+@pytest.mark.parametrize("raw", ["10s", "1m", "5 s", "10%", "1,5", "0x10", "1__0", "Infinity", "9" * 5_000])
+def test_numbers_have_no_unit(raw):
+    with pytest.raises(SettingError, match=r": WXIAI_OTEL_TASK_TIMEOUT is .*; allowed is a number greater than 0$"):
+        load_settings({}, {"WXIAI_OTEL_TASK_TIMEOUT": raw})
+
+
+def test_a_secret_in_the_wrong_place_is_not_shown():
+    for arguments_, environ in (
+        ({"prefix": "token=hunter2hunter2"}, {}),
+        ({}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4317?api_key=hunter2hunter2"}),
+        ({"engines": ["postgresql://shop:hunter2hunter2@db/shop"]}, {}),
+    ):
+        with pytest.raises(SettingError) as raised:
+            load_settings(arguments_, environ)
+        assert "hunter2" not in str(raised.value)
+
+
+def test_a_long_value_is_shortened():
+    with pytest.raises(SettingError, match=r"…; allowed is ") as raised:
+        load_settings({"http_engine": "x " * 100_000}, {})
+    assert len(str(raised.value)) < 400
 
 
 @given_any(

@@ -25,6 +25,7 @@ from .telemetry import SetupError, Telemetry, setup_telemetry
 
 if TYPE_CHECKING:
     from .alerting import AlertConfigError, AlertManager, Delivery, init_alert_manager, send_business_alert
+    from .settings._arguments import SettingsArguments
 
 __all__ = [
     "AITask",
@@ -34,6 +35,7 @@ __all__ = [
     "LogFormatter",
     "SettingError",
     "Settings",
+    "SettingsArguments",
     "SetupError",
     "TaskTokenError",
     "Telemetry",
@@ -57,7 +59,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Alerts of the application's own, with mail and HTTP, are imported where they are used (PEP 562)."""
+    """Import what not every application needs when it is used (PEP 562): alerts with mail and HTTP, and a type."""
+    if name == "SettingsArguments":
+        from .settings._arguments import SettingsArguments
+
+        return SettingsArguments
     if name in __all__:
         from . import alerting
 

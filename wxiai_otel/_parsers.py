@@ -7,6 +7,8 @@ from ipaddress import ip_network
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from ._redaction import redacted
+
 Parser = Callable[[object], object]
 
 
@@ -14,10 +16,22 @@ class NotAllowed(Exception):
     """The value is not allowed; the message says what is."""
 
 
-_TRUE = {"true", "1", "yes", "on"}
-_FALSE = {"false", "0", "no", "off", ""}
+_MAX_SHOWN = 200
+_TRUE = ("true", "1", "yes", "on")
+_FALSE = ("false", "0", "no", "off")
 _TIME_ZONES = "a time zone of the IANA database, such as Asia/Shanghai"
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+
+
+def shown(value: object) -> str:
+    """Return a value, which is no secret, as an error message can have it."""
+    try:
+        written = repr(value)
+    except Exception:  # noqa: BLE001 - Python writes no whole number of thousands of digits; others' repr may do anything
+        written = f"a {type(value).__name__}"
+    # A secret may have come to the wrong setting.
+    found = redacted(written, limit=_MAX_SHOWN)
+    return found if len(written) <= _MAX_SHOWN else f"{found}…"
 
 
 def boolean(value: object) -> bool:
@@ -28,7 +42,7 @@ def boolean(value: object) -> bool:
         return True
     if word in _FALSE:
         return False
-    raise NotAllowed("true or false")
+    raise NotAllowed(f"true or false, also written as {', '.join((*_TRUE[1:], *_FALSE[1:]))}")
 
 
 def text(value: object) -> str:
@@ -37,14 +51,22 @@ def text(value: object) -> str:
     raise NotAllowed("a string")
 
 
-def choice(*allowed: str) -> Parser:
-    def parse(value: object) -> str:
-        word = value.strip().lower() if isinstance(value, str) else None
-        if word in allowed:
-            return word
-        raise NotAllowed("one of " + ", ".join(allowed))
+class Choice:
+    """A parser of one of some words.
 
-    return parse
+    Parameters:
+        allowed: The words.
+    """
+
+    def __init__(self, *allowed: str) -> None:
+        self.allowed = allowed
+
+    def __call__(self, value: object) -> str:
+        """Return the word that a value is."""
+        word = value.strip().lower() if isinstance(value, str) else None
+        if word in self.allowed:
+            return word
+        raise NotAllowed("one of " + ", ".join(self.allowed))
 
 
 def positive_float(value: object) -> float:

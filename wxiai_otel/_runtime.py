@@ -246,8 +246,15 @@ def acquire(settings: Settings, title: str, version: str) -> Runtime:
             _runtime.shutdown()
         if _runtime is None:
             _runtime = Runtime(in_memory(settings), title, version)
+            guarded("settings.unknown")(_warn_of_unknown_variables)()
         _runtime.applications += 1
         return _runtime
+
+
+def _warn_of_unknown_variables() -> None:
+    from .settings._unknown import warn_of_unknown_variables
+
+    warn_of_unknown_variables()
 
 
 def release(runtime: Runtime) -> None:

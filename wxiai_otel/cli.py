@@ -10,6 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from ._misspelled import did_you_mean
 from ._version import VERSION
 from .alerting import AlertConfigError
 from .settings import SettingError
@@ -32,8 +33,38 @@ examples:
 """
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class _Parser(argparse.ArgumentParser):
+    """A parser that suggests options for misspelled ones."""
+
+    def __init__(self, **options: Any) -> None:
+        self.options: list[str] = []
+        super().__init__(**options)
+
+    def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
+        """Add an argument, and note it for suggestions."""
+        action = super().add_argument(*names, **options)
+        self.options += action.option_strings
+        return action
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse the arguments, or exit with an error that suggests what a misspelled command or option may mean."""
+    parser = _parser()
+    # No option before the command has a value.
+    command = next((word for word in arguments if not word.startswith("-")), None)
+    names = [name for name, _, _ in _COMMANDS]
+    if command is not None and command not in names:
+        parser.error(f"there is no command {command!r}; allowed are {', '.join(names)}{did_you_mean(command, names)}")
+    parsed, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        options = parsed.parser.options
+        likely = next((end for word in unknown if (end := did_you_mean(word.partition("=")[0], options))), "")
+        parsed.parser.error(f"unrecognized arguments: {' '.join(unknown)}{likely}")
+    return parsed
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
         prog="wxiai-otel",
         description="What goes with wxiai_otel beside the application.",
         epilog=_EXAMPLES,
@@ -44,15 +75,15 @@ def _parser() -> argparse.ArgumentParser:
     for name, add, told in _COMMANDS:
         # The examples that are of one command are shown by its own --help too.
         examples = [line for line in _EXAMPLES.splitlines() if line.startswith(f"  wxiai-otel {name} ")]
-        add(
-            commands.add_parser(
-                name,
-                help=told,
-                description=f"{told[0].upper()}{told[1:]}.",
-                epilog="\n".join(["examples:", *examples]),
-                formatter_class=argparse.RawDescriptionHelpFormatter,
-            )
+        command = commands.add_parser(
+            name,
+            help=told,
+            description=f"{told[0].upper()}{told[1:]}.",
+            epilog="\n".join(["examples:", *examples]),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        add(command)
+        command.set_defaults(parser=command)
     return parser
 
 
@@ -244,7 +275,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    parsed = _parser().parse_args(arguments)
+    parsed = _parse(sys.argv[1:] if arguments is None else arguments)
     run: Callable[[argparse.Namespace], int] = parsed.run
     try:
         return run(parsed)

@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 from weakref import finalize, ref
 
 from fastapi import FastAPI
@@ -17,6 +17,9 @@ from ._runtime import Runtime, acquire, release
 from .http import Http, Installation, Users, contrib, in_lifespan_startup, install, leave_to_us, restore
 from .monitoring import HealthEndpoint, MetricsEndpoint, stats_endpoint
 from .settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from .settings._arguments import SettingsArguments
 
 logger = logging.getLogger("wxiai_otel")
 
@@ -182,7 +185,7 @@ _ATTRIBUTE = "_wxiai_otel"
 _lock = threading.RLock()
 
 
-def setup_telemetry(app: FastAPI | None = None, **settings: object) -> Telemetry:
+def setup_telemetry(app: FastAPI | None = None, **settings: "Unpack[SettingsArguments]") -> Telemetry:
     """Instrument a FastAPI application: HTTP, SQLAlchemy and Redis, with metrics at ``/monitoring/metrics``.
 
     Call it once, at module level after the application is made, or in its lifespan handler. Nothing else is needed.
@@ -191,7 +194,8 @@ def setup_telemetry(app: FastAPI | None = None, **settings: object) -> Telemetry
     Parameters:
         app: The application. None in a process that serves none, as a queue's worker: SQL, Redis and the helpers are
             recorded there and go out by OTLP; give it a service_name.
-        settings: Any of the fields of `Settings`; before the environment, which is before the default.
+        settings: Any of the fields of `Settings`. An argument takes precedence over the environment, the environment
+            over the default.
 
     Returns:
         The application's telemetry. A second call returns the first's, with a warning.

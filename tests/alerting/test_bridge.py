@@ -15,6 +15,8 @@ import pytest
 from tests.servers.bridge import BRIDGE_TOKEN, bridge, bridge_here
 from tests.servers.robots import SECRET, TOKEN
 from tests.until import until
+from wxiai_otel.alerting import AlertConfigError
+from wxiai_otel.alerting.bridge._config import TIMEOUT_SECONDS, load
 
 CHANNELS = ["dingtalk", "wechat", "feishu", "webhook"]
 
@@ -305,6 +307,40 @@ def test_a_missing_extra_says_what_to_install(tmp_path):
         done = command(PYTHONPATH=str(tmp_path))
         (tmp_path / f"{name}.py").unlink()
         assert done.stderr == f"wxiai-otel: {name} is not installed: pip install 'wxiai-otel[bridge]'\n"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("WXIAI_BRIDGE_TIMOUT", TOKEN, "bridge.timout (from WXIAI_BRIDGE_TIMOUT) is not known: allowed are max_body"),
+        ("WXIAI_BRIDGE_TIMOUT", TOKEN, "; did you mean WXIAI_BRIDGE_TIMEOUT?"),
+        ("WXIAI_BRIDGE_DINGTLAK_WEBHOOK_URL", TOKEN, "; did you mean WXIAI_BRIDGE_DINGTALK_WEBHOOK_URL?"),
+        ("WXIAI_BRIDGE_DINGTALKWEBHOOK_URL", TOKEN, "; did you mean WXIAI_BRIDGE_DINGTALK_WEBHOOK_URL?"),
+        ("WXIAI_BRIDGE_DINGTALK_SECRT", TOKEN, "; did you mean WXIAI_BRIDGE_DINGTALK_SECRET?"),
+        ("WXIAI_BRIDGE_WECOM_WEBHOKURL", TOKEN, "; did you mean WXIAI_BRIDGE_WECOM_WEBHOOK_URL?"),
+        ("WXIAI_BRIDGE_HEARTBEAT_URLS", TOKEN, "; did you mean WXIAI_BRIDGE_HEARTBEAT_URL?"),
+        ("WXIAI_BRIDGE_PORT", "9095", "; did you mean wxiai-otel bridge --port?"),
+        (
+            "WXIAI_BRIDGE_TIMEOUT",
+            "25s",
+            "bridge.timeout: allowed is a number greater than 0, got '25s' (from WXIAI_BRIDGE_TIMEOUT)",
+        ),
+        ("WXIAI_BRIDGE_WEBHOOK_URL", TOKEN, "allowed is an http:// or https:// URL (from WXIAI_BRIDGE_WEBHOOK_URL)"),
+    ],
+)
+def test_a_variable_that_is_not_allowed_is_named_and_shows_no_secret(variable, value, said):
+    with pytest.raises(AlertConfigError) as refused:
+        load(None, {variable: value})
+    assert said in str(refused.value)
+    assert TOKEN not in str(refused.value)
+
+
+@pytest.mark.parametrize("variable", ["WXIAI_BRIGDE_TIMEOUT", "wxiai_bridge_timeout", "WXIAI-BRIDGE-TIMEOUT"])
+def test_one_that_is_nearly_its_own_is_logged(variable, caplog):
+    assert load(None, {variable: "1"}).timeout == TIMEOUT_SECONDS
+    assert caplog.messages == [
+        f"environment variable {variable} is ignored: there is no such setting; did you mean WXIAI_BRIDGE_TIMEOUT?"
+    ]
 
 
 def test_the_file_and_the_environment_over_it(sink, tmp_path):

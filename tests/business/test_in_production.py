@@ -62,6 +62,11 @@ class TestBeforeTheSetup:
         monkeypatch.setenv("WXIAI_OTEL_STRICT", "false")
         call()
 
+    def test_an_empty_variable_does_not(self, call, monkeypatch):
+        monkeypatch.setenv("WXIAI_OTEL_STRICT", "")
+        with pytest.raises(ValueError, match=r"token|operation"):
+            call()
+
     def test_an_application_that_imports_pytest_is_not_under_test(self, call, monkeypatch):
         for name in ("PYTEST_VERSION", "PYTEST_CURRENT_TEST"):
             monkeypatch.delenv(name, raising=False)

@@ -18,25 +18,45 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
 
+SETTINGS_INTRODUCTION = """\
+# Settings
+
+An argument of `setup_telemetry(app, …)` takes precedence over the environment, the environment over the default.
+Of two variables, the first takes precedence. The argument `None` leaves a setting to the environment.
+
+| situation | what happens |
+|---|---|
+| A variable is empty or has only spaces. | It counts as unset. |
+| A setting is a truth value. | `true`, `1`, `yes` and `on`, or `false`, `0`, `no` and `off`, in any case. |
+| A setting is a number. | As in Python: `10000`, `10_000`, `0.5`, without a unit. |
+| A variable holds a list. | Commas separate the words; spaces around them do not count. |
+| A value is not allowed. | `SettingError` at the start. It names the setting, the variable, the value (never a \
+secret) and what is allowed. Headers, timeouts, protocols and the exemplar filter, which OpenTelemetry's exporters \
+read, are checked too. |
+| An argument does not exist. | `SettingError`, with the nearest argument. |
+| A variable does not exist. | It is ignored. The logger `wxiai_otel` warns once per process and suggests the nearest \
+one: for each variable with our prefix, and for nearly correct names (case, dashes, a misspelled prefix), \
+OpenTelemetry's too. |
+| Kubernetes sets variables for a Service that is called like our prefix: `…_PORT=tcp://10.96.7.7:4318`. | They are \
+ignored. |
+
+Type checkers and editors know all arguments. `wxiai_otel.SettingsArguments` is their type, for functions that pass them
+on: `def observe(app: FastAPI, **settings: Unpack[SettingsArguments])`.
+
+| setting | environment | default | |
+|---|---|---|---|
+"""
+
+
 def settings_page() -> str:
     """Every setting."""
-    lines = [
-        "# Settings",
-        "",
-        "An argument of `setup_telemetry(app, …)` goes before the environment, the environment before the default;",
-        "of two variables the first goes before the second. An empty variable is an unset one.",
-        "A value that is not allowed is a `SettingError` at the start, also of what OpenTelemetry's exporters read",
-        "of the environment by themselves: headers, timeouts, protocols, and the filter of exemplars.",
-        "",
-        "| setting | environment | default | |",
-        "|---|---|---|---|",
-    ]
+    lines = []
     for item in fields(Settings):
         variables = "<br>".join(f"`{name}`" for name in item.metadata["env"])
         default = ", ".join(item.default) if isinstance(item.default, tuple) else item.default
         shown = f"`{default}`" if default not in (None, "") else ""
         lines.append(f"| `{item.name}` | {variables} | {shown} | {item.metadata['doc']} |")
-    return "\n".join(lines) + "\n"
+    return SETTINGS_INTRODUCTION + "\n".join(lines) + "\n"
 
 
 ALERTS_INTRODUCTION = """\

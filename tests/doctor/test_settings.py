@@ -37,7 +37,21 @@ def test_nor_does_a_header_that_is_none_end_it_or_show(doctor):
     assert "hunter2" not in json.dumps(seen.said)
 
 
+def test_the_same_variables_are_warnings_as_at_the_set_up(doctor):
+    seen = doctor(
+        WXIAI_OTLE_PREFIX="/x",
+        OTEL_EXPORTER_OTLP_ENDIPONT="http://127.0.0.1:9",
+        WXIAI_OTEL_PORT="tcp://10.96.7.7:9095",
+        WXIAI_OTEL_SERVICE_HOST="10.96.7.7",
+    )
+
+    assert seen.of("WXIAI_OTLE_PREFIX")[0] == "warning"
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" in seen.of("OTEL_EXPORTER_OTLP_ENDIPONT")[1]
+    assert not seen.has("WXIAI_OTEL_PORT")
+    assert not seen.has("WXIAI_OTEL_SERVICE_HOST")
+
+
 def test_a_variable_that_is_no_setting_is_a_warning_with_the_likeliest(doctor):
     state, message = doctor(WXIAI_OTEL_PREFFIX="/x").of("WXIAI_OTEL_PREFFIX")
 
-    assert (state, message) == ("warning", "there is no such setting; is it WXIAI_OTEL_PREFIX?")
+    assert (state, message) == ("warning", "there is no such setting; did you mean WXIAI_OTEL_PREFIX?")

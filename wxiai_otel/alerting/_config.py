@@ -1,11 +1,12 @@
 """Channels from their configuration. What is not allowed is one error that names the key and what is allowed."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from .._parsers import NotAllowed, Parser, boolean, choice, positive_float, text, url
+from .._misspelled import did_you_mean
+from .._parsers import Choice, NotAllowed, Parser, boolean, positive_float, shown, text, url
 from ._errors import AlertConfigError
 from ._secret import Secret
 from .channels import Channel, DingTalk, Email, Feishu, Security, Webhook, WeChat
@@ -25,38 +26,43 @@ class Section:
     Parameters:
         name: Its own.
         values: What it holds.
+        sources: The environment variables that its keys come from, by key.
     """
 
-    def __init__(self, name: str, values: object) -> None:
+    def __init__(self, name: str, values: object, sources: Mapping[str, str] | None = None) -> None:
         if not isinstance(values, Mapping) or not all(isinstance(key, str) for key in values):
             raise AlertConfigError(f"{name}: allowed is a dictionary with names as keys")
         self._name = name
         self._values = dict(values)
-        self._asked: set[str] = set()
+        self._sources = sources or {}
+        self.asked: set[str] = set()
 
-    def get(self, key: str, parse: Parser, default: object = None, *others: str) -> Any:
+    def get(self, key: str, parse: Parser, default: object = None, *others: str, secret: bool = False) -> Any:
         """The value of a key, or of another name of it; an error where it is missing and there is no default."""
-        self._asked.update((key, *others))
+        self.asked.update((key, *others))
         found = next((name for name in (key, *others) if self._values.get(name) is not None), None)
         if found is None:
             if default is None:
                 raise AlertConfigError(f"{self._name}.{key} is missing: allowed is {_allowed(parse)}")
             return default
+        value = self._values[found]
         try:
-            return parse(self._values[found])
+            return parse(value)
         except NotAllowed as allowed:
-            raise AlertConfigError(f"{self._name}.{found}: allowed is {allowed}") from None
+            got = "" if secret else f", got {shown(value)}"
+            source = f" (from {self._sources[found]})" if found in self._sources else ""
+            raise AlertConfigError(f"{self._name}.{found}: allowed is {allowed}{got}{source}") from None
 
     def secret(self, key: str, parse: Parser, default: str | None = None, *others: str) -> Secret:
         """The value of a key that nobody may see, or what is in the file that ``<key>_file`` names."""
         file = f"{key}_file"
-        path = self.get(file, text, "")
+        path = self.get(file, text, "", secret=True)
         if path and self._values.get(key) is None:
             try:
                 self._values[key] = Path(path).read_text().strip()
             except (OSError, ValueError):  # no text, or no path
                 raise AlertConfigError(f"{self._name}.{file}: allowed is a file that can be read") from None
-        return Secret(str(self.get(key, parse, default, *others)))
+        return Secret(str(self.get(key, parse, default, *others, secret=True)))
 
     def bearer(self) -> dict[str, Secret]:
         """The header that shows the key ``token``; none without one."""
@@ -65,25 +71,41 @@ class Section:
 
     def finish(self) -> None:
         """Refuse keys that nobody has asked for: they are misspelt."""
-        if unknown := sorted(set(self._values) - self._asked):
-            raise AlertConfigError(
-                f"{self._name}.{unknown[0]} is not known: allowed are {', '.join(sorted(self._asked))}"
-            )
+        if unknown := sorted(set(self._values) - self.asked):
+            raise unknown_key(f"{self._name}.{unknown[0]}", sorted(self.asked), did_you_mean(unknown[0], self.asked))
 
 
-def enabled(config: Mapping[str, Any], others: tuple[str, ...]) -> dict[str, Channel]:
+def unknown_key(key: str, allowed: Sequence[str], suggestion: str) -> AlertConfigError:
+    """Return the error about a key that does not exist.
+
+    Parameters:
+        key: The key, with its section.
+        allowed: The keys that exist there.
+        suggestion: See `did_you_mean`.
+    """
+    return AlertConfigError(f"{key} is not known: allowed are {', '.join(allowed)}{suggestion}")
+
+
+def enabled(
+    config: Mapping[str, Any], others: tuple[str, ...], sources: Mapping[str, Mapping[str, str]] | None = None
+) -> dict[str, Channel]:
     """The channels that are switched on, by name.
 
     Parameters:
         config: ``enabled_channels`` and a section for each channel.
         others: Keys that are somebody else's.
+        sources: The environment variables that keys come from, by section and key.
     """
+    sources = sources or {}
     known = (*CHANNELS, *ALIASES)
     if unknown := sorted(set(config) - {*known, *others, "enabled_channels"}, key=str):
-        raise AlertConfigError(
-            f"{unknown[0]} is not known: allowed are enabled_channels, {', '.join((*CHANNELS, *others))}"
-        )
-    sections = {ALIASES.get(name, name): Section(name, config[name]) for name in known if config.get(name) is not None}
+        allowed = ("enabled_channels", *CHANNELS, *others)
+        raise unknown_key(str(unknown[0]), allowed, did_you_mean(unknown[0], (*allowed, *ALIASES)))
+    sections = {
+        ALIASES.get(name, name): Section(name, config[name], sources.get(name))
+        for name in known
+        if config.get(name) is not None
+    }
     listed = config.get("enabled_channels")
     names = list(sections) if listed is None else _listed(listed)
     channels = {}
@@ -94,6 +116,16 @@ def enabled(config: Mapping[str, Any], others: tuple[str, ...]) -> dict[str, Cha
             channels[name] = _MAKE[name](sections[name])
             sections[name].finish()
     return channels
+
+
+def channel_keys() -> dict[str, set[str]]:
+    """Return the keys that each channel has, by channel and other word for it."""
+    found = {}
+    for name, make in _MAKE.items():
+        section = Section(name, _MINIMAL)
+        make(section)
+        found[name] = {*section.asked, "enabled"}
+    return found | {alias: found[name] for alias, name in ALIASES.items()}
 
 
 def _listed(listed: object) -> list[str]:
@@ -124,7 +156,7 @@ def webhook(section: Section, name: str = "webhook") -> Webhook:
         section: With its ``url``.
         name: Of the channel.
     """
-    headers = {key: Secret(value) for key, value in section.get("headers", _headers, {}).items()}
+    headers = {key: Secret(value) for key, value in section.get("headers", _headers, {}, secret=True).items()}
     headers |= section.bearer()
     return Webhook(section.secret("url", webhook_url, None, "webhook_url"), headers, name)
 
@@ -132,7 +164,7 @@ def webhook(section: Section, name: str = "webhook") -> Webhook:
 def _email(section: Section) -> Channel:
     use_tls, use_ssl = section.get("use_tls", boolean, "auto"), section.get("use_ssl", boolean, False)
     flags = "ssl" if use_ssl else {True: "starttls", False: "none"}.get(use_tls, "auto")
-    security = section.get("security", choice(*_SMTP_PORTS), flags)
+    security = section.get("security", Choice(*_SMTP_PORTS), flags)
     port = section.get("smtp_port", _port, _SMTP_PORTS[security], "port")
     if security == "auto" and port == _SMTP_PORTS["ssl"]:
         security = "ssl"
@@ -158,6 +190,15 @@ _MAKE: dict[str, Callable[[Section], Channel]] = {
     "feishu": _robot(Feishu),
     "email": _email,
     "webhook": webhook,
+}
+
+
+# With these, each channel can be made, which reads all of its keys.
+_MINIMAL = {
+    "webhook_url": "http://example.com",
+    "smtp_host": "example.com",
+    "from": "alerts@example.com",
+    "to": "oncall@example.com",
 }
 
 

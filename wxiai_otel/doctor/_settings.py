@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from typing import Any
 
 from .._redaction import without_users
 from ..settings import STANDARD, SettingError, Settings, load_settings, variable_of
+from ..settings._unknown import unknown_variables
 from ._report import Effective, Report, State
 
 SECTION = "settings"
-_OURS = "WXIAI_OTEL_"
 
 
 def allowed(report: Report, environ: Mapping[str, str]) -> dict[str, str]:
@@ -35,12 +34,9 @@ def _is_allowed(report: Report, variable: str, environ: Mapping[str, str]) -> bo
 
 
 def look_for_unknown(report: Report, environ: Mapping[str, str]) -> None:
-    """Variables that look like settings, and are not."""
-    known = {name for item in fields(Settings) for name in item.metadata["env"]}
-    for name in sorted(environ):
-        if name.startswith(_OURS) and name not in known:
-            like = get_close_matches(name, known, n=1)
-            report.add(SECTION, name, State.WARNING, f"there is no such setting{f'; is it {like[0]}?' if like else ''}")
+    """Report variables that look like settings and are none."""
+    for name, why in unknown_variables(environ):
+        report.add(SECTION, name, State.WARNING, why)
 
 
 def effective(settings: Settings, environ: Mapping[str, str]) -> list[Effective]:

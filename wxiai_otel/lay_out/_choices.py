@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .._data import data_files
+from .._misspelled import did_you_mean
 
 BRIDGE = "alerts/bridge.toml"
 OPTIONAL_SERVICES = ("grafana", "jaeger", "mailpit")
@@ -55,7 +56,8 @@ class Choices:
             known_channel(channel)
         for service in self.without:
             if service not in OPTIONAL_SERVICES:
-                raise LayOutError(f"{service!r} cannot be left out; allowed are {', '.join(OPTIONAL_SERVICES)}")
+                meant = did_you_mean(service, OPTIONAL_SERVICES)
+                raise LayOutError(f"{service!r} cannot be left out; allowed are {', '.join(OPTIONAL_SERVICES)}{meant}")
         address("--traces-to", self.traces_to)
         address("--mail-server", self.mail_server)
         mail_address("--mail-from", self.mail_from)
@@ -96,7 +98,8 @@ def known_channel(name: str) -> str:
         LayOutError: There is no such channel.
     """
     if name not in channels():
-        raise LayOutError(f"there is no channel {name!r}; allowed are {', '.join(channels())}")
+        allowed = ", ".join(channels())
+        raise LayOutError(f"there is no channel {name!r}; allowed are {allowed}{did_you_mean(name, channels())}")
     return name
 
 

@@ -5,12 +5,9 @@ from collections.abc import Mapping
 from dataclasses import Field, fields
 from typing import Any
 
-from .._parsers import NotAllowed, Parser, milliseconds
-from .._redaction import without_users
+from .._parsers import NotAllowed, Parser, milliseconds, shown
 from ._business import Settings
 from ._standard import STANDARD, headers
-
-_MAX_SHOWN = 200
 
 
 class SettingError(ValueError):
@@ -35,7 +32,11 @@ def load_settings(arguments: Mapping[str, object], environ: Mapping[str, str] | 
     known = {item.name for item in fields(Settings)}
     for name in arguments:
         if name not in known:
-            raise SettingError(f"there is no setting {name!r}; allowed are {', '.join(sorted(known))}")
+            from ._unknown import meant_argument
+
+            raise SettingError(
+                f"there is no setting {name!r}; allowed are {', '.join(sorted(known))}{meant_argument(name)}"
+            )
     values: dict[str, Any] = {}
     for item in fields(Settings):
         parse: Parser = item.metadata["parse"]
@@ -70,14 +71,4 @@ def _read(what: str, parse: Parser, value: object, *, secret: bool) -> object:
     try:
         return parse(value)
     except NotAllowed as allowed:
-        shown = "a secret" if secret else _shown(value)
-        raise SettingError(f"{what} is {shown}; allowed is {allowed}") from None
-
-
-def _shown(value: object) -> str:
-    """A value as an error can have it."""
-    try:
-        text = without_users(repr(value))
-    except Exception:  # noqa: BLE001 - Python writes no whole number of thousands of digits; others' repr may do anything
-        text = f"a {type(value).__name__}"
-    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
+        raise SettingError(f"{what} is {'a secret' if secret else shown(value)}; allowed is {allowed}") from None

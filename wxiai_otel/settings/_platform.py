@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._parsers import (
+    Choice,
     boolean,
-    choice,
     function,
     mapping,
     names,
@@ -46,21 +46,21 @@ class PlatformSettings:
     otlp_protocol: str = setting(
         "http/protobuf",
         "OTLP's transport.",
-        choice("http/protobuf", "grpc"),
+        Choice("http/protobuf", "grpc"),
         "WXIAI_OTEL_OTLP_PROTOCOL",
         "OTEL_EXPORTER_OTLP_PROTOCOL",
     )
-    traces_exporter: str = setting("otlp", "Where spans go.", choice("otlp", "console", "none"), "OTEL_TRACES_EXPORTER")
+    traces_exporter: str = setting("otlp", "Where spans go.", Choice("otlp", "console", "none"), "OTEL_TRACES_EXPORTER")
     metrics_exporter: str = setting(
         "otlp",
         "Where metrics go besides the embedded endpoint.",
-        choice("otlp", "console", "none"),
+        Choice("otlp", "console", "none"),
         "OTEL_METRICS_EXPORTER",
     )
     logs_exporter: str = setting(
         "none",
         "Where the records of logging go besides the application's own handlers.",
-        choice("otlp", "console", "none"),
+        Choice("otlp", "console", "none"),
         "OTEL_LOGS_EXPORTER",
     )
     log_attributes: tuple[str, ...] = setting(
@@ -86,7 +86,7 @@ class PlatformSettings:
         "process",
         "Who decides which traces are kept: this process, of its part of each; or the Collector, which is sent all "
         "spans.",
-        choice("process", "collector"),
+        Choice("process", "collector"),
         "WXIAI_OTEL_TAIL_SAMPLING",
     )
     trace_share: float = setting(
@@ -141,7 +141,7 @@ class PlatformSettings:
     http_engine: str = setting(
         "native",
         "Who makes the server span: this package, or opentelemetry-instrumentation-fastapi.",
-        choice("native", "contrib"),
+        Choice("native", "contrib"),
         "WXIAI_OTEL_HTTP_ENGINE",
     )
     excluded_paths: tuple[str, ...] = setting(

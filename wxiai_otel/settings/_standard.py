@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from .._parsers import NotAllowed, Parser, choice, positive_float
+from .._parsers import Choice, NotAllowed, Parser, positive_float
 
 _SIGNALS = ("TRACES", "METRICS", "LOGS")
 
@@ -25,6 +25,6 @@ _OF_ALL_AND_EACH = ("", *(f"{signal}_" for signal in _SIGNALS))
 STANDARD: Mapping[str, Parser] = {
     **{f"{_OTLP}{signal}HEADERS": headers for signal in _OF_ALL_AND_EACH},
     **{f"{_OTLP}{signal}TIMEOUT": positive_float for signal in _OF_ALL_AND_EACH},
-    **{f"{_OTLP}{signal}_PROTOCOL": choice("http/protobuf", "grpc") for signal in _SIGNALS},
-    "OTEL_METRICS_EXEMPLAR_FILTER": choice("trace_based", "always_on", "always_off"),
+    **{f"{_OTLP}{signal}_PROTOCOL": Choice("http/protobuf", "grpc") for signal in _SIGNALS},
+    "OTEL_METRICS_EXEMPLAR_FILTER": Choice("trace_based", "always_on", "always_off"),
 }
