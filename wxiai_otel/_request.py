@@ -1,7 +1,12 @@
 """The request that is being handled, for whoever records something within it."""
 
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Protocol
+from weakref import WeakSet
+
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, get_current_span
 
 
 class Request(Protocol):
@@ -18,3 +23,17 @@ class Request(Protocol):
 
 
 current_request: ContextVar[Request | None] = ContextVar("wxiai_otel_request", default=None)
+
+# The spans in which requests have reached us, e.g. those of a middleware around the application.
+_around: "WeakSet[Span]" = WeakSet()
+
+
+def note_around(span: Span) -> None:
+    """Note that a request within a span is measured by us."""
+    with suppress(TypeError):  # a class without weak references; spans of OpenTelemetry have them
+        _around.add(span)
+
+
+def is_measured(context: Context | None = None) -> bool:
+    """Return whether the request of a context is measured by us: within us, or by a middleware around us."""
+    return current_request.get() is not None or get_current_span(context) in _around

@@ -78,7 +78,7 @@ class HttpExchange:
         self.login_failure_recorded = False
         self.login_failure_seen = False
         # Another's server span looks for its parent itself, and is an internal one within a parent that is current.
-        parent = http.parent(scope) if http.own_spans else get_current()
+        parent = http.parent(scope) if http.own_spans else http.surrounding()
         self._inherits = not http.own_spans
         if http.own_spans:
             self._span: Span = start_span(http, scope, self._method, parent)

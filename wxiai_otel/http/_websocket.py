@@ -82,7 +82,7 @@ class WebSocketExchange:
         self.login_failure_recorded = False
         self.login_failure_seen = False
         # Another's server span looks for its parent itself, and is an internal one within a parent that is current.
-        parent = http.parent(scope) if http.own_spans else get_current()
+        parent = http.parent(scope) if http.own_spans else http.surrounding()
         self._span = start_span(http, scope, None, parent) if http.own_spans else INVALID_SPAN
         self._context = parent
         if http.own_spans:
