@@ -68,12 +68,15 @@ class BoundedGauge(Bounded, _Gauge):
     set = Bounded.measure
 
 
-def bounded_callback(callback: CallbackT, set_of: SetOf) -> Callable[[CallbackOptions], Iterable[Observation]]:
+def bounded_callback(
+    callback: CallbackT, set_of: SetOf, least: float
+) -> Callable[[CallbackOptions], Iterable[Observation]]:
     """Return a callback whose observations are bounded.
 
     Parameters:
         callback: A function, or a generator that receives the options, as in `opentelemetry.metrics`.
         set_of: Returns the bounded attribute set of an observation's attributes.
+        least: The least value that is allowed.
     """
     if isinstance(callback, Generator):
         next(callback)
@@ -88,7 +91,10 @@ def bounded_callback(callback: CallbackT, set_of: SetOf) -> Callable[[CallbackOp
             return
         for one in observations:
             try:
-                yield Observation(amount_of(one.value), set_of(one.attributes), one.context)
+                value = amount_of(one.value)
+                if value < least:
+                    raise ValueError(f"a callback must observe values of at least {least}, not {value}")  # noqa: TRY301
+                yield Observation(value, set_of(one.attributes), one.context)
             except Exception:  # noqa: BLE001 - the other observations are still to be collected
                 fault("foreign.observe")
 

@@ -1,5 +1,6 @@
 """The meters that the application and other instrumentations use."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -74,7 +75,9 @@ class BoundedMeter(Meter):
             name, unit, description = described
             if skip is not None:
                 meter = NoOpMeter(OVERFLOW)
-            bounded = [bounded_callback(callback, sets.of) for callback in callbacks or ()]
+            # A negative counter is no valid exposition. The SDK checks only counters that are added to.
+            least = 0 if create == "create_observable_counter" else -math.inf
+            bounded = [bounded_callback(callback, sets.of, least) for callback in callbacks or ()]
             return getattr(meter, create)(name, bounded, unit, description)
 
         admitted = self._provider.admit(self._scope, create, given, make)

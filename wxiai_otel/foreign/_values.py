@@ -58,4 +58,4 @@ def amount_of(amount: Any) -> float:
     kind = type(amount)
     if kind is float or (kind is int and -_LARGEST_WHOLE_AMOUNT <= amount <= _LARGEST_WHOLE_AMOUNT):
         return amount  # type: ignore[no-any-return]
-    return float(amount)
+    return float(amount + 0)  # a text is no number, though `float` would read it
