@@ -233,7 +233,7 @@ def test_connections_are_shown_once(sql):
         instrumentor.uninstrument()
 
     seen = scrape(telemetry)
-    assert seen.has("db_client_connections_usage") != sql
+    assert seen.has("db_client_connections_usage_connections") != sql
     assert seen.has("db_query_duration_seconds_count") == sql
 
 

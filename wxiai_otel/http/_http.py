@@ -168,8 +168,9 @@ class Http:
 
     def parent(self, scope: Scope) -> Context:
         """The context that the request belongs to: the caller's, where its headers name one."""
-        current = self.surrounding()
-        if current and trace.get_current_span(current) is not trace.INVALID_SPAN:
+        current = get_current()
+        if current and (span := trace.get_current_span(current)) is not trace.INVALID_SPAN:
+            note_around(span)
             return current
         propagator = propagate.get_global_textmap()
         if _reads_only_w3c_headers(propagator) and not has_any(scope.get("headers"), _W3C_HEADERS):
