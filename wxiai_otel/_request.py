@@ -21,6 +21,9 @@ class Request(Protocol):
     def client(self) -> str | None:
         """The address that it came from."""
 
+    def is_counted(self) -> bool:
+        """Return whether this is an HTTP request that is still being handled, and that the SDK counts."""
+
 
 current_request: ContextVar[Request | None] = ContextVar("wxiai_otel_request", default=None)
 
@@ -36,4 +39,5 @@ def note_around(span: Span) -> None:
 
 def is_measured(context: Context | None = None) -> bool:
     """Return whether the request of a context is measured by us: within us, or by a middleware around us."""
-    return current_request.get() is not None or get_current_span(context) in _around
+    request = current_request.get()
+    return (request is not None and request.is_counted()) or get_current_span(context) in _around

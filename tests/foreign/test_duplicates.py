@@ -1,5 +1,6 @@
 """Each request, statement and command is counted once, whichever instrumentations measure it too."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -149,6 +150,26 @@ class TestRequests:
             if conventions in (mode, "http/dup"):
                 assert seen.value(name) == HOSTS
         assert len({sample.labels.get("http_host") for sample in seen.samples}) <= 22
+
+    async def test_of_another_application_from_a_task_that_outlives_its_request_are_counted(self, instrumented):
+        app, other = FastAPI(), instrumented(shop())
+        answered, tasks = asyncio.Event(), []
+
+        async def later():
+            await answered.wait()
+            await visit(other)
+
+        @app.get("/x")
+        async def x():
+            tasks.append(asyncio.create_task(later()))
+
+        telemetry = setup_telemetry(app)
+        await get(app, "/x")
+        answered.set()
+        await tasks[0]
+
+        assert counted(telemetry) == {("/x",): 1}
+        assert of_others(telemetry)
 
     async def test_with_http_disabled_stay_with_their_instrumentation(self, instrumented):
         app = instrumented(shop())

@@ -123,6 +123,10 @@ class HttpExchange:
         watch = self._http.watch
         return watch.address(self._scope) if watch is not None else None
 
+    def is_counted(self) -> bool:
+        """Return whether the request is still being handled: tasks that it has started may outlive it."""
+        return "type" in self._scope
+
     def _forget(self) -> None:
         """Let go of the request: tasks that it has started keep this in their context for as long as they run."""
         self._scope.pop(SCOPE_KEY, None)

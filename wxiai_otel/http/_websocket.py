@@ -120,6 +120,10 @@ class WebSocketExchange:
         watch = self._http.watch
         return watch.address(self._scope) if watch is not None else None
 
+    def is_counted(self) -> bool:
+        """Return ``False``: this is no request."""
+        return False
+
     def _forget(self) -> None:
         """Let go of the connection: tasks that it has started keep this in their context for as long as they run."""
         self._role, self._over = self.role(), True
