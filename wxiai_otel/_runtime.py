@@ -64,9 +64,10 @@ class Runtime:
         attach(sdk_tracer_provider(self.providers.tracer_provider))
         self.tracer: Tracer = self.providers.tracer_provider.get_tracer(SCOPE_NAME, VERSION)
         self.instruments = Instruments(
-            self.providers.meter_provider.get_meter(SCOPE_NAME, VERSION),
+            self.providers.meter_provider.own_meter(SCOPE_NAME, VERSION),
             settings.max_series,
             storage if storage_suffices() else None,
+            self.providers.meter_provider.observe_refused,
         )
         self.receives_spans = self.providers.receives_spans
         self.deferred_spans = DeferredSpans.of(self.tracer, self.providers.tail)

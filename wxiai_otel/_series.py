@@ -28,7 +28,7 @@ class _Vocabulary:
     __slots__ = ("_places", "_words")
 
     def __init__(self, limit: int) -> None:
-        self._places = _Places(limit)
+        self._places = Places(limit)
         self._words: dict[Value, object] = {None: None, OVERFLOW: None}
 
     def known(self, word: Value) -> Value:
@@ -41,7 +41,7 @@ class _Vocabulary:
         return word if self._places.put(self._words, word, object()) is not None else OVERFLOW
 
 
-class _Places:
+class Places:
     """A bound on the entries of a dictionary to which destructors and signal handlers may add at any time."""
 
     __slots__ = ("_left",)
@@ -54,15 +54,25 @@ class _Places:
 
     def put(self, entries: dict[K, T], key: K, new: T) -> T | None:
         """Add an entry and return it. Return an existing entry instead, or ``None`` if the dictionary is full."""
-        # Neither another thread nor a signal handler runs between these two statements.
-        self._left -= 1
-        if self._left < 0:
-            self._left += 1
+        if not self.take():
             return entries.get(key)
         kept = entries.setdefault(key, new)
         if kept is not new:
-            self._left += 1
+            self.give_back()
         return kept
+
+    def take(self) -> bool:
+        """Take a place. Return whether one was left."""
+        # Neither another thread nor a signal handler runs between these two statements.
+        self._left -= 1
+        if self._left >= 0:
+            return True
+        self._left += 1
+        return False
+
+    def give_back(self) -> None:
+        """Give a place back."""
+        self._left += 1
 
 
 class Series(Generic[T]):
@@ -83,7 +93,7 @@ class Series(Generic[T]):
             for position, attribute in enumerate(instrument.attributes)
             if attribute.limit
         }
-        self._places = _Places(most)
+        self._places = Places(most)
         self._make = make
         # At most one entry: the first of several threads creates it.
         self._overflow: dict[None, T] = {}

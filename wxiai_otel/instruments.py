@@ -64,11 +64,15 @@ class Instruments:
         meter: Makes the instruments.
         max_series: The bound on each instrument's attribute sets.
         storage: Where counters and histograms are recorded; ``None``: in the SDK's own storage.
+        foreign_refused: Observes the measurements beyond a limit of instruments that are not ours.
     """
 
-    def __init__(self, meter: Meter, max_series: int, storage: Storage | None = None) -> None:
+    def __init__(
+        self, meter: Meter, max_series: int, storage: Storage | None = None, foreign_refused: Observe = tuple
+    ) -> None:
         self._meter = meter
         self._max_series = max_series
+        self._foreign_refused = foreign_refused
         self._observed: list[list[Observe]] = []
         self._recorders: dict[str, Recorder] = {
             instrument.name: storage.recorder(instrument, max_series)
@@ -120,3 +124,4 @@ class Instruments:
         for name, recorder in self._recorders.items():
             if recorder.series.refused:
                 yield (name,), recorder.series.refused
+        yield from self._foreign_refused()

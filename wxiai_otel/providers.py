@@ -42,6 +42,7 @@ from ._globals import take_back
 from ._guard import fault, guarded
 from ._redaction import MARGIN, MAX_TEXT
 from ._storage import Storage, collects_alone
+from .foreign import BoundedMeterProvider
 from .settings import Settings
 from .tracing import MAX_EVENT_ATTRIBUTE, Outgoing, TailProcessor, TailSampler, WhenExported, spans_received
 
@@ -114,7 +115,7 @@ class Providers:
     """
 
     tracer_provider: trace.TracerProvider
-    meter_provider: MeterProvider
+    meter_provider: BoundedMeterProvider
     logger_provider: "LoggerProvider | None"
     owned: list[Provider]
     timeout: float
@@ -211,7 +212,7 @@ def build_providers(
     if connection := sending.connect("metrics", lambda: metric_exporter(settings)):
         exporting = ExportingReader(Metrics(connection), settings.metric_export_interval, storage)
         all_readers.append(exporting)
-    meter_provider = MeterProvider(all_readers, resource=resource, shutdown_on_exit=False)
+    meter_provider = BoundedMeterProvider(all_readers, resource, settings)
     for reader in all_readers:
         collects_alone(reader)
     owned.append(meter_provider)

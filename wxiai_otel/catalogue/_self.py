@@ -15,7 +15,7 @@ SELF: tuple[Instrument, ...] = (
         "wxiai_otel.series.refused",
         Kind.OBSERVABLE_COUNTER,
         "{measurement}",
-        "Measurements counted under other because the instrument had reached max_series, or the label its own limit.",
+        "Measurements beyond a limit of their instrument or label, which count as other or in an overflow series.",
         "wxiai_otel_series_refused_total",
         (Attribute("instrument", "instrument"),),
     ),

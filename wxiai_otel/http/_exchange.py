@@ -78,7 +78,7 @@ class HttpExchange:
         self.login_failure_recorded = False
         self.login_failure_seen = False
         # Another's server span looks for its parent itself, and is an internal one within a parent that is current.
-        parent = http.parent(scope) if http.own_spans else get_current()
+        parent = http.parent(scope) if http.own_spans else http.surrounding()
         self._inherits = not http.own_spans
         if http.own_spans:
             self._span: Span = start_span(http, scope, self._method, parent)
@@ -122,6 +122,10 @@ class HttpExchange:
         """The address that the request came from."""
         watch = self._http.watch
         return watch.address(self._scope) if watch is not None else None
+
+    def is_counted(self) -> bool:
+        """Return whether the request is still being handled: tasks that it has started may outlive it."""
+        return "type" in self._scope
 
     def _forget(self) -> None:
         """Let go of the request: tasks that it has started keep this in their context for as long as they run."""

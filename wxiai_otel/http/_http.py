@@ -16,6 +16,7 @@ from starlette.types import Scope
 
 from .._guard import fault
 from .._headers import has_any, readable, values_of
+from .._request import note_around
 from ..instruments import Instruments, Values
 from ..settings import Settings
 from ..tracing import DeferredSpans
@@ -158,10 +159,18 @@ class Http:
         path = get_route_path(scope) if scope.get("root_path") else scope["path"]
         return path in self._excluded or (bool(self._excluded_prefixes) and path.startswith(self._excluded_prefixes))
 
+    def surrounding(self) -> Context:
+        """Return the current context, and note the request of its span: no middleware around us may count it again."""
+        current = get_current()
+        if current and (span := trace.get_current_span(current)) is not trace.INVALID_SPAN:
+            note_around(span)
+        return current
+
     def parent(self, scope: Scope) -> Context:
         """The context that the request belongs to: the caller's, where its headers name one."""
         current = get_current()
-        if current and trace.get_current_span(current) is not trace.INVALID_SPAN:
+        if current and (span := trace.get_current_span(current)) is not trace.INVALID_SPAN:
+            note_around(span)
             return current
         propagator = propagate.get_global_textmap()
         if _reads_only_w3c_headers(propagator) and not has_any(scope.get("headers"), _W3C_HEADERS):

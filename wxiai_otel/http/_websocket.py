@@ -82,7 +82,7 @@ class WebSocketExchange:
         self.login_failure_recorded = False
         self.login_failure_seen = False
         # Another's server span looks for its parent itself, and is an internal one within a parent that is current.
-        parent = http.parent(scope) if http.own_spans else get_current()
+        parent = http.parent(scope) if http.own_spans else http.surrounding()
         self._span = start_span(http, scope, None, parent) if http.own_spans else INVALID_SPAN
         self._context = parent
         if http.own_spans:
@@ -119,6 +119,10 @@ class WebSocketExchange:
         """The address that the connection came from."""
         watch = self._http.watch
         return watch.address(self._scope) if watch is not None else None
+
+    def is_counted(self) -> bool:
+        """Return ``False``: this is no request."""
+        return False
 
     def _forget(self) -> None:
         """Let go of the connection: tasks that it has started keep this in their context for as long as they run."""

@@ -14,8 +14,8 @@ from prometheus_client.core import Metric as PrometheusMetric
 from prometheus_client.samples import Exemplar
 
 from .._guard import fault
-from .._labels import printable
 from ..catalogue import CONTRACT
+from ._foreign import by_family, combined
 from ._transform import Distribution, Family, families, split
 
 logger = logging.getLogger("wxiai_otel")
@@ -45,16 +45,19 @@ class ContractCollector(_CustomCollector):
         yield from self._foreign(others)
 
     def _foreign(self, metrics: list[SdkMetric]) -> Iterator[PrometheusMetric]:
-        found: dict[str, PrometheusMetric] = {}
-        for metric in metrics:
+        found: list[PrometheusMetric] = []
+        for same in by_family(metrics):
             try:
-                self._translate_metric(metric, {}, {}, found)
+                family: dict[str, PrometheusMetric] = {}
+                self._translate_metric(combined(same), {}, {}, family)
+                found += family.values()
             except Exception:  # noqa: BLE001 - the other metrics are still to be shown
                 fault("prometheus.foreign")
-        for family in untaken(found.values(), ()):
-            for sample in family.samples:
-                sample.labels.update({name: printable(value) for name, value in sample.labels.items()})
-            yield family
+        for family_shown in untaken(found, ()):
+            for sample in family_shown.samples:
+                for name in [name for name, value in sample.labels.items() if not value]:
+                    del sample.labels[name]
+            yield family_shown
 
     def _contract_family(self, family: Family) -> PrometheusMetric:
         metric = family.metric
