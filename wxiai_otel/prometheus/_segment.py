@@ -1,9 +1,8 @@
 """Counts in a mapped file: a worker adds to them in place, and any other worker reads them at any time.
 
-Header, 64 bytes: the magic number, the bytes in use, and when the worker came back after its directory was removed.
-Then records, each of 8-byte fields: size in bytes, number of cells (0 until the record is complete), order, start in
-nanoseconds since the epoch, length of the key, the key, and the cells. Orders come from the system's monotonic clock:
-all workers agree which of two series is older.
+A header of 64 bytes, see `Header`, is followed by records, each of 8-byte fields: size in bytes, number of cells (0
+until the record is complete), order, start in nanoseconds since the epoch, length of the key, the key, and the cells.
+Orders come from the system's monotonic clock: all workers agree which of two series is older.
 
 A key is JSON; see `_totals`. The cells are a float sum, its rounding error, and counts.
 """
@@ -14,18 +13,46 @@ import os
 import struct
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 from ._shared_directory import SharedDirectory
 
 MAGIC = 0x31_6C65_746F_6978  # "xiotel1"
-_HEADER = struct.Struct("=qqq")
+_HEADER = struct.Struct("=qqqqq")
 HEADER_BYTES = 64
 _RECORD = struct.Struct("=qqqqq")
 # Reserved at a time: a write to a mapped page that the disk has no room for would kill the process.
 _STEP = 1 << 16
 MOST_BYTES = 1 << 24
+
+
+class Header(NamedTuple):
+    """The beginning of a file.
+
+    Attributes:
+        magic: The magic number.
+        used: The bytes in use.
+        returned_ns: Monotonic time at which the worker came back after its directory was removed; 0 if it was not.
+        started: Number of publications started.
+        finished: Number of the publication finished last.
+    """
+
+    magic: int
+    used: int
+    returned_ns: int = 0
+    started: int = 0
+    finished: int = 0
+
+    @classmethod
+    def read(cls, fd: int) -> "Header":
+        """Read the header of an open file; an empty one if it has none."""
+        content = os.pread(fd, _HEADER.size, 0)
+        return cls(*_HEADER.unpack(content)) if len(content) == _HEADER.size else cls(0, 0)
+
+    def packed(self) -> bytes:
+        """Return its bytes."""
+        return _HEADER.pack(*self).ljust(HEADER_BYTES, b"\0")
 
 
 class Record(NamedTuple):
@@ -43,7 +70,7 @@ class Segment:
     Parameters:
         directory: Where it is.
         name: Its name.
-        returned_ns: Monotonic time at which the worker came back after its directory was removed; 0 if it was not.
+        returned_ns: See `Header`.
 
     Raises:
         OSError: There is no room for it.
@@ -60,7 +87,7 @@ class Segment:
             cells = memoryview(mmap.mmap(self._fd, MOST_BYTES))
             self._bytes, self._fields, self._cells = cells, cells.cast("q"), cells.cast("d")
             self._next = HEADER_BYTES
-            _HEADER.pack_into(cells, 0, MAGIC, self._next, returned_ns)
+            cells[:HEADER_BYTES] = Header(MAGIC, self._next, returned_ns).packed()
             # Visible from here on, and locked already.
             directory.rename(part, name)
         except BaseException:
@@ -95,6 +122,17 @@ class Segment:
         fields[(place >> 3) + 1] = cells
         return self._cells[first + padded >> 3 : place + size >> 3]
 
+    @contextmanager
+    def publishing(self) -> Iterator[None]:
+        """Number a publication, so that other workers know which one they wait for."""
+        fields = self._fields
+        fields[3] += 1
+        number = fields[3]
+        try:
+            yield
+        finally:
+            fields[4] = max(fields[4], number)
+
     def close(self) -> None:
         """Release the lock. In a forked child, this releases nothing of the parent's."""
         fd, self._fd = self._fd, -1
@@ -124,19 +162,14 @@ def packed(records: list[Record]) -> bytes:
         size = _RECORD.size + padded + 8 * len(cells)
         parts += (_RECORD.pack(size, len(cells), order, start_ns, len(key)), key.ljust(padded, b"\0"))
         parts.append(struct.pack(f"={len(cells)}d", *cells))
-    parts[0] = _HEADER.pack(MAGIC, HEADER_BYTES + sum(map(len, parts)), 0).ljust(HEADER_BYTES, b"\0")
+    parts[0] = Header(MAGIC, HEADER_BYTES + sum(map(len, parts))).packed()
     return b"".join(parts)
-
-
-def returned_ns(content: bytes) -> int:
-    """Return when the worker of a file came back; 0 if it was always there."""
-    return int(_HEADER.unpack_from(content)[2]) if len(content) >= HEADER_BYTES else 0
 
 
 def records(content: bytes) -> Iterator[Record]:
     """Yield the complete records of a file, up to the first that is not one."""
     with suppress(struct.error):
-        magic, used, _ = _HEADER.unpack_from(content)
+        magic, used, *_ = _HEADER.unpack_from(content)
         if magic != MAGIC:
             return
         end = min(used, len(content))

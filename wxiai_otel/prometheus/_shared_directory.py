@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import count, islice
 from pathlib import Path
 
@@ -49,18 +49,21 @@ class SharedDirectory:
             path.mkdir(mode=_PRIVATE, parents=True)
         self._fd = os.open(path, _OPEN)
         try:
-            found = os.fstat(self._fd)
-            if found.st_uid != os.geteuid():
-                raise PermissionError(f"{path} belongs to another user")
-            if found.st_mode & _PRIVATE != _PRIVATE:  # the umask removed some
-                os.fchmod(self._fd, _PRIVATE)
-            elif stat.S_IMODE(found.st_mode) != _PRIVATE:
-                raise PermissionError(f"{path} is open to other users; its mode must be 700")
-            with suppress(OSError):  # some network file systems have no locks on directories
-                fcntl.flock(self._fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            self._make_private()
         except BaseException:
             self.close()
             raise
+        with suppress(OSError):  # some network file systems have no locks on directories
+            fcntl.flock(self._fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+    def _make_private(self) -> None:
+        found = os.fstat(self._fd)
+        if found.st_uid != os.geteuid():
+            raise PermissionError(f"{self.path} belongs to another user")
+        if found.st_mode & ~_PRIVATE & 0o777:
+            raise PermissionError(f"{self.path} is open to other users; its mode must be 700")
+        if found.st_mode & _PRIVATE != _PRIVATE:  # the umask removed some
+            os.fchmod(self._fd, _PRIVATE)
 
     def close(self) -> None:
         """Close it. The lock is released unless this is a forked child and its parent is alive."""
@@ -71,7 +74,7 @@ class SharedDirectory:
     def is_removed(self) -> bool:
         """Return whether the directory is no longer at its path."""
         try:
-            return not os.path.samestat(os.stat(self.path), os.fstat(self._fd))
+            return not os.path.samestat(self.path.stat(), os.fstat(self._fd))
         except OSError:
             return True
 
@@ -84,30 +87,52 @@ class SharedDirectory:
         with os.scandir(self._fd) as entries:
             return sorted(entry.name for entry in entries if entry.name.endswith(suffix))
 
-    def open(self, name: str, flags: int = os.O_RDONLY) -> int:
+    def open(self, name: str, flags: int) -> int:
         """Open a regular file of this user.
 
         Raises:
             OSError: There is none.
         """
-        flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        fd = os.open(name, flags, 0o600, dir_fd=self._fd)
+        fd = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600, dir_fd=self._fd)
         found = os.fstat(fd)
         if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():
             return fd
         os.close(fd)
         raise PermissionError(f"{self.path / name} is not a file of this user")
 
+    @contextmanager
+    def opened(self, name: str, flags: int = os.O_RDONLY) -> Iterator[int]:
+        """Open a file, and close it at the end of the block."""
+        fd = self.open(name, flags)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    def pipe(self, name: str) -> int:
+        """Create a named pipe and open it for reading. No other process need have it open for writing."""
+        os.mkfifo(name, 0o600, dir_fd=self._fd)
+        return os.open(name, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._fd)
+
+    def write_to_pipe(self, name: str) -> None:
+        """Wake the reader of a named pipe.
+
+        Raises:
+            OSError: It has no reader, or is full.
+        """
+        fd = os.open(name, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._fd)
+        try:
+            os.write(fd, b"\0")
+        finally:
+            os.close(fd)
+
     def read(self, name: str, most: int) -> bytes:
         """Return the first bytes of a file, at most `most`; none if it does not exist."""
         try:
-            fd = self.open(name)
+            with self.opened(name) as fd:
+                return os.pread(fd, most, 0)
         except FileNotFoundError:
             return b""
-        try:
-            return os.pread(fd, most, 0)
-        finally:
-            os.close(fd)
 
     def version(self, name: str) -> object:
         """Return what changes whenever a file is replaced; ``None`` if it does not exist."""
@@ -137,11 +162,6 @@ class SharedDirectory:
         """Remove a file if it exists."""
         with suppress(OSError):
             os.unlink(name, dir_fd=self._fd)
-
-    def address(self, name: str) -> str:
-        """Return the address of a socket in it. A path through the descriptor is short, as addresses must be."""
-        through = f"/proc/self/fd/{self._fd}"
-        return f"{through}/{name}" if os.path.exists(through) else str(self.path / name)
 
 
 def shared_directory(named: str) -> SharedDirectory:
@@ -208,7 +228,7 @@ _NAME = re.compile(r"wxiai-otel-([0-9]{1,20})-([0-9]{1,20})-([0-9]{1,20})-([0-9]
 
 def _identity(path: str) -> int:
     try:
-        return os.stat(path).st_ino
+        return Path(path).stat().st_ino
     except OSError:
         return 0
 
@@ -224,7 +244,7 @@ def _started(pid: int) -> int:
     """Return when a process started, because its number may have been another's; 0 if it is unknown."""
     # https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html: the name may contain anything but a last ")".
     fields = _content(f"/proc/{pid}/stat").rpartition(b")")[2].split()
-    return int(fields[19]) if len(fields) > 19 else 0
+    return int(next(islice(fields, 19, None), 0))
 
 
 def _remove_forgotten(own: Path) -> None:
