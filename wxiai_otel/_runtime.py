@@ -114,17 +114,14 @@ class Runtime:
         self.instruments.observe("health_check.status", self.health.observe)
         self._ends.append(self.health.stop)
         self.health.start()
-        self._join()
+        # Answer scrapes together with the other workers.
+        guarded("workers.join")(self.reader.join)(
+            settings.workers_folder, lambda: self.providers.instance, settings.max_series
+        )
 
     def _after_fork(self) -> None:
         self.allowance.refill()
         self.reader.after_fork()
-        paused.append(self._join)
-
-    def _join(self) -> None:
-        """Answer scrapes together with the other workers."""
-        settings = self.settings
-        guarded("workers.join")(self.reader.join)(settings.workers_folder, self.providers.instance, settings.max_series)
 
     def _instrument(self, library: str, piece: str, *further: Any) -> Any:
         if importlib.util.find_spec(library) is None:

@@ -4,6 +4,7 @@ import logging
 import multiprocessing
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
@@ -73,6 +74,7 @@ class EmbeddedReader(PrometheusMetricReader):
         self._received: MetricsData | None = None
         self._workers: Workers | None = None
         self._folder = ""
+        self._join: Callable[[str], None] = lambda _: None
         self._process = os.getpid()
         _Once.prepare()
 
@@ -80,21 +82,26 @@ class EmbeddedReader(PrometheusMetricReader):
         if metrics_data is not None:
             self._received = metrics_data
 
-    def join(self, folder: str, instance: str, max_series: int) -> None:
+    def join(self, folder: str, instance: Callable[[], str], max_series: int) -> None:
         """Answer for all workers of the server from now on, if this process is one of several.
 
         Parameters:
             folder: The setting workers_folder.
-            instance: This process' service.instance.id.
+            instance: Returns the service.instance.id of this process.
             max_series: The setting max_series.
         """
         self._folder = folder
+        self._join = partial(self._join_as, instance, max_series)
+        self._join(folder)
+
+    def _join_as(self, instance: Callable[[], str], max_series: int, folder: str) -> None:
         if folder != "none" and (folder or is_worker()):
-            self._workers = Workers(folder, instance, self._storage, self._collected, self._application, max_series)
+            self._workers = Workers(folder, instance(), self._storage, self._collected, self._application, max_series)
 
     def after_fork(self) -> None:
-        """Leave the other workers to the parent."""
-        self._workers = None
+        """Leave the parent's place to the parent. This child joins the same workers once it measures anything."""
+        workers, self._workers = self._workers, None
+        paused.append(partial(self._join, self._folder if workers is None else workers.named))
 
     def leave(self) -> None:
         """Leave the counts of this process to the other workers."""

@@ -86,6 +86,9 @@ class _Member:
 class Workers:
     """This process among the workers of its server.
 
+    Attributes:
+        named: The setting workers_folder, or the default directory once it was joined.
+
     Parameters:
         named: The setting workers_folder.
         instance: The service.instance.id of this process.
@@ -104,7 +107,7 @@ class Workers:
         application: Callable[[], Iterable[ApplicationFamily]],
         max_series: int,
     ) -> None:
-        self._named = named
+        self.named = named
         self._instance = instance
         self._storage = storage
         self._collect = collect
@@ -161,7 +164,8 @@ class Workers:
             me.close()
 
     def _join(self, returned_ns: int = 0) -> None:
-        me = _Member(self._named, returned_ns)
+        me = _Member(self.named, returned_ns)
+        self.named = str(me.directory.path)
         self._cells = {}
         self._storage.share(me.segment)
         self._me = me
