@@ -131,7 +131,8 @@ class Segment:
         try:
             yield
         finally:
-            fields[4] = max(fields[4], number)
+            if fields[4] < number:  # noqa: PLR1730 - `max` would be a call, at which threads switch
+                fields[4] = number
 
     def close(self) -> None:
         """Release the lock. In a forked child, this releases nothing of the parent's."""

@@ -21,6 +21,7 @@ from prometheus_client import Metric as PrometheusMetric
 from .._background import in_forked_child
 from .._beside import garbage_kept, short_turns
 from .._guard import fault, guarded
+from .._reentry import Serial
 from .._storage import Storage
 from ._application import ApplicationFamily
 from ._collector import ContractCollector, untaken
@@ -118,6 +119,7 @@ class Workers:
         self._published = self._touched = time.monotonic()
         self._ended = b""
         self._ended_version: object = None
+        self._publishing = Serial()
         self._closed = False
         guarded("workers.join")(self._join)()
         threading.Thread(target=self._run, name="wxiai-otel-workers", daemon=True).start()
@@ -214,8 +216,12 @@ class Workers:
             self._publish()
 
     def _publish(self) -> None:
-        if (me := self._me) is None:
-            return
+        # One at a time: an older publication must not replace a newer one.
+        with self._publishing.held(_ANSWER_SECONDS) as held:
+            if held and (me := self._me) is not None:
+                self._publish_as(me)
+
+    def _publish_as(self, me: _Member) -> None:
         with short_turns, garbage_kept, me.segment.publishing():
             self._published = time.monotonic()
             exemplars = [(key.decode(), samples) for key, samples in self._storage.exemplars()]
