@@ -9,7 +9,7 @@ from weakref import ref
 import pytest
 
 from wxiai_otel import _background
-from wxiai_otel._background import Periodic, in_forked_child, side_by_side
+from wxiai_otel._background import Periodic, in_forked_child, resume, side_by_side
 from wxiai_otel._deadline import left
 from wxiai_otel._own import is_own_traffic
 
@@ -196,17 +196,19 @@ class TestAFork:
         os.waitpid(process, 0)
         return os.read(reading, 1000).decode()
 
-    def test_goes_on_with_the_work_after_it_was_told(self, periodic):
+    def test_pauses_the_work_until_it_is_resumed(self, periodic):
         order = []
         work = periodic(lambda: order.append("call"), interval=60, forked=lambda: order.append("forked"))
         work.start()
         until(lambda: order == ["call"])
 
         def child():
+            started = order.copy(), threading.active_count()
+            resume()
             until(lambda: len(order) == 3)
-            return order
+            return *started, order
 
-        assert self.fork(child) == "['call', 'forked', 'call']"
+        assert self.fork(child) == "(['call', 'forked'], 1, ['call', 'forked', 'call'])"
         assert order == ["call"]
 
     def test_does_not_wait_for_a_call_that_its_parent_is_making(self, periodic):

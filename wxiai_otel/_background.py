@@ -5,13 +5,14 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import count
 from weakref import WeakMethod
 
 from ._deadline import until
 from ._guard import fault, guarded
 from ._own import own_traffic
-from ._reentry import Flag, Serial
+from ._reentry import Flag, Serial, may_log
 from ._under_test import is_on as is_under_test
 
 logger = logging.getLogger("wxiai_otel")
@@ -38,6 +39,17 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+# What a forked child starts with its first measurement, scrape or health check. Most children call another program or
+# exit, and need none of it.
+paused: list[Callable[[], object]] = []
+
+
+def resume() -> None:
+    """Start what `paused` has. Does nothing while this thread may not start threads: see `may_log`."""
+    while paused and may_log():
+        with suppress(IndexError):  # another thread was faster
+            guarded("background.resume")(paused.pop(0))()
 
 
 class Periodic:
@@ -120,6 +132,10 @@ class Periodic:
         if self._forked is not None:
             self._forked()
         if was_running:
+            paused.append(self._resume)
+
+    def _resume(self) -> None:
+        if self._wanted:
             self.start()
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import Tracer
 
-from ._background import in_forked_child
+from ._background import in_forked_child, paused
 from ._borrowed import borrowed_settings
 from ._business import BusinessTelemetry
 from ._deadline import LEAST_SECONDS, Allowance
@@ -115,15 +115,14 @@ class Runtime:
         self.instruments.observe("health_check.status", self.health.observe)
         self._ends.append(self.health.stop)
         self.health.start()
-        self._join()
+        # Answer scrapes together with the other workers.
+        guarded("workers.join")(self.reader.join)(
+            settings.workers_folder, lambda: self.providers.instance, settings.max_series
+        )
 
     def _after_fork(self) -> None:
         self.allowance.refill()
-        self._join()
-
-    def _join(self) -> None:
-        """Answer scrapes together with the other workers; a forked child may have others than its parent."""
-        guarded("workers.join")(self.reader.join)(self.settings.workers_folder, self.providers.instance)
+        self.reader.after_fork()
 
     def _instrument(self, library: str, piece: str, *further: Any) -> Any:
         if importlib.util.find_spec(library) is None:
@@ -190,9 +189,10 @@ class Runtime:
             _ending.discard(self)
 
     def _end(self, deadline: float) -> None:
+        paused.clear()
         if self.watch is not None:
             guarded("business.stop")(self.watch.stop)(_left(deadline) / 2)
-        guarded("workers.leave")(self.reader.leave)(_left(deadline) / 4)
+        guarded("workers.leave")(self.reader.leave)()
         for end in reversed(self._ends):
             guarded("uninstrument")(end)()
         self.providers.shutdown(_left(deadline))

@@ -52,6 +52,10 @@ class Places:
     def __bool__(self) -> bool:
         return self._left > 0
 
+    def add(self, places: int) -> None:
+        """Add places."""
+        self._left += places
+
     def put(self, entries: dict[K, T], key: K, new: T) -> T | None:
         """Add an entry and return it. Return an existing entry instead, or ``None`` if the dictionary is full."""
         if not self.take():
@@ -109,6 +113,13 @@ class Series(Generic[T]):
     def all(self) -> list[T]:
         """Return the states of all series."""
         return [*self._found.copy().values(), *self._overflow.copy().values()]
+
+    def forget(self) -> dict[Values, T]:
+        """Start without series, in constant time. Return the previous ones, without the overflow series."""
+        found, self._found, self._overflow = self._found, {}, {}
+        self.find = self._found.get
+        self._places.add(len(found))
+        return found
 
     def _known(self, values: Values) -> Values:
         return tuple(

@@ -7,13 +7,13 @@ result is the SDK's: cumulative, explicit buckets, and exemplars of sampled trac
 https://opentelemetry.io/docs/specs/otel/metrics/data-model/
 """
 
+import json
 import logging
 import os
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from time import time_ns
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.environment_variables import (
@@ -37,7 +37,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import TraceFlags, get_current_span
 
-from ._background import in_forked_child
+from ._background import in_forked_child, paused, resume
 from ._beside import garbage_kept
 from ._reentry import Serial
 from ._series import Attributes, Series, Values
@@ -82,24 +82,47 @@ class _Sample(NamedTuple):
     trace_id: int
 
 
+class Segment(Protocol):
+    """Shared memory in which other processes read series: see `prometheus._segment`."""
+
+    def allocate(self, key: bytes, cells: int, start_ns: int) -> Any | None:
+        """Return the cells of a new series: a float sum, its rounding error, and counts. ``None`` if it is full."""
+
+
+def series_key(kind: str, name: object, attributes: Attributes) -> bytes:
+    """Return the key of a series in shared memory: see `prometheus._totals`."""
+    return json.dumps([kind, name, attributes], separators=(",", ":"), default=str).encode()
+
+
+# Cells before a histogram's counts.
+_SUM_CELLS = 2
+
+
 class _Total:
-    """A counter's series."""
+    """A counter's series. Its cells are a copy of the value for other processes."""
 
-    __slots__ = ("attributes", "sample", "start_ns", "value")
+    __slots__ = ("attributes", "cells", "sample", "start_ns", "value")
 
-    def __init__(self, attributes: Attributes) -> None:
+    def __init__(self, attributes: Attributes, _bounds: Sequence[float], cells: Any) -> None:
         self.attributes = attributes
-        self.renew()
-
-    def renew(self) -> None:
-        """Begin at 0."""
+        self.cells = cells
         self.start_ns = time_ns()
         self.value: float = 0
         self.sample: _Sample | None = None
 
+    def copy_to(self, cells: Any) -> None:
+        """Keep a copy in these cells from now on."""
+        self.cells = cells
+        cells[0] = self.value
+
+    def samples_by_bucket(self) -> list[_Sample]:
+        """Return the samples of all buckets."""
+        return [] if self.sample is None else [self.sample]
+
     def add(self, value: float, sample: _Sample | None) -> None:
         """Add a measurement, without a call: for a signal handler it is either added or not."""
         self.value += value
+        self.cells[0] = self.value
         if sample is not None:
             self.sample = sample
 
@@ -111,17 +134,14 @@ class _Total:
 
 
 class _Distribution:
-    """A histogram's series. Samples are the last ones of each bucket."""
+    """A histogram's series. Samples are the last ones of each bucket. Its cells: see `_Total`."""
 
-    __slots__ = ("attributes", "bounds", "bucket_counts", "max", "min", "samples", "start_ns", "sum")
+    __slots__ = ("attributes", "bounds", "bucket_counts", "cells", "max", "min", "samples", "start_ns", "sum")
 
-    def __init__(self, bounds: Sequence[float], attributes: Attributes) -> None:
+    def __init__(self, attributes: Attributes, bounds: Sequence[float], cells: Any) -> None:
         self.attributes = attributes
         self.bounds = bounds
-        self.renew()
-
-    def renew(self) -> None:
-        """Begin with no measurement."""
+        self.cells = cells
         self.start_ns = time_ns()
         self.bucket_counts = [0] * (len(self.bounds) + 1)
         self.sum: float = 0
@@ -129,12 +149,27 @@ class _Distribution:
         self.max = float("-inf")
         self.samples: dict[int, _Sample] = {}
 
+    def copy_to(self, cells: Any) -> None:
+        """See `_Total.copy_to`."""
+        # From here on, each measurement writes its own cells.
+        self.cells = cells
+        cells[0] = self.sum
+        for bucket in range(len(self.bucket_counts)):
+            cells[_SUM_CELLS + bucket] = self.bucket_counts[bucket]
+
+    def samples_by_bucket(self) -> list[_Sample]:
+        """See `_Total.samples_by_bucket`."""
+        return [*self.samples.copy().values()]
+
     def add(self, value: float, sample: _Sample | None) -> None:
         """See `_Total.add`."""
         bucket = bisect_left(self.bounds, value)
         # No call from here on, so that a collection sees the whole measurement or none of it.
         self.bucket_counts[bucket] += 1
         self.sum += value
+        cells = self.cells
+        cells[0] = self.sum
+        cells[_SUM_CELLS + bucket] = self.bucket_counts[bucket]
         if value < self.min:  # noqa: PLR1730 - `min` would be a call
             self.min = value
         if value > self.max:  # noqa: PLR1730
@@ -172,12 +207,16 @@ class StoredRecorder:
         max_series: Maximum number of its attribute sets.
     """
 
-    __slots__ = ("_find", "_instrument", "series")
+    __slots__ = ("_find", "_instrument", "_kind", "_parents", "_segment", "_unshared", "series")
 
     def __init__(self, instrument: Instrument, max_series: int) -> None:
         self._instrument = instrument
-        make = _Total if instrument.kind is Kind.COUNTER else partial(_Distribution, instrument.buckets)
-        self.series: Series[_Total | _Distribution] = Series(instrument, max_series, make)
+        self._kind = _Total if instrument.kind is Kind.COUNTER else _Distribution
+        # Cells of series that no other process reads.
+        self._unshared = [0.0] * (_SUM_CELLS + len(instrument.buckets) + 1)
+        self._segment: Segment | None = None
+        self._parents: dict[Values, _Total | _Distribution] = {}
+        self.series: Series[_Total | _Distribution] = Series(instrument, max_series, self._make)
         self._find = self.series.find
 
     def record(self, value: float, values: Values = (), context: Context | None = None) -> None:
@@ -200,10 +239,49 @@ class StoredRecorder:
         data = Sum(found, _CUMULATIVE, is_monotonic=True) if counts else Histogram(found, _CUMULATIVE)
         return Metric(instrument.name, instrument.description, instrument.unit, data)
 
-    def begin_anew(self) -> None:
-        """In a forked child: what the parent has counted is the parent's to tell."""
+    def share(self, segment: Segment | None) -> None:
+        """Copy all series to shared memory, also those that found no room before, and keep them there."""
+        self._segment = segment
         for kept in self.series.all():
-            kept.renew()
+            if kept.cells is self._unshared:
+                self._copy(kept)
+
+    def exemplars(self) -> Iterable[tuple[bytes, list[_Sample]]]:
+        """Yield the key and the samples of each series that has any."""
+        for kept in self.series.all():
+            if samples := kept.samples_by_bucket():
+                yield self._key(kept), samples
+
+    def after_fork(self) -> None:
+        """Start without series, in constant time: the parent reports what it has counted."""
+        self._segment = None
+        self._parents = self.series.forget()
+        self._find = self.series.find
+
+    def resume(self) -> None:
+        """Start the parent's counters at 0."""
+        parents, self._parents = self._parents, {}
+        for values in parents if self._kind is _Total else ():
+            self.series.of(values)
+
+    def _make(self, attributes: Attributes) -> _Total | _Distribution:
+        if paused:  # the first measurement after a fork
+            resume()
+        made = self._kind(attributes, self._instrument.buckets, self._unshared)
+        self._copy(made)
+        return made
+
+    def _copy(self, kept: _Total | _Distribution) -> None:
+        if (segment := self._segment) is not None:
+            cells = segment.allocate(self._key(kept), self._cells(), kept.start_ns)
+            if cells is not None:
+                kept.copy_to(cells)
+
+    def _key(self, kept: _Total | _Distribution) -> bytes:
+        return series_key("own", self._instrument.name, kept.attributes)
+
+    def _cells(self) -> int:
+        return _SUM_CELLS if self._kind is _Total else len(self._unshared)
 
 
 class Storage:
@@ -211,7 +289,21 @@ class Storage:
 
     def __init__(self) -> None:
         self._recorders: list[StoredRecorder] = []
-        in_forked_child(self._begin_anew)
+        in_forked_child(self._after_fork)
+
+    def share(self, segment: Segment | None) -> None:
+        """Keep a copy of all series in shared memory, where other processes read it.
+
+        Parameters:
+            segment: The memory; ``None`` for none. The same one again copies the series that found no room before.
+        """
+        for recorder in self._recorders:
+            recorder.share(segment)
+
+    def exemplars(self) -> Iterable[tuple[bytes, list[_Sample]]]:
+        """Yield the key in shared memory and the samples of each series that has any."""
+        for recorder in self._recorders:
+            yield from recorder.exemplars()
 
     def recorder(self, instrument: Instrument, max_series: int) -> StoredRecorder:
         """Record an instrument of the catalogue here.
@@ -231,6 +323,7 @@ class Storage:
             data: The metrics that the SDK collected, which stay unchanged; ``None`` if there are none.
             exemplar_seconds: Maximum age of exemplars, in seconds; ``None`` for any age.
         """
+        resume()
         now_ns = time_ns()
         since_ns = 0 if exemplar_seconds is None else now_ns - int(exemplar_seconds * 1e9)
         collected = (recorder.collect(now_ns, since_ns) for recorder in self._recorders)
@@ -250,9 +343,14 @@ class Storage:
         scopes.append(ScopeMetrics(_SCOPE, metrics, ""))
         return MetricsData([ResourceMetrics(first.resource, scopes, first.schema_url), *others])
 
-    def _begin_anew(self) -> None:
+    def _after_fork(self) -> None:
         for recorder in self._recorders:
-            recorder.begin_anew()
+            recorder.after_fork()
+        paused.append(self._resume)
+
+    def _resume(self) -> None:
+        for recorder in self._recorders:
+            recorder.resume()
 
 
 def storage_suffices() -> bool:

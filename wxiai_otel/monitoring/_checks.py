@@ -6,7 +6,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import Any
 
-from .._background import Periodic
+from .._background import Periodic, resume
 from .._questions import NotChecked, NothingToAsk, Question
 from .._reentry import Serial
 from ..instruments import Values
@@ -84,6 +84,7 @@ class HealthChecks:
         Parameters:
             max_age: Seconds for which an earlier result is used again.
         """
+        resume()
         # Each check is bounded by the timeout, so another thread that runs them finishes within this time.
         with self._turn.held(2 * self._timeout + _LOOK_SECONDS) as held:
             if not held:

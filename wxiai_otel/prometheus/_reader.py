@@ -4,6 +4,7 @@ import logging
 import multiprocessing
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
@@ -12,22 +13,19 @@ from prometheus_client import CollectorRegistry
 from prometheus_client import Metric as PrometheusMetric
 
 from .._accept import encoder
+from .._background import paused, resume
 from .._beside import garbage_kept, short_turns
 from .._guard import fault, guarded
 from .._reentry import Serial, may_use_sdk
 from .._storage import Storage
-from ._application import application_families
+from ._application import ApplicationFamily, application_families
 from ._collector import ContractCollector, untaken
-from ._folder import shared_folder
+from ._shared_directory import is_worker
 from ._workers import Workers
 
 _OPENMETRICS = "application/openmetrics-text"
 _CREATED = "_created"
 _SCRAPE_SECONDS = 10.0
-_APART = (
-    "the workers of this server have no folder in which they find each other: "
-    "set WXIAI_OTEL_WORKERS_FOLDER to one that they can write, or to none where there is one worker"
-)
 _NOT_SHOWN = (
     "Measurements of child processes (ProcessPoolExecutor, multiprocessing) are not shown at the metrics endpoint. "
     "Set WXIAI_OTEL_WORKERS_FOLDER to a directory that the server and its children share, or export by OTLP."
@@ -75,8 +73,8 @@ class EmbeddedReader(PrometheusMetricReader):
         self._scrape = Serial()
         self._received: MetricsData | None = None
         self._workers: Workers | None = None
-        self._apart = False
         self._folder = ""
+        self._join: Callable[[str], None] = lambda _: None
         self._process = os.getpid()
         _Once.prepare()
 
@@ -84,39 +82,38 @@ class EmbeddedReader(PrometheusMetricReader):
         if metrics_data is not None:
             self._received = metrics_data
 
-    def join(self, folder: str, instance: str) -> None:
-        """Answer for all workers of the server from now on, where this process is one of several.
+    def join(self, folder: str, instance: Callable[[], str], max_series: int) -> None:
+        """Answer for all workers of the server from now on, if this process is one of several.
 
         Parameters:
             folder: The setting workers_folder.
-            instance: This process' service.instance.id.
-
-        Raises:
-            OSError: The folder cannot be used. Nothing is answered then: each worker's own counts, in turns, would be
-                counters that go back.
+            instance: Returns the service.instance.id of this process.
+            max_series: The setting max_series.
         """
-        self._workers = None
-        self._apart = True
         self._folder = folder
-        found = shared_folder(folder)
-        if found is not None:
-            self._workers = Workers(found, instance, self._own)
-        self._apart = False
+        self._join = partial(self._join_as, instance, max_series)
+        self._join(folder)
 
-    def leave(self, timeout: float) -> None:
-        """Leave the counts of this process to the other workers.
+    def _join_as(self, instance: Callable[[], str], max_series: int, folder: str) -> None:
+        if folder != "none" and (folder or is_worker()):
+            self._workers = Workers(folder, instance(), self._storage, self._collected, self._application, max_series)
 
-        Parameters:
-            timeout: Seconds this may take.
-        """
+    def after_fork(self) -> None:
+        """Leave the parent's place to the parent. This child joins the same workers once it measures anything."""
+        workers, self._workers = self._workers, None
+        paused.append(partial(self._join, self._folder if workers is None else workers.named))
+
+    def leave(self) -> None:
+        """Leave the counts of this process to the other workers."""
         guarded("prometheus.children")(self._log_not_shown)()
         if self._workers is not None:
-            self._workers.leave(timeout)
+            self._workers.leave()
             self._workers = None
 
     def _log_not_shown(self) -> None:
         """Log once if no endpoint shows the measurements of this forked child."""
-        is_child = os.getpid() != self._process and multiprocessing.parent_process() is not None
+        # A child that has recorded nothing has paused.
+        is_child = not paused and os.getpid() != self._process and multiprocessing.parent_process() is not None
         if is_child and self._folder in {"", "none"} and _has_counts(self._own()) and _Once.take():
             logger.warning(_NOT_SHOWN)
 
@@ -145,28 +142,31 @@ class EmbeddedReader(PrometheusMetricReader):
             return encode(_registry([family for family in found if _can_be(family, encode)])), content_type
 
     def families(self) -> list[PrometheusMetric]:
-        """The current values: of all workers, where there are several.
+        """Return the current values, of all workers if there are several.
 
         Raises:
-            OSError: They cannot all be asked.
+            OSError: Not all workers can be read. The counts of one alone would go back.
         """
-        if self._apart:
-            raise FileNotFoundError(_APART)
+        resume()
         workers = self._workers
         with short_turns, garbage_kept:
             return self._own() if workers is None else workers.merged()
 
     def _own(self) -> list[PrometheusMetric]:
+        found = list(ContractCollector(self._storage.added_to(self._collected())).collect())
+        return [*found, *untaken(self._application(), found)]
+
+    def _collected(self) -> MetricsData | None:
         # The SDK holds locks while it collects. A scrape that interrupts another one, or waits too long, shows the
         # last collection.
         with self._scrape.held(_SCRAPE_SECONDS) as held:
             if held and may_use_sdk():
                 self.collect()
-            data = self._storage.added_to(self._received)
-        found = list(ContractCollector(data).collect())
-        if self._with_application:
-            found += guarded("prometheus.application")(_of_application)(found) or []
-        return found
+            return self._received
+
+    def _application(self) -> list[ApplicationFamily]:
+        found = guarded("prometheus.application")(list)(application_families()) if self._with_application else []
+        return found or []
 
 
 def _has_counts(families: list[PrometheusMetric]) -> bool:
@@ -177,10 +177,6 @@ def _has_counts(families: list[PrometheusMetric]) -> bool:
         for sample in family.samples
         if sample.name.endswith(("_total", "_count"))
     )
-
-
-def _of_application(shown: list[PrometheusMetric]) -> list[PrometheusMetric]:
-    return [*untaken(application_families(), shown)]
 
 
 def _registry(families: list[PrometheusMetric]) -> CollectorRegistry:

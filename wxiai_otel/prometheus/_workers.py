@@ -1,292 +1,297 @@
-"""The workers of one server, which answer a scrape for each other.
+"""The workers of one server, any of which answers scrapes for all of them.
 
-Each listens on a socket in a folder that they share, and answers with a snapshot of its metrics; what it has answered
-is also kept in a file, for the case that it is killed. A worker that ends adds its counts to those of the ended. Who is
-scraped asks all the others, and holds the folder's lock meanwhile, so that nobody is counted twice or missed.
-
-The folder may be removed, as cleaners of temporary folders do, and be full: the first is healed, the second is borne.
+Each worker keeps its counts in a segment that the others read without its help. What only the worker can collect it
+publishes whenever another one writes to its pipe: the counts of meters to its segment, gauges and exemplars to a file.
 """
 
-import fcntl
 import json
 import os
-import socket
+import select
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from itertools import count
-from pathlib import Path
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
+from typing import Any
 
+from opentelemetry.sdk.metrics.export import MetricsData, ResourceMetrics, ScopeMetrics
+from opentelemetry.sdk.resources import Resource
 from prometheus_client import Metric as PrometheusMetric
 
 from .._background import in_forked_child
 from .._beside import garbage_kept, short_turns
-from .._guard import fault
-from ._folder import made
-from ._merge import cumulative, merged, snapshot
+from .._guard import fault, guarded
+from .._reentry import Serial
+from .._storage import Storage
+from ._application import ApplicationFamily
+from ._collector import ContractCollector, untaken
+from ._gauges import combined, snapshot
+from ._members import ENDED, VALUES, ended, fold, members
+from ._segment import MOST_BYTES, Header, Segment, records
+from ._shared_directory import SharedDirectory, shared_directory
+from ._totals import (
+    Exemplars,
+    SeriesValue,
+    Totals,
+    add_records,
+    application_series,
+    application_totals,
+    bounded,
+    cumulative_series,
+    metrics_data,
+)
 
-# What a worker says: "member", "instance" and "families", a `Snapshot`.
-Worker = dict[str, Any]
+_APART = (
+    "this worker has no directory to share with the others: "
+    "set WXIAI_OTEL_WORKERS_FOLDER to a writable directory, or to none if there is one worker"
+)
+_RETURNING = "the directory of the workers was removed; they return to it within seconds"
 
-_NOBODY: dict[str, Any] = {"members": [], "families": []}
+_PUBLISHED = ".json"
+_PIPE = ".pipe"
+_MOST_PUBLISHED_BYTES = 1 << 22
+_SCRAPE_SECONDS = 2.0
+# A worker that does not answer in time is shown as it published last.
+_ANSWER_SECONDS = 1.0
+_PAUSE_SECONDS = 0.002
+# Between two looks at the directory. After two, all workers have returned to one that was removed.
+_LOOK_SECONDS = 1.5
+_PUBLISH_SECONDS = 10.0
+_TOUCH_SECONDS = 600.0
 
-_ENDED = "ended.json"
-_LOCK = "lock"
-_ANSWER_SECONDS = 2.0
-_KEEP_SECONDS = 5.0
-_LOCK_SECONDS = 10.0
-_LOCK_PAUSE_SECONDS = 0.01
-# A process without room for another file may have some soon.
-_ACCEPT_PAUSE_SECONDS = 0.5
 
-_parts = count()
+class _Member:
+    """What a worker has open.
+
+    Parameters:
+        named: The setting workers_folder.
+        returned_ns: See `Segment`.
+
+    Raises:
+        OSError: The directory cannot be used, or there is no room.
+    """
+
+    def __init__(self, named: str, returned_ns: int = 0) -> None:
+        # Several workers have one instance if the environment names it.
+        self.name = uuid.uuid4().hex
+        with ExitStack() as opened:
+            self.directory = shared_directory(named)
+            opened.callback(self.directory.close)
+            self.segment = Segment(self.directory, self.name + VALUES, returned_ns)
+            opened.callback(self.segment.close)
+            self.pipe = self.directory.pipe(self.name + _PIPE)
+            opened.callback(os.close, self.pipe)
+            self.close = opened.pop_all().close
 
 
 class Workers:
     """This process among the workers of its server.
 
+    Attributes:
+        named: The setting workers_folder, or the default directory once it was joined.
+
     Parameters:
-        folder: The folder that they share, made for them.
-        instance: This process' service.instance.id.
-        collect: Gives this process' metrics.
+        named: The setting workers_folder.
+        instance: The service.instance.id of this process.
+        storage: The counts of this process.
+        collect: Returns what the SDK collects of this process.
+        application: Returns the families of `prometheus_client`.
+        max_series: The setting max_series.
     """
 
-    def __init__(self, folder: Path, instance: str, collect: Callable[[], list[PrometheusMetric]]) -> None:
-        self._folder = folder
-        # Several workers have one instance where the environment names it.
-        self._member = uuid.uuid4().hex
+    def __init__(
+        self,
+        named: str,
+        instance: str,
+        storage: Storage,
+        collect: Callable[[], MetricsData | None],
+        application: Callable[[], Iterable[ApplicationFamily]],
+        max_series: int,
+    ) -> None:
+        self.named = named
         self._instance = instance
+        self._storage = storage
         self._collect = collect
-        self._socket_path = folder / f"{os.getpid()}.sock"
-        self._snapshot_path = self._socket_path.with_suffix(".json")
+        self._application = application
+        self._max_series = max_series
+        self._me: _Member | None = None
+        self._cells: dict[bytes, Any] = {}
+        self._published = self._touched = time.monotonic()
+        self._ended = b""
+        self._ended_version: object = None
+        self._publishing = Serial()
         self._closed = False
-        # The thread that holds the directory's lock: a signal handler may interrupt it and need the lock too.
-        self._holder: int | None = None
-        self._complete_from = 0.0
-        self._last_ended: dict[str, Any] = _NOBODY
-        with self._locked():
-            self._bury(self._socket_path)  # a process of the same number, which was killed before us
-            self._keep()
-            try:
-                self._server = self._listening()
-            except OSError:
-                # To answer alone would be another total than that of the others: it is tried again.
-                fault("workers.join")
-                self._server = socket.socket(socket.AF_UNIX)
-        threading.Thread(target=self._answer, name="wxiai-otel-workers", daemon=True).start()
+        guarded("workers.join")(self._join)()
+        threading.Thread(target=self._run, name="wxiai-otel-workers", daemon=True).start()
         in_forked_child(self._close)
 
     def merged(self) -> list[PrometheusMetric]:
-        """The metrics of all workers.
+        """Return the metrics of all workers.
 
         Raises:
-            TimeoutError: Another worker is asking, and does not come to an end.
-            OSError: The folder cannot be used, or has been removed, and not all have found each other again.
+            OSError: The directory cannot be used; or it was removed, and not all workers have returned.
+            TimeoutError: There is too much to read, or it changes too fast.
         """
-        with self._locked():
-            if time.monotonic() < self._complete_from or not self._socket_path.exists():
-                raise FileNotFoundError("the workers' folder was removed: they find each other again within seconds")
-            others = [path for path in sorted(self._folder.glob("*.sock")) if path != self._socket_path]
-            live = [self._keep(), *filter(None, map(self._ask, others))]
-            return merged([(worker["instance"], worker["families"]) for worker in live], self._ended()["families"])
+        if (me := self._me) is None:
+            raise FileNotFoundError(_APART)
+        if me.directory.is_removed():
+            raise FileNotFoundError(_RETURNING)
+        deadline = time.monotonic() + _SCRAPE_SECONDS
+        self._ask(me, min(deadline, time.monotonic() + _ANSWER_SECONDS))
+        counted, live = _read(me.directory, deadline)
+        totals = bounded(counted, self._max_series)
+        published = [found for name in live if (found := _published(me.directory, name))]
+        exemplars: Exemplars = {}
+        for worker in published:
+            for key, samples in worker["exemplars"]:
+                exemplars.setdefault(key.encode(), []).extend(samples)
+        shown = list(ContractCollector(metrics_data(totals, exemplars)).collect())
+        shown += combined((worker["instance"], worker["gauges"]) for worker in published)
+        application = combined((worker["instance"], worker["application"]) for worker in published)
+        return [*shown, *untaken([*application_totals(totals), *application], shown)]
 
-    def leave(self, timeout: float) -> None:
-        """Add what this process has counted to what the ended have, and be asked no more.
-
-        Parameters:
-            timeout: Seconds to wait for another worker that is asking. After that it is left to whoever asks next.
-        """
-        try:
-            with suppress(TimeoutError), self._locked(timeout):
-                self._closed = True  # whose socket is not missed
-                self._keep()
-                self._bury(self._socket_path)
-                return
-            self._keep()
-        except Exception:  # noqa: BLE001 - the process ends all the same
-            fault("workers.leave")
-        finally:
-            self._closed = True
-            # Closing does not wake the thread. A forked child must not do this: it shuts down the parent's socket.
-            with suppress(OSError):
-                self._server.shutdown(socket.SHUT_RDWR)
-            self._close()
+    def leave(self) -> None:
+        """Publish what this process has counted for the last time. The other workers keep it."""
+        guarded("workers.leave")(self._publish)()
+        self._storage.share(None)
+        if (me := self._me) is not None:
+            me.directory.remove(me.name + _PUBLISHED)
+        self._close()
 
     def _close(self) -> None:
-        # In a forked child too: it would keep the socket open beyond its parent's end.
+        # In a forked child too: it would keep the parent's locks.
         self._closed = True
-        self._server.close()
+        me, self._me = self._me, None
+        if me is not None:
+            me.close()
 
-    def _listening(self) -> socket.socket:
-        server = socket.socket(socket.AF_UNIX)
-        try:
-            server.settimeout(_KEEP_SECONDS)
-            server.bind(str(self._socket_path))
-            server.listen(16)
-        except OSError:
-            server.close()
-            raise
-        return server
+    def _join(self, returned_ns: int = 0) -> None:
+        me = _Member(self.named, returned_ns)
+        self.named = str(me.directory.path)
+        self._cells = {}
+        self._storage.share(me.segment)
+        self._me = me
+        self._publish()
 
-    def _ask(self, path: Path) -> Worker | None:
-        """What a worker answers; ``None`` where it has ended, and is now counted among the ended."""
-        try:
-            with socket.socket(socket.AF_UNIX) as client:
-                client.settimeout(_ANSWER_SECONDS)
-                client.connect(str(path))
-                with client.makefile("rb") as answer:
-                    found: Worker = json.loads(answer.read())
-                    return found
-        except (ConnectionError, FileNotFoundError):
-            return self._buried(path)
-        except (OSError, ValueError):
-            # It is there and does not answer: what it has said last is the most that is known.
-            return _kept(path)
-
-    def _buried(self, path: Path) -> Worker | None:
-        """Bury a worker; what it had kept where there is no room for that."""
-        try:
-            self._bury(path)
-        except OSError:
-            fault("workers.bury")
-            return _kept(path)
-        return None
-
-    def _bury(self, path: Path) -> None:
-        kept = _kept(path)
-        if kept is not None:
-            ended = self._ended()
-            # They are named there: whoever buries one may be killed in between.
-            if kept["member"] not in ended["members"]:
-                total = merged([("", ended["families"]), ("", cumulative(kept["families"]))])
-                _write(
-                    self._folder / _ENDED,
-                    {"members": [*ended["members"], kept["member"]], "families": snapshot(total)},
-                )
-        path.with_suffix(".json").unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
-
-    def _ended(self) -> dict[str, Any]:
-        """What the ended have counted: no less than it was when we last looked."""
-        found = _read(self._folder / _ENDED) or _NOBODY
-        if len(found["members"]) < len(self._last_ended["members"]):
-            found = self._last_ended
-            self._write(_ENDED, found)
-        self._last_ended = found
-        return found
-
-    def _keep(self) -> Worker:
-        """Keep a snapshot of this process, no less than what anybody has been told."""
-        with short_turns, garbage_kept:
-            own = {"member": self._member, "instance": self._instance, "families": snapshot(self._collect())}
-            self._write(self._snapshot_path.name, own)
-            return own
-
-    def _write(self, name: str, content: object) -> None:
-        """Keep a file, where there is room for it. Answers do not depend on that."""
-        try:
-            _write(self._folder / name, content)
-        except OSError:
-            fault("workers.keep")
-
-    def _answer(self) -> None:
+    def _run(self) -> None:
         while not self._closed:
             try:
-                client, _ = self._server.accept()
-            except TimeoutError:
-                self._keep_for_later()
-                continue
-            except OSError:
-                if self._closed:
-                    return
-                # The process or the directory cannot have another file.
-                time.sleep(_ACCEPT_PAUSE_SECONDS)
-                if not self._closed and not self._socket_path.exists():
-                    self._keep_for_later()
-                continue
-            try:
-                with client:
-                    client.settimeout(_ANSWER_SECONDS)
-                    client.sendall(json.dumps(self._keep()).encode())
-            except ConnectionError:
-                pass  # whoever asked is gone
-            except Exception:  # noqa: BLE001 - the next one is to be answered
-                fault("workers.answer")
+                self._look()
+                self._answer()
+            except Exception:  # noqa: BLE001 - the next look may do better
+                if not self._closed:
+                    fault("workers.look")
+                    time.sleep(_LOOK_SECONDS)
 
-    def _keep_for_later(self) -> None:
-        try:
-            if not self._socket_path.exists():
-                self._return()
-            if not self._closed:
-                self._keep()
-        except Exception:  # noqa: BLE001 - the next time may do better
-            fault("workers.keep")
+    def _look(self) -> None:
+        """Put right what others have done to the directory, and fold ended workers."""
+        me, now = self._me, time.monotonic()
+        if me is None:
+            self._join()
+        elif me.directory.is_removed():
+            self._me = None
+            me.close()
+            self._join(time.monotonic_ns())
+        elif now - self._published > _PUBLISH_SECONDS:
+            self._publish()
+            # Series that found no room before.
+            self._storage.share(me.segment)
+        if (me := self._me) is not None:
+            if now - self._touched > _TOUCH_SECONDS:
+                self._touched = now
+                me.directory.touch()
+            fold(me.directory, self._max_series, self._ended)
+            if (version := me.directory.version(ENDED)) not in (None, self._ended_version):
+                self._ended, self._ended_version = me.directory.read(ENDED, MOST_BYTES), version
 
-    def _return(self) -> None:
-        """Have a socket again where somebody has removed it. The others do so within the time after which they look."""
-        with self._locked():
-            if not self._closed:
-                self._server.close()
-                self._server = self._listening()
-                self._complete_from = time.monotonic() + 2 * _KEEP_SECONDS
-                self._ended()
-
-    @contextmanager
-    def _locked(self, timeout: float = _LOCK_SECONDS) -> Iterator[None]:
-        me = threading.get_ident()
-        if self._holder == me:
-            yield
+    def _answer(self) -> None:
+        """Wait until another worker asks, for a limited time, and publish."""
+        if (me := self._me) is None:
+            time.sleep(_LOOK_SECONDS)
             return
-        deadline = time.monotonic() + timeout
-        with self._lock_file() as lock:
-            while True:
-                with suppress(BlockingIOError):
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                if time.monotonic() > deadline:
-                    raise TimeoutError("another worker is being scraped, and does not come to an end")
-                time.sleep(_LOCK_PAUSE_SECONDS)
-            self._holder = me
-            try:
-                yield
-            finally:
-                self._holder = None
+        asked = select.poll()
+        asked.register(me.pipe, select.POLLIN)
+        if asked.poll(_LOOK_SECONDS * 1000) and not self._closed:
+            os.read(me.pipe, select.PIPE_BUF)
+            self._publish()
 
-    def _lock_file(self) -> BinaryIO:
-        path = self._folder / _LOCK
-        try:
-            return path.open("ab")
-        except FileNotFoundError:
-            made(self._folder)
-            return path.open("ab")
+    def _publish(self) -> None:
+        # One at a time: an older publication must not replace a newer one.
+        with self._publishing.held(_ANSWER_SECONDS) as held:
+            if held and (me := self._me) is not None:
+                self._publish_as(me)
+
+    def _publish_as(self, me: _Member) -> None:
+        with short_turns, garbage_kept, me.segment.publishing():
+            self._published = time.monotonic()
+            exemplars = [(key.decode(), samples) for key, samples in self._storage.exemplars()]
+            collected, gauges = self._collect(), []
+            for resource in collected.resource_metrics if collected is not None else ():
+                for scope in resource.scope_metrics:
+                    rest = [m for m in scope.metrics if not self._share(me, cumulative_series(scope.scope, m))]
+                    gauges.append(ScopeMetrics(scope.scope, rest, ""))
+            families = ContractCollector(MetricsData([ResourceMetrics(Resource.get_empty(), gauges, "")])).collect()
+            content = {
+                "instance": self._instance,
+                "gauges": snapshot(families),
+                "application": snapshot(f for f in self._application() if not self._share(me, application_series(f))),
+                "exemplars": exemplars,
+            }
+            me.directory.write(me.name + _PUBLISHED, json.dumps(content).encode())
+
+    def _share(self, me: _Member, series: list[SeriesValue] | None) -> bool:
+        """Copy series that only this process can collect to its segment. Return whether they are counts."""
+        for key, start_ns, total, counts in series or ():
+            cells = self._cells.get(key)
+            if cells is None:
+                cells = self._cells[key] = me.segment.allocate(key, 2 + len(counts), start_ns)
+            if cells is not None:
+                cells[0] = total
+                for place, value in enumerate(counts, 2):
+                    cells[place] = value
+        return series is not None
+
+    def _ask(self, me: _Member, deadline: float) -> None:
+        """Have all workers publish."""
+        with ExitStack() as opened:
+            asked = {}
+            for name in me.directory.names(_PIPE):
+                member = name.removesuffix(_PIPE)
+                with suppress(OSError):  # it ended, or many have asked already
+                    if member != me.name:
+                        fd = opened.enter_context(me.directory.opened(member + VALUES))
+                        before = Header.read(fd).started
+                        me.directory.write_to_pipe(name)
+                        asked[fd] = before
+            guarded("workers.publish")(self._publish)()
+            while asked and time.monotonic() < deadline:
+                asked = {fd: before for fd, before in asked.items() if Header.read(fd).finished <= before}
+                time.sleep(_PAUSE_SECONDS)
 
 
-def _kept(path: Path) -> Worker | None:
-    """What the worker of a socket has kept."""
-    return _read(path.with_suffix(".json"))
+def _read(directory: SharedDirectory, deadline: float) -> tuple[Totals, list[str]]:
+    """Return the totals of all workers, and the names of live ones."""
+    while time.monotonic() < deadline:
+        before = directory.version(ENDED)
+        folded, totals, _ = ended(directory.read(ENDED, MOST_BYTES))
+        live = []
+        for member, fd, is_live in members(directory):
+            if Header.read(fd).returned_ns > time.monotonic_ns() - 2e9 * _LOOK_SECONDS:
+                raise FileNotFoundError(_RETURNING)
+            if member not in folded:
+                add_records(totals, records(os.pread(fd, MOST_BYTES, 0)))
+            if is_live:
+                live.append(member)
+            if time.monotonic() > deadline:
+                raise TimeoutError("the workers have too many series to read them in time")
+        # A worker that was folded meanwhile may be in both or in none.
+        if directory.version(ENDED) == before:
+            return totals, live
+    raise TimeoutError("workers end faster than they can be read")
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValueError:  # cut off, as by a disk that was full
-        fault("workers.read")
-        return None
-    return found
-
-
-def _write(path: Path, content: object) -> None:
-    """Write a file as a whole or not at all."""
-    # A unique name: a signal handler may interrupt this thread and write the same file.
-    part = path.with_name(f"{path.name}.{os.getpid()}-{next(_parts)}")
-    try:
-        part.write_text(json.dumps(content))
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+def _published(directory: SharedDirectory, member: str) -> Any:
+    """Return what a worker published last; ``None`` if it has not."""
+    with suppress(OSError, ValueError):
+        return json.loads(directory.read(member + _PUBLISHED, _MOST_PUBLISHED_BYTES))
+    return None

@@ -118,8 +118,8 @@ class PlatformSettings:
     )
     workers_folder: str = setting(
         "",
-        "Folder in which the workers of a server answer scrapes for each other; by default one in the temporary "
-        "folder; 'none': each for itself.",
+        "Directory in which the workers of a server share their counts; by default a private one in /dev/shm; "
+        "'none': each worker answers scrapes for itself.",
         text,
         "WXIAI_OTEL_WORKERS_FOLDER",
     )
