@@ -75,8 +75,8 @@ class SettingsArguments(TypedDict, total=False):
     shutdown_timeout: float | None
     """Seconds that the last export may take. Default: 4.5. Environment: WXIAI_OTEL_SHUTDOWN_TIMEOUT."""
     workers_folder: str | None
-    """Folder in which the workers of a server answer scrapes for each other; by default one in the temporary folder;
-    'none': each for itself. Environment: WXIAI_OTEL_WORKERS_FOLDER.
+    """Directory in which the workers of a server share their counts; by default a private one in /dev/shm; 'none': each
+    worker answers scrapes for itself. Environment: WXIAI_OTEL_WORKERS_FOLDER.
     """
     max_series: int | None
     """Attribute sets for each instrument; what is beyond goes to one overflow series. Default: 10000. Environment:
