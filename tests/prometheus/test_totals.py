@@ -108,6 +108,12 @@ def test_series_of_the_applications_own_are_bounded_too(kind):
     assert found[series_key(kind, name, overflow)].record(b"").cells[0] == 850
 
 
+def test_meters_of_all_workers_have_no_more_series_than_those_of_one():
+    name = ["scope", "jobs", "1", "help", None]
+    series = [Record(series_key("sdk", name, {"id": n}), n, 0, [1, 0]) for n in range(3_000)]
+    assert len(total(series)) == 1_001
+
+
 def test_the_applications_counters_are_created_when_the_first_of_them_was():
     key = series_key("app", ["sold", "counter", "help", []], {"kind": "pen"})
     (family,) = application_totals(total([Record(key, 1, 20_000_000_000, [3, 0])], [Record(key, 1, 10**10, [4, 0])]))

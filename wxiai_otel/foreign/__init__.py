@@ -7,5 +7,6 @@ https://opentelemetry.io/docs/specs/otel/metrics/sdk/#cardinality-limits
 """
 
 from ._provider import BoundedMeterProvider
+from ._sets import MAX_SETS
 
-__all__ = ["BoundedMeterProvider"]
+__all__ = ["MAX_SETS", "BoundedMeterProvider"]

@@ -34,6 +34,7 @@ from .._series import OVERFLOW, Series
 from .._storage import series_key
 from .._version import SCOPE_NAME
 from ..catalogue import BY_NAME, Across, Kind
+from ..foreign import MAX_SETS
 from ._application import ApplicationFamily
 from ._segment import Record
 
@@ -131,7 +132,7 @@ class _Admission:
 
     def _other(self, key: bytes, kind: str, name: Any, attributes: dict[str, Any]) -> bytes:
         identity = json.dumps(name)
-        if self._counted[identity] < self._most:
+        if self._counted[identity] < (min(self._most, MAX_SETS) if kind == "sdk" else self._most):
             self._counted[identity] += 1
             return key
         return series_key(kind, name, _OVERFLOWED if kind == "sdk" else dict.fromkeys(attributes, OVERFLOW))
