@@ -28,6 +28,8 @@ class Received:
         self.refusals: dict[str, list[int]] = {}
         # Answers in the place of the receiver, as long as it is there.
         self.instead: Callable[[BaseHTTPRequestHandler], None] | None = None
+        # By gRPC: ends a call in the place of the receiver, as long as it is there.
+        self.aborts: Callable[[grpc.ServicerContext], None] | None = None
         # By gRPC: what each request is answered, by signal.
         self.answers: dict[str, object] = {}
         # Whoever sends waits until it is set.
@@ -156,16 +158,22 @@ def grpc_receiver(port: int = 0) -> Iterator[Received]:
 
     class Traces(trace_grpc.TraceServiceServicer):
         def Export(self, request, context):
+            if received.aborts is not None:
+                received.aborts(context)
             received.take("traces", request)
             return received.answers.get("traces") or trace_pb.ExportTraceServiceResponse()
 
     class Metrics(metrics_grpc.MetricsServiceServicer):
         def Export(self, request, context):
+            if received.aborts is not None:
+                received.aborts(context)
             received.take("metrics", request)
             return received.answers.get("metrics") or metrics_pb.ExportMetricsServiceResponse()
 
     class Logs(logs_grpc.LogsServiceServicer):
         def Export(self, request, context):
+            if received.aborts is not None:
+                received.aborts(context)
             received.take("logs", request)
             return received.answers.get("logs") or logs_pb.ExportLogsServiceResponse()
 

@@ -1,18 +1,24 @@
 """What answers an export may be anything: a busy Collector, a proxy's redirection, a page, a body without an end."""
 
 import contextlib
+import logging
+import socket
 import threading
 import time
 from itertools import pairwise
 
+import grpc
 import pytest
 from fastapi import FastAPI
+from google.rpc.error_details_pb2 import RetryInfo
 from opentelemetry import trace
 
-from tests.otlp import http_receiver
+from tests.otlp import grpc_receiver, http_receiver
 from tests.scrape import scrape
+from tests.servers.robots import FLOODS
+from tests.test_remote import DELAYS
 from tests.until import until
-from wxiai_otel import _connections, _otlp_session, setup_telemetry
+from wxiai_otel import _connections, _otlp_grpc, _otlp_session, _remote, setup_telemetry
 
 
 @pytest.fixture(autouse=True)
@@ -132,6 +138,141 @@ def test_a_body_that_drips_holds_up_nothing(monkeypatch):
         work("taken")
 
         assert until(lambda: exports(telemetry, "success") == 1, timeout=3)
+
+
+# What a receiver requests, and whether that is a delay. One that refuses at once would be given up after some attempts.
+REQUESTED = [
+    ([value.encode().decode("latin-1")], seconds is not None)
+    for value, seconds in DELAYS
+    if value.isprintable() and len(value) < 1_000
+]
+
+
+@pytest.mark.parametrize(("values", "valid"), [*REQUESTED, (["5", "3600"], True)], ids=lambda value: repr(value)[:40])
+def test_whatever_delay_a_receiver_requests_all_arrives_soon_after_it_takes_again(values, valid, monkeypatch):
+    monkeypatch.setattr(_otlp_session, "_PATIENCE_SECONDS", (0.05, 0.1))
+    with http_receiver() as received:
+        asked = []
+
+        def busy(to):
+            asked.append(time.monotonic())
+            to.send_response(503)
+            for each in values:
+                to.send_header("retry-after", each)
+            to.send_header("content-length", "0")
+            to.end_headers()
+
+        received.instead = busy
+        telemetry = set_up(received.url)
+        work("during")
+        assert until(lambda: len(asked) > (_connections.REFUSALS if valid else 0))
+        received.instead = None
+        assert until(lambda: received.spans, timeout=5)
+        assert scrape(telemetry).value("wxiai_otel_items_dropped_total", signal="traces", reason="not_sent") == 0
+
+
+def retry_info(seconds, nanos=0):
+    info = RetryInfo()
+    info.retry_delay.seconds, info.retry_delay.nanos = seconds, nanos
+    return info.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("values", "valid"),
+    [
+        ([retry_info(0)], True),
+        ([retry_info(3_600)], True),
+        ([retry_info(-3_600)], True),
+        ([retry_info(2**62, 10**9 - 1)], True),
+        ([retry_info(-(2**62), -(10**9) + 1)], True),
+        ([retry_info(3_600), retry_info(0)], True),
+        ([b""], True),
+        ([b"\xff\xff not a message"], False),
+        ([], False),
+    ],
+    ids=lambda values: repr(values)[:40],
+)
+@pytest.mark.parametrize("signal", ["traces", "metrics", "logs"])
+def test_whatever_delay_a_receiver_requests_by_grpc_all_arrives_soon_after_it_takes_again(
+    signal, values, valid, monkeypatch
+):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    monkeypatch.setenv("OTEL_BLRP_SCHEDULE_DELAY", "50")
+    monkeypatch.setattr(_otlp_grpc, "export_delay", lambda *args: _remote.export_delay(*args, (0.05, 0.1)))
+    with grpc_receiver() as received:
+        asked = []
+
+        def busy(context):
+            asked.append(time.monotonic())
+            context.set_trailing_metadata([("google.rpc.retryinfo-bin", value) for value in values])
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "busy")
+
+        received.aborts = busy
+        exporters = {f"{kind}_exporter": "otlp" if kind == signal else "none" for kind in ("traces", "metrics", "logs")}
+        telemetry = setup_telemetry(
+            FastAPI(), otlp_endpoint=received.url, metric_export_interval=0.1, redis=False, sql=False, **exporters
+        )
+        work("during")
+        logging.getLogger("app").warning("during")
+        assert until(lambda: len(asked) > (_connections.REFUSALS if valid else 0))
+        received.aborts = None
+        assert until(lambda: getattr(received, signal), timeout=10)
+        if signal != "metrics":
+            assert scrape(telemetry).value("wxiai_otel_items_dropped_total", signal=signal, reason="not_sent") == 0
+
+
+@pytest.mark.parametrize("kind", FLOODS)
+def test_a_response_is_bounded_in_time_and_size(kind, monkeypatch):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
+    monkeypatch.setattr(_otlp_session, "_BODY_SECONDS", 0.2)
+    begin, repeated, pause = FLOODS[kind]
+    written = []
+
+    def floods(to):
+        to.close_connection = True
+        with contextlib.suppress(OSError):
+            to.wfile.write(begin)
+            for _ in range(100_000):
+                to.wfile.write(repeated)
+                written.append(len(repeated))
+                if pause:
+                    time.sleep(pause)
+
+    with http_receiver() as received:
+        received.instead = floods
+        telemetry = set_up(received.url)
+        work("flooded")
+        assert until(lambda: exports(telemetry, "success") + exports(telemetry, "failed") > 0, timeout=4)
+        received.instead = None
+        work("later")
+        assert until(lambda: "later" in [span.name for span in received.spans], timeout=4)
+        assert sum(written) < 64 * 2**20
+
+
+@pytest.mark.parametrize("begin", [b"", b"HTTP/1.1 200 OK\r\n"], ids=["status", "headers"])
+def test_a_proxy_that_drips_is_bounded_in_time(begin, monkeypatch):
+    gone = threading.Event()
+
+    def drips(listening):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                with connection, contextlib.suppress(OSError):
+                    connection.sendall(begin)
+                    while not gone.wait(0.05):
+                        connection.sendall(b"x: y\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{listening.getsockname()[1]}")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
+        thread = threading.Thread(target=drips, args=(listening,), daemon=True)
+        thread.start()
+        telemetry = set_up("https://collector.example:4318")
+        work("lost")
+        assert until(lambda: exports(telemetry, "failed"), timeout=4)
+        gone.set()
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
 
 
 def test_connections_are_kept_from_one_export_to_the_next():

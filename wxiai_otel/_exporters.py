@@ -91,9 +91,9 @@ def log_exporter(settings: Settings) -> "LogRecordExporter | None":
 
 def _by_grpc(exporter: type[E], target: _Target) -> E:
     # Imported here, because only OTLP by gRPC needs grpc.
-    from ._otlp_grpc import noting_exporter
+    from ._otlp_grpc import bounded_exporter
 
-    make: Callable[..., E] = noting_exporter(exporter)
+    make: Callable[..., E] = bounded_exporter(exporter)
     return make(endpoint=target.endpoint)
 
 

@@ -1,21 +1,24 @@
-"""The HTTP session of OTLP's exporters: OpenTelemetry's variables go before what requests finds elsewhere.
+"""The HTTP session of OTLP exporters: OpenTelemetry's variables take precedence over what requests finds elsewhere.
 
-And what answers need not be a Collector: a proxy asks for patience, a page to log in is a success by its status, and a
-body may have no end.
+The other side need not be a Collector: a proxy requests long delays, a login page has the status of a success, and a
+response may be slow or endless.
 """
 
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache, partial
 from http import HTTPStatus
 from time import monotonic
 from typing import Any
 
 import requests
+from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 from requests.utils import get_auth_from_url
 
 from ._otlp_answers import note_body
+from ._remote import EXPORT_DELAY_SECONDS, BoundedResponse, export_delay, requested_delay
 
 # Responses of receivers have a few bytes, with a message if items are rejected. Those of proxies are unbounded.
 _MAX_BODY = 16_384
@@ -25,9 +28,9 @@ _MAX_SHOWN = 200
 _REDIRECTS = range(HTTPStatus.MULTIPLE_CHOICES, HTTPStatus.BAD_REQUEST)
 
 _RETRY_AFTER = "Retry-After"
-# Exporters give up at once where they are asked for more than is left of their time, as if they had been refused.
-_PATIENCE_SECONDS = (1.0, 5.0)
-_SHARE_OF_TIMEOUT = 0.5
+_PATIENCE_SECONDS = EXPORT_DELAY_SECONDS
+# For a request without a timeout of its own: the exporters' default.
+_RESPONSE_SECONDS = 10.0
 
 
 class NoReceiver(requests.RequestException):
@@ -45,6 +48,8 @@ class OtlpSession(requests.Session):
         super().__init__()
         # Any authentication keeps it from looking into the file.
         self.auth = _as_the_url_says
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, _Adapter())
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         """As requests does, but for the authorities."""
@@ -64,8 +69,10 @@ class OtlpSession(requests.Session):
             raise NoReceiver(f"it redirects to {location!r}, which is not followed: name that as the endpoint")
         if response.ok and response.headers.get("Content-Type", "").lower().startswith("text/html"):
             raise NoReceiver("it answers with a page: this is no receiver of OTLP")
-        if _RETRY_AFTER in response.headers:
-            response.headers[_RETRY_AFTER] = str(_patience(response.headers[_RETRY_AFTER], kwargs.get("timeout")))
+        if (asked := response.raw.headers.getlist(_RETRY_AFTER)) and (delay := requested_delay(asked)) is not None:
+            response.headers[_RETRY_AFTER] = str(export_delay(delay, kwargs.get("timeout"), _PATIENCE_SECONDS))
+        else:
+            response.headers.pop(_RETRY_AFTER, None)
         if response.ok and is_whole:
             note_body(response.headers.get("Content-Type", ""), response.content)
         return response
@@ -90,16 +97,41 @@ def _read(response: requests.Response) -> bool:
     return is_whole
 
 
-def _patience(asked: str, timeout: object) -> float:
-    """The seconds after which an exporter tries again: no longer than it has time."""
-    least, most = _PATIENCE_SECONDS
-    try:
-        seconds = float(asked)
-    except ValueError:  # a date
-        seconds = most
-    if isinstance(timeout, int | float):
-        most = min(most, timeout * _SHARE_OF_TIMEOUT)
-    return min(max(seconds, least), most)
+class _Adapter(HTTPAdapter):
+    """An adapter whose responses are bounded in time and size."""
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        return _bounded(super().get_connection_with_tls_context(*args, **kwargs))
+
+    def get_connection(self, *args: Any, **kwargs: Any) -> Any:  # of requests before 2.32
+        return _bounded(super().get_connection(*args, **kwargs))
+
+
+def _bounded(pool: Any) -> Any:
+    """Have all connections of a pool bound their responses."""
+    if not getattr(pool.ConnectionCls, "is_bounded", False):
+        pool.ConnectionCls = _bounded_connection(pool.ConnectionCls)
+    return pool
+
+
+@cache
+def _bounded_connection(connection: type[Any]) -> type[Any]:
+    class Bounded(connection):  # type: ignore[misc] # of urllib3, for HTTP or HTTPS
+        is_bounded = True
+
+        def connect(self) -> None:
+            self._begin()  # for a proxy's response to CONNECT
+            super().connect()
+
+        def getresponse(self) -> Any:
+            self._begin()
+            return super().getresponse()
+
+        def _begin(self) -> None:
+            seconds = self.timeout if isinstance(self.timeout, int | float) else _RESPONSE_SECONDS
+            self.response_class = partial(BoundedResponse, deadline=monotonic() + seconds)
+
+    return Bounded
 
 
 def _as_the_url_says(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -150,6 +150,7 @@ BAD = [
     (b"{", "the body: allowed is JSON"),
     (b"\xff", "the body: allowed is JSON"),
     (b"[" * 100_000, "the body: allowed is JSON"),
+    ({"alerts": [one()], "more": [{}] * 60_000}, "the body: allowed is JSON of at most 50,000 objects and lists"),
     ([], "the body: allowed is an object"),
     ({}, "alerts: allowed is a list of at least one alert"),
     (group(alerts=[]), "alerts: allowed is a list of at least one alert"),

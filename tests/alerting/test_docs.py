@@ -5,10 +5,13 @@ import re
 import pytest
 
 from stack.programs import ROOT
+from wxiai_otel._remote import MAX_DELAY_SECONDS
 from wxiai_otel.alerting import AlertConfigError
-from wxiai_otel.alerting._sender import MAX_ATTEMPTS
-from wxiai_otel.alerting.bridge._app import Bridge
+from wxiai_otel.alerting._sender import MAX_ATTEMPTS, MAX_WAITING, MAX_WAITING_BYTES
+from wxiai_otel.alerting.bridge._app import MAX_BODIES, Bridge
 from wxiai_otel.alerting.bridge._config import ALL_CHANNELS, MAX_BODY, TIMEOUT_SECONDS, load
+from wxiai_otel.alerting.bridge._late import MAX_HELD, MAX_HELD_BYTES
+from wxiai_otel.alerting.bridge._payload import MAX_ALERTS, MAX_MESSAGE_BYTES
 from wxiai_otel.alerting.channels import DingTalk, Feishu, WeChat
 
 PAGE = (ROOT / "docs" / "notifications.md").read_text()
@@ -49,6 +52,11 @@ def test_numbers_and_metrics():
     assert f"{DingTalk.burst} 条立即发送，之后每 {DingTalk.interval:.0f} 秒一条" in PAGE
     limits = f"钉钉请求体 {DingTalk.limit:,}，企业微信文本 {WeChat.limit:,}，飞书请求体 {Feishu.limit:,}"
     assert limits in PAGE
+    assert f"最多 {MAX_DELAY_SECONDS:.0f} 秒" in PAGE
+    assert f"{MAX_BODIES // 2**20} MiB，每个" in PAGE
+    assert f"{MAX_WAITING_BYTES // 2**20} MiB，{MAX_WAITING:,} 条" in PAGE
+    assert f"{MAX_HELD_BYTES // 2**20} MiB，{MAX_HELD:,} 条" in PAGE
+    assert f"{MAX_ALERTS} 条告警、{MAX_MESSAGE_BYTES // 1024} KiB" in PAGE
     registry = Bridge(load(None, {}), ROOT)._metrics.registry
     names = {family.name + ("_total" if family.type == "counter" else "") for family in registry.collect()}
     assert set(re.findall(r"wxiai_bridge_\w+", PAGE)) == names

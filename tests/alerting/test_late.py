@@ -75,17 +75,3 @@ def test_what_is_not_held(running, sink, payload):
     sink.faults["dingtalk"] = [FAILING]
     assert running.notify("dingtalk", payload)[0] == 503
     assert held(running) == 0
-
-
-def test_it_is_bounded(running, sink):
-    from wxiai_otel.alerting.bridge import _late
-
-    sink.forever["dingtalk"] = FAILING
-    late = _late.Late(None, 60, 1)
-    from wxiai_otel.alerting.bridge._payload import parse
-
-    for number in range(_late._MAX_HELD + 10):
-        late.refused(parse(json.dumps(group(groupKey=str(number))).encode()))
-    assert len(late) == _late._MAX_HELD
-    assert "9" not in late._held
-    assert "10" in late._held

@@ -14,7 +14,7 @@ from tests.servers.robots import SECRET
 from tests.until import until
 from wxiai_otel.alerting import _sender
 from wxiai_otel.alerting._errors import NotDelivered
-from wxiai_otel.alerting._message import Alert, Message
+from wxiai_otel.alerting._message import Alert, Message, weight
 from wxiai_otel.alerting._rate import Rate
 from wxiai_otel.alerting._secret import Secret
 from wxiai_otel.alerting._sender import MAX_ATTEMPTS, Sender
@@ -220,6 +220,34 @@ def test_waiting_is_bounded(monkeypatch):
         channel.go.release()
     for future in futures[:3]:
         future.result(20)
+
+
+def test_waiting_is_bounded_by_bytes_too_and_the_least_urgent_goes_first(monkeypatch):
+    channel = Held()
+    sender = Sender(channel)
+    busy = sender.submit(message("busy"), 20)
+    until(lambda: sender.waiting == 0)
+    large = 1_000 * "x"
+    resolved = Message((Alert("resolved", "critical", large, resolved=True),))
+    first = [resolved, *(message(name, name, large) for name in ("info", "warning", "critical"))]
+    monkeypatch.setattr(_sender, "MAX_WAITING_BYTES", weight(message("busy")) + sum(map(weight, first)) + 200)
+    futures = {one.first.name: sender.submit(one, 20) for one in first}
+    for displaced in ("resolved", "info", "warning"):
+        assert not futures[displaced].done()
+        futures[f"instead of {displaced}"] = sender.submit(message(f"{displaced}!", text=large), 20)
+        with pytest.raises(NotDelivered, match="more urgent"):
+            futures.pop(displaced).result(1)
+    for other in (message("one too many", text=large), resolved):
+        with pytest.raises(NotDelivered, match="wait already") as refused:
+            sender.submit(other, 20).result(1)
+        assert refused.value.full
+    for _ in range(5):
+        channel.go.release()
+    for future in (busy, *futures.values()):
+        future.result(20)
+    # What is under way counts until it is settled, and no longer.
+    channel.go.release()
+    sender.submit(message("again", text=large), 20).result(20)
 
 
 def test_what_waits_is_given_up_in_time():

@@ -1,5 +1,7 @@
 """Whose request it is: an address that cannot be chosen by whoever sends it."""
 
+import tracemalloc
+
 import pytest
 
 from tests.asgi import http_scope
@@ -68,3 +70,19 @@ def test_garbage_is_nobodys_address_but_the_proxys(forwarded):
 )
 def test_of_ipv6_the_network_is_the_client(client, found):
     assert address(client) == found
+
+
+@pytest.mark.parametrize("client", ["{}" + 60_000 * "a", "{}:" + 60_000 * "b", "10.0.0.1, {}" + 60_000 * "c"])
+def test_what_is_remembered_of_an_address_is_short(client):
+    """A server that trusts every proxy takes the address from a header, of any length."""
+    clients = Clients(PROXIES)
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        found = [clients.address(http_scope("GET", "/", client=(client.format(n), 0))) for n in range(1_000)]
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(set(found)) == 1_000
+    assert max(map(len, found)) <= 64
+    assert kept - before < 2_000_000

@@ -121,6 +121,31 @@ def test_no_container_may_more_than_it_needs(objects):
             assert {"readinessProbe", "livenessProbe"} <= container.keys()
 
 
+def manifests() -> list[dict]:
+    """Return the objects of all files that are applied to a cluster, before kustomize changes them."""
+    files = [path for path in FOLDER.rglob("*.yaml") if path.name != "kustomization.yaml"]
+    return [each for path in files for each in yaml.safe_load_all(path.read_text()) if each]
+
+
+def specs_of_pods(value) -> list[dict]:
+    """Return every pod spec within an object, whatever kind contains it."""
+    if isinstance(value, list):
+        return [spec for each in value for spec in specs_of_pods(each)]
+    if not isinstance(value, dict):
+        return []
+    own = [value] if {"containers", "initContainers"} & value.keys() else []
+    return own + [spec for each in value.values() for spec in specs_of_pods(each)]
+
+
+def test_no_pod_gets_variables_from_services_of_its_namespace():
+    """A service called wxiai-bridge would set WXIAI_BRIDGE_PORT."""
+    found = [spec for each in manifests() for spec in specs_of_pods(each)]
+    # The operator makes the pods of these.
+    found += [each["spec"] for each in manifests() if each["kind"] in {"Prometheus", "Alertmanager"}]
+    assert len(found) >= 5
+    assert [spec for spec in found if spec.get("enableServiceLinks") is not False] == []
+
+
 @pytest.mark.built
 def test_images_are_of_the_native_stacks_versions(objects):
     images = {name: pod["containers"][0]["image"] for name, pod in pods(objects)}

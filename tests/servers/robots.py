@@ -1,5 +1,6 @@
 """Stand-ins of the chats' robots: they check what the real ones check, and answer as the real ones do."""
 
+import gzip
 import hashlib
 import hmac
 import json
@@ -8,14 +9,37 @@ import struct
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 SECRET = "SEC-of-the-robot-0123456789"
 TOKEN = "token-of-the-robot-0123456789"
 MINUTE = 60.0
+
+_OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+_CHUNKED = _OK + b"transfer-encoding: chunked\r\n\r\n"
+_LARGE = 2**16 * b"x"
+_SLOW = 0.05
+# Responses without an end: how they begin, what they repeat, and the seconds between.
+FLOODS = {
+    "slow status": (b"HTTP/1.1 200 ", b"O", _SLOW),
+    "slow header": (_OK + b"x: ", b"y", _SLOW),
+    "slow body": (_OK + b"content-length: 1000000\r\n\r\n", b" ", _SLOW),
+    "slow body until the end": (b"HTTP/1.0 200 OK\r\nconnection: close\r\n\r\n", b" ", _SLOW),
+    "slow chunks": (_CHUNKED, b"1\r\n \r\n", _SLOW),
+    "slow chunk size": (_CHUNKED, b"0", _SLOW),
+    "silence": (b"", b"", _SLOW),
+    "status": (b"HTTP/1.1 200 ", _LARGE, 0),
+    "header": (_OK + b"x: ", _LARGE, 0),
+    "headers": (_OK, b"x: y\r\n", 0),
+    "interim responses": (b"", b"HTTP/1.1 100 Continue\r\nx: y\r\n\r\n", 0),
+    "body": (_OK + b"\r\n", _LARGE, 0),
+    "chunks": (_CHUNKED, b"10000\r\n" + _LARGE + b"\r\n", 0),
+    "chunk size": (_CHUNKED + b"1;", _LARGE, 0),
+    "gzip": (_OK + b"content-encoding: gzip\r\n\r\n", gzip.compress(2**24 * b" "), 0),
+}
 
 
 class Robots(ThreadingHTTPServer):
@@ -25,6 +49,7 @@ class Robots(ThreadingHTTPServer):
         accepted: (robot, body) of what has been accepted.
         accepted_at: When each was, in seconds of the epoch.
         seen: (robot, body, when) of everything, accepted or not.
+        flooded: Bytes sent of responses that have no end.
         faults: What happens instead of the check, by robot: one after the other; the last goes on where ``forever``.
     """
 
@@ -39,6 +64,7 @@ class Robots(ThreadingHTTPServer):
         self.headers: list[dict[str, str]] = []
         self.faults: dict[str, list[str]] = {}
         self.forever: dict[str, str] = {}
+        self.flooded = 0
         self.lock = threading.Lock()
         self.ended = threading.Event()
 
@@ -97,6 +123,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"HTTP/1.1 200 OK\r\n")
             while not self.server.ended.wait(0.1):
                 self.wfile.write(b"X: y\r\n")
+        elif kind == "flood":
+            self._flood(value)
         elif kind == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             # Only then is the last reference to it gone.
@@ -112,8 +140,19 @@ class _Handler(BaseHTTPRequestHandler):
         elif kind == "400code":
             self._answer(400, {"code": int(value.partition(":")[0]), "msg": value.partition(":")[2], "data": {}})
         else:
-            self._answer(int(kind), {"message": "no"}, {"Retry-After": value} if value else {})
+            self._answer(int(kind), {"message": "no"}, [("Retry-After", each) for each in value.split("|")])
         return False
+
+    def _flood(self, kind: str) -> None:
+        """Send a response that has no end, in one of many ways, until the client leaves."""
+        self.close_connection = True
+        begin, repeated, pause = FLOODS[kind]
+        with suppress(OSError):
+            self.wfile.write(begin)
+            while not self.server.ended.wait(pause):
+                self.wfile.write(repeated)
+                with self.server.lock:
+                    self.server.flooded += len(repeated)
 
     def _dingtalk(self, raw: bytes, body: dict) -> dict | None:
         query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
@@ -157,12 +196,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _ok(self, robot: str) -> dict:
         return {"code": 0, "msg": "success", "data": {}} if robot == "feishu" else {"errcode": 0, "errmsg": "ok"}
 
-    def _answer(self, status: int, said: dict, headers: dict[str, str] | None = None) -> None:
+    def _answer(self, status: int, said: dict, headers: Sequence[tuple[str, str]] = ()) -> None:
         self._send(status, json.dumps(said).encode(), "application/json", headers)
 
-    def _send(self, status: int, body: bytes, content_type: str, headers: dict[str, str] | None = None) -> None:
+    def _send(self, status: int, body: bytes, content_type: str, headers: Sequence[tuple[str, str]] = ()) -> None:
         self.send_response(status)
-        for name, value in {"content-type": content_type, "content-length": str(len(body)), **(headers or {})}.items():
+        own = [("content-type", content_type), ("content-length", str(len(body)))]
+        for name, value in (*own, *((name, value) for name, value in headers if value)):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)

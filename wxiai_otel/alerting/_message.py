@@ -1,14 +1,20 @@
 """What is told: alerts, and the message that carries those of one group."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from sys import getsizeof
 from typing import Any
 
 SOURCE = "wxiai-platform"
 
 _EMOJI = {"critical": "🚨", "warning": "⚠️", "info": "ℹ️"}
 _RANK = {"critical": 0, "warning": 1, "info": 2}
+
+
+def rank(severity: str) -> int:
+    """Return 0 for the most severe word, and the largest rank for an unknown one."""
+    return _RANK.get(severity.lower(), len(_RANK))
 
 
 def now() -> datetime:
@@ -49,7 +55,7 @@ class Alert:
     @property
     def rank(self) -> int:
         """0 for the most severe."""
-        return _RANK.get(self.severity.lower(), len(_RANK))
+        return rank(self.severity)
 
     @property
     def emoji(self) -> str:
@@ -82,3 +88,23 @@ class Message:
     def resolved(self) -> bool:
         """Whether all of it is over."""
         return all(alert.resolved for alert in self.alerts)
+
+    @property
+    def urgency(self) -> tuple[bool, int]:
+        """The smaller, the more urgent: firing before resolved, then by severity."""
+        return self.first.resolved, self.first.rank
+
+
+def weight(value: object) -> int:
+    """Return the bytes of memory that a message, an alert or a value of one takes, at most.
+
+    What two messages share counts for each.
+    """
+    size = getsizeof(value)
+    if isinstance(value, Message | Alert):
+        return size + sum(weight(getattr(value, field.name)) for field in fields(value))
+    if isinstance(value, Mapping):
+        return size + sum(weight(key) + weight(item) for key, item in value.items())
+    if isinstance(value, tuple | list):
+        return size + sum(map(weight, value))
+    return size

@@ -6,17 +6,17 @@ password, and HTTP clients log URLs.
 
 import http.client
 import json
-import socket
 import ssl
-import threading
+import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from .._remote import BoundedResponse, requested_delay
 from .._version import VERSION
 from ._errors import NotDelivered
 from ._secret import Secret
@@ -34,7 +34,7 @@ class Answer:
     Parameters:
         status: Of HTTP.
         body: Its beginning.
-        after: Its ``Retry-After`` in seconds.
+        after: The delay in seconds that its ``Retry-After`` requests.
     """
 
     status: int
@@ -70,11 +70,13 @@ def post(url: Secret, body: bytes, headers: Mapping[str, str | Secret], seconds:
     parts = urlsplit(url.reveal())
     revealed = {name: value.reveal() if isinstance(value, Secret) else value for name, value in headers.items()}
     all_headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": f"wxiai-otel/{VERSION}", **revealed}
+    deadline = time.monotonic() + seconds
     try:
         connection, target = _connection(parts, seconds, all_headers)
+        # For a proxy's response too.
+        connection.response_class = partial(BoundedResponse, deadline=deadline)  # type: ignore[assignment]
         try:
-            with ending(lambda: connection.sock, seconds) as ended:
-                return _exchange(connection, target, body, all_headers, ended)
+            return _exchange(connection, target, body, all_headers, deadline)
         finally:
             connection.close()
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -96,20 +98,17 @@ def deliver(url: Secret, body: bytes, headers: Mapping[str, str | Secret], secon
 
 
 def _exchange(
-    connection: http.client.HTTPConnection, target: str, body: bytes, headers: dict[str, str], ended: threading.Event
+    connection: http.client.HTTPConnection, target: str, body: bytes, headers: dict[str, str], deadline: float
 ) -> Answer:
-    try:
-        connection.request("POST", target, body, headers)
-        response = connection.getresponse()
-        answer = Answer(response.status, response.read(_MAX_ANSWER), _seconds(response.getheader("Retry-After")))
-    except (OSError, http.client.HTTPException):
-        if ended.is_set():
-            raise TimeoutError from None
-        raise
-    # To a reader a connection that was ended looks like the end of the headers, and what follows them like nothing.
-    if ended.is_set():
+    connection.connect()
+    left = deadline - time.monotonic()
+    if left <= 0:
         raise TimeoutError
-    return answer
+    connection.sock.settimeout(left)
+    connection.request("POST", target, body, headers)
+    with connection.getresponse() as response:
+        delay = requested_delay(response.headers.get_all("Retry-After", ()))
+        return Answer(response.status, response.read(_MAX_ANSWER), delay)
 
 
 def why(error: Exception, seconds: float) -> str:
@@ -123,33 +122,6 @@ def why(error: Exception, seconds: float) -> str:
     if isinstance(error, OSError) and error.strerror:
         return one_line(error.strerror, 200)
     return type(error).__name__
-
-
-@contextmanager
-def ending(find: Callable[[], socket.socket | None], seconds: float) -> Iterator[threading.Event]:
-    """End a connection after some seconds, however slowly the other side goes on sending.
-
-    A socket's own timeout is for each operation: a byte every second would go on forever.
-
-    Parameters:
-        find: The connection's socket.
-        seconds: From now.
-    """
-    ended = threading.Event()
-
-    def end() -> None:
-        ended.set()
-        if (sock := find()) is not None:
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield ended
-    finally:
-        timer.cancel()
 
 
 def _connection(parts: SplitResult, seconds: float, headers: dict[str, str]) -> tuple[http.client.HTTPConnection, str]:
@@ -169,8 +141,3 @@ def _connection(parts: SplitResult, seconds: float, headers: dict[str, str]) -> 
         return connection, target
     headers.update(authorization, Host=parts.netloc.rpartition("@")[2])
     return connection, f"http://{headers['Host']}{target}"
-
-
-def _seconds(after: str | None) -> float | None:
-    """``Retry-After`` in seconds; its other form, a date, is left to our own backoff."""
-    return float(after) if after and after.strip().isdecimal() else None

@@ -9,7 +9,7 @@ _MAX_NAME = 200
 _MAX_TEXT = 3_000
 _MAX_LINE = 240
 _MAX_LINKS = 8
-_SHOWN_LABELS = ("service", "instance", "pool", "check", "job", "team")
+SHOWN_LABELS = ("service", "instance", "pool", "check", "job", "team")
 
 
 def title(message: Message) -> str:
@@ -122,7 +122,7 @@ def _word(text: str) -> str:
 
 
 def _place(alert: Alert) -> str:
-    shown = [f"{name}={_word(alert.labels[name])}" for name in _SHOWN_LABELS if alert.labels.get(name)]
+    shown = [f"{name}={_word(alert.labels[name])}" for name in SHOWN_LABELS if alert.labels.get(name)]
     return ", ".join(shown)
 
 

@@ -35,7 +35,8 @@ class Clients:
         client: Any = scope.get("client")
         if not client:
             return None
-        address = str(client[0])
+        # Servers that trust a proxy put the text of its header here. Nothing longer is remembered.
+        address = str(client[0])[:_MAX_LENGTH]
         if self._proxies and self._is_proxy(address):
             address = self._forwarded(scope) or address
         return _grouped(address) if ":" in address else address
@@ -81,4 +82,4 @@ def _grouped(address: str) -> str:
     found = _parsed(address)
     if isinstance(found, IPv6Address):
         return str(ip_network((int(found), _IPV6_PREFIX_BITS), strict=False))
-    return address[:_MAX_LENGTH] if found is None else str(found)
+    return address if found is None else str(found)

@@ -9,6 +9,8 @@ from ._late import Late
 
 OUTCOMES = ("delivered", "failed", "off", "invalid")
 ATTEMPTS = ("delivered", "rejected", "failed")
+# Where there was no more room: for request bodies, in the channel's queue, among the messages that are sent late.
+ROOMS = ("requests", "queue", "late")
 _BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0)
 
 
@@ -64,6 +66,12 @@ class BridgeMetrics:
             ("channel",),
             registry=self.registry,
         )
+        self._dropped = Counter(
+            "wxiai_bridge_dropped_messages",
+            "Messages for which there was no room. Alertmanager retries those of requests and queue.",
+            ("channel", "room"),
+            registry=self.registry,
+        )
         self._heartbeat = Gauge(
             "wxiai_bridge_heartbeat_timestamp_seconds",
             "When Alertmanager has sent the Watchdog last; 0: never.",
@@ -80,6 +88,12 @@ class BridgeMetrics:
                 self._attempts.labels(channel, outcome)
             self._attempt_seconds.labels(channel)
             self._folded.labels(channel)
+            for room in ROOMS:
+                self._dropped.labels(channel, room)
+
+    def dropped(self, channel: str, room: str) -> None:
+        """Count a message for which there was no room."""
+        self._dropped.labels(channel, room).inc()
 
     def heartbeat(self) -> None:
         """Say that Alertmanager has sent the Watchdog."""
@@ -107,4 +121,4 @@ class BridgeMetrics:
 
     def held(self, channel: str, late: Late) -> None:
         """Show how many messages of a channel are held."""
-        self._held.labels(channel).set_function(lambda: len(late))
+        self._held.labels(channel).set_function(lambda: late.held(channel))

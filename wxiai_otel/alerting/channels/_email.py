@@ -1,5 +1,6 @@
 """Mail, by SMTP."""
 
+import io
 import logging
 import smtplib
 import socket
@@ -12,9 +13,10 @@ from email.policy import SMTP
 from email.utils import formatdate, make_msgid
 from typing import Literal
 
+from ..._remote import bounded_file
 from .._errors import NotDelivered
 from .._message import Message
-from .._post import ending, why
+from .._post import why
 from .._render import plain, title
 from .._secret import Secret
 from .._text import one_line
@@ -28,6 +30,28 @@ _PASSES_BELOW = 500
 _READY = 220
 
 logger = logging.getLogger("wxiai_otel")
+
+
+class _Replies:
+    """Bounds the replies of an SMTP server in time and size: smtplib collects lines until the server ends a reply."""
+
+    deadline = 0.0
+    file: io.BufferedReader | None
+    sock: socket.socket | None
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None and self.sock is not None:
+            self.file = bounded_file(self.sock, self.deadline)
+        reply: tuple[int, bytes] = super().getreply()  # type: ignore[misc] # of smtplib
+        return reply
+
+
+class _Smtp(_Replies, smtplib.SMTP):
+    pass
+
+
+class _SmtpSsl(_Replies, smtplib.SMTP_SSL):
+    pass
 
 
 class Email(Unlimited):
@@ -66,24 +90,24 @@ class Email(Unlimited):
 
     def send(self, messages: Sequence[Message], seconds: float) -> None:
         """See `Channel.send`."""
-        mail, began = self._mail(messages[0]), time.monotonic()
+        mail, deadline = self._mail(messages[0]), time.monotonic() + seconds
         context = ssl.create_default_context()
         # With a name of its own it asks no name server for one.
         own = socket.gethostname()
         smtp = (
-            smtplib.SMTP_SSL(local_hostname=own, timeout=seconds, context=context)
+            _SmtpSsl(local_hostname=own, timeout=seconds, context=context)
             if self._security == "ssl"
-            else smtplib.SMTP(local_hostname=own, timeout=seconds)
+            else _Smtp(local_hostname=own, timeout=seconds)
         )
+        smtp.deadline = deadline
         try:
-            with ending(lambda: smtp.sock, seconds) as ended:
-                try:
-                    self._deliver(smtp, mail, context)
-                except (OSError, smtplib.SMTPException):
-                    # smtplib takes a socket's timeout for a connection that was closed.
-                    if ended.is_set() or time.monotonic() - began >= seconds:
-                        raise TimeoutError from None
-                    raise
+            try:
+                self._deliver(smtp, mail, context)
+            except (OSError, smtplib.SMTPException):
+                # smtplib takes a socket's timeout for a connection that was closed.
+                if time.monotonic() >= deadline:
+                    raise TimeoutError from None
+                raise
         except smtplib.SMTPResponseException as error:
             raise NotDelivered(f"SMTP {error.smtp_code}", passes=error.smtp_code < _PASSES_BELOW) from None
         except smtplib.SMTPRecipientsRefused as error:
