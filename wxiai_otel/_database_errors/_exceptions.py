@@ -1,7 +1,7 @@
 """Reduction of exceptions: their classes decide, and no code of the application is called."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from traceback import TracebackException
 
 from .._labels import exception_type, message_of
@@ -10,6 +10,7 @@ from ._texts import Reduction
 
 # As many exceptions of a chain are read.
 _MAX_CHAIN = 64
+_PLAIN = (str, bytes, int, float, bool, type(None))
 
 
 def reduced(text: str, *exceptions: BaseException) -> str:
@@ -94,7 +95,17 @@ def _chain(*exceptions: BaseException) -> Iterator[BaseException]:
 
 
 def _said(error: BaseException) -> Iterator[str]:
-    """Yield the texts that a library has put into an error."""
-    for one in (*error.args, vars(error).get("detail"), getattr(next(iter(error.args), None), "message", None)):
+    """Yield the texts that a library has put into an error, and its text if that is one of its arguments."""
+    first = next(iter(error.args), None)
+    for one in (*error.args, vars(error).get("detail"), getattr(first, "message", None)):
         if isinstance(one, str):
             yield one
+        elif type(one) is dict and _are_plain(one.values()):
+            yield str(one)
+    if len(error.args) > 1 and _are_plain(error.args):
+        yield str(error.args)
+
+
+def _are_plain(values: Iterable[object]) -> bool:
+    """Return whether values are converted to text without code of the application."""
+    return all(type(value) in _PLAIN for value in values)

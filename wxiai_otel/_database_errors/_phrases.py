@@ -19,7 +19,10 @@ PHRASES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"违反[^\s\"“]{0,8}约束", ("违反",)),
     (r"(?:无效的类型|对于[^\s\"“]{0,8}类型|无效的)[^\n]{0,40}?(?:输入语法|输入值)", ("输入语法", "输入值")),
     # MySQL and MariaDB: https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html
-    (r"\((?:10[0-9]{2}|11[0-9]{2}|12[0-9]{2}|13[0-9]{2}|14[0-9]{2}|1690|3140|3819|4025), ['\"]", (", '", ', "')),
+    (
+        r"\((?:10(?:4[0589]|5[04]|6[24])|114[26]|1205|1213|126[45]|1292|1366|1406|145[12]|1690|3140|3819|4025), ['\"]",
+        (", '", ', "'),
+    ),
     (r"\b[1-5][0-9]{3} \((?:HY000|[0-9]{2}[0-9A-Z]{3})\): ", ("): ",)),
     (r"Duplicate entry ['\"]", ("Duplicate entry ",)),
     (r"(?:Incorrect|Truncated incorrect) [\w ]{1,40}value: ", ("ncorrect ",)),
@@ -34,6 +37,6 @@ PHRASES: tuple[tuple[str, tuple[str, ...]], ...] = (
     # Redis: the command of a pipeline, and of an unknown command
     (r"Command # [0-9]{1,6} \(|, with args beginning with: ", ("Command # ", "args beginning with")),
     # Mappers: Peewee's query, SQLAlchemy's identity key
-    (r"matching query does not exist:\s{1,2}SQL: ", ("query does not exist",)),
+    (r"matching query does not exist:", ("query does not exist",)),
     (r"with identity key \(", ("identity key (",)),
 )

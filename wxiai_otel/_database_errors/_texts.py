@@ -33,7 +33,7 @@ _HEADER = re.compile(r"(?: *[|] )?([A-Za-z_][\w.<>]*):(?:\s|\Z)")
 # As SQLAlchemy tells of an exception in a statement, e.g. one of a type of the application.
 _SHAPED = re.compile(r"\([A-Za-z_]\w*(?:\.\w+)+\) ")
 _STATEMENT = re.compile(r"\s?\[(?:SQL|parameters)(?:: | parameters hidden)")
-_CODED = re.compile(r"(?:\([\w.<>]+\) )?(?:SQLSTATE [0-9A-Z]{5}|code -?[0-9]{1,9}|[A-Z]{3}-[0-9]{4,5}|\*{4})(?!\w)")
+_CODED = re.compile(r"(?:\([\w.<>]+\) )?(?:SQLSTATE [0-9A-Z]{5}|code -?[0-9]{1,9}|[A-Z]{3}-[0-9]{4,5}|\*{4})(?![\w:])")
 _CODED_END = re.compile(r"(?:SQLSTATE [0-9A-Z]{5}|code -?[0-9]{1,9}|[A-Z]{3}-[0-9]{4,5}|\*{4})\Z")
 # The driver's message within that of a wrapper, and the class that SQLAlchemy's adapter of asyncpg puts before it.
 _WRAPPED = re.compile(r"\(([A-Za-z_]\w*(?:\.\w+)+)\) (?=[^\n])")

@@ -31,7 +31,7 @@ _CLASS_AND_CODE = re.compile(
 )
 _CLASS = re.compile(r"(?:[\w.]+\.)?[A-Z]\w*: ")
 # Attributes that are no longer report no error of a database.
-_SHORT = 40
+_SHORT = 16
 # Characters by which the end of a text is recognized.
 _TAIL = 16
 # Maximum lengths in characters, as in collector/traces.yaml: of a status or an event's name, and of an attribute of an
