@@ -44,7 +44,9 @@ _CODE = re.compile(
     r"|\('(?P<state>[0-9A-Z]{5})', |(?P<oracle>(?:ORA|DPY|DPI)-[0-9]{4,5})\b|E(?P<mongo>[0-9]{5}) )?"
 )
 _COMPILED = tuple((re.compile(pattern), words) for pattern, words in PHRASES)
-_WORDS = (*LIBRARIES, "[SQL: ", "[parameters: ", _START, *dict.fromkeys(word for _, words in PHRASES for word in words))
+# Each text that is changed has one of them. To look for words takes a tenth of the time of the patterns.
+WORDS = (*LIBRARIES, "[SQL: ", "[parameters: ", *dict.fromkeys(word for _, words in PHRASES for word in words))
+_WORDS = (*WORDS, _START)
 
 
 def may_report(text: str) -> bool:
