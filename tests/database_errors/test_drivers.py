@@ -175,6 +175,11 @@ TEXTS = {
     "SQLite": f'near "{SECRET}": syntax error',
     "SQLAlchemy": f"(app.types.Bad) {SECRET}\n[SQL: SELECT ?]\n[parameters: ('{SECRET}',)]",
     "hidden": f"x\n[SQL: SELECT '{SECRET}']\n[SQL parameters hidden due to hide_parameters=True]",
+    "a column of SQLite": f"no such column: {SECRET}",
+    "a column of PostgreSQL": f'column "{SECRET}" does not exist',
+    "a column of MySQL": f"Unknown column '{SECRET}' in 'where clause'",
+    "SQL Server": f"Violation of UNIQUE KEY constraint. The duplicate key value is ({SECRET}).",
+    "a list": f"(1292, 'Truncated incorrect DOUBLE value: {SECRET}')",
     "a pipeline": f"Command # 1 (SET x {SECRET}) of pipeline caused error: OOM",
     "a traceback": f'x\nTraceback (most recent call last):\n  File "x.py", line 1, in x\n    x()\nredis.X: {SECRET}',
 }
@@ -184,11 +189,25 @@ TEXTS = {
 def test_a_text_alone_loses_what_a_database_reported(application, received, kind):
     _, telemetry = application
     LOG.error(TEXTS[kind])
-    trace.get_tracer("app").start_span("x", attributes={"why": TEXTS[kind]}).end()
+    trace.get_tracer("app").start_span("x", attributes={"why": TEXTS[kind], "all": [TEXTS[kind]]}).end()
     assert telemetry.force_flush()
 
     assert leaks(received) == []
     assert len(received.records) == len(received.spans) == 1
+
+
+def test_a_class_within_a_function_is_known_by_its_base_class(application, received):
+    _, telemetry = application
+
+    class Taken(redis_errors.ResponseError):
+        pass
+
+    with suppress(Exception), trace.get_tracer("app").start_as_current_span("x"):
+        raise Taken(f"{SECRET} is taken")
+    assert telemetry.force_flush()
+
+    assert leaks(received) == []
+    assert received.spans[0].status.message.endswith("Taken) ****")
 
 
 # Texts of applications and of libraries that hold no value.

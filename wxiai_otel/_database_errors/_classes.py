@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import ModuleType
 from typing import Any
@@ -65,8 +65,15 @@ FIXED = frozenset(
         "sqlalchemy.orm.exc.StaleDataError",
     )
 )
+_MRO: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
+_NAMESPACE: Callable[[type], dict[str, Any]] = type.__dict__["__dict__"].__get__
+_QUALNAME: Callable[[type], str] = type.__dict__["__qualname__"].__get__
+_ARGS: Callable[[BaseException], tuple[Any, ...]] = BaseException.__dict__["args"].__get__
 _PREFIXES = tuple(f"{library}." for library in LIBRARIES)
 _STATE = re.compile(r"[0-9A-Z]{5}")
+# Whether classes of the application are derived from those of the libraries, by name: to search for one takes 1 ms.
+_MAX_DERIVED = 1_000
+_derived: dict[str, bool] = {}
 # Their first argument is the SQLSTATE.
 _ODBC = ("pyodbc.", "aioodbc.")
 
@@ -76,28 +83,57 @@ def is_reduced_name(name: str) -> bool:
     return name.startswith(_PREFIXES) and name not in FIXED
 
 
+def exception_name(cls: type) -> str:
+    """Return the name of a class with its module, even if a metaclass defines other ones."""
+    return f"{_NAMESPACE(cls).get('__module__')}.{_QUALNAME(cls)}"
+
+
 def is_reduced(cls: type) -> bool:
     """Return whether the text of a class's exceptions may hold values: the most specific library class decides."""
-    for base in type.__dict__["__mro__"].__get__(cls):
+    for base in _MRO(cls):
         if issubclass(base, BaseException):
-            module = type.__dict__["__dict__"].__get__(base).get("__module__")
-            name = f"{module}.{type.__dict__['__qualname__'].__get__(base)}"
+            name = exception_name(base)
             if name.startswith(_PREFIXES):
                 return name not in FIXED
     return False
 
 
-def class_named(name: str) -> type | None:
-    """Return the exception class of a dotted name if its module is imported."""
+def is_class_of_application(name: str) -> bool:
+    """Return whether a name in a text is that of a class of the application that is derived from a library's."""
+    known = _derived.get(name)
+    if known is None:
+        cls = _class_named(name)
+        # A class that is no attribute of its module: of a function, another class, or made by a library.
+        known = _is_derived(name) if cls is None else is_reduced(cls)
+        if len(_derived) < _MAX_DERIVED:
+            _derived[name] = known
+    return known
+
+
+def _is_derived(name: str) -> bool:
+    waiting: list[type] = [Exception]
+    seen: set[type] = set()
+    while waiting:
+        cls = waiting.pop()
+        if cls not in seen:
+            seen.add(cls)
+            if exception_name(cls) == name and is_reduced(cls):
+                return True
+            waiting += type.__subclasses__(cls)
+    return False
+
+
+def _class_named(name: str) -> type | None:
+    """Return the exception class of a name, with or without the module, if the module is imported."""
     module_name, _, qualname = name.rpartition(".")
-    module: Any = sys.modules.get(module_name)
+    module: Any = sys.modules.get(module_name or "__main__")
     found = vars(module).get(qualname) if isinstance(module, ModuleType) else None
     return found if isinstance(found, type) and issubclass(found, BaseException) else None
 
 
 def code_of_class(name: str) -> str:
     """Return the SQLSTATE that psycopg and asyncpg give to the class of a dotted name, or an empty string."""
-    cls = class_named(name) if name.startswith(_PREFIXES) else None
+    cls = _class_named(name) if name.startswith(_PREFIXES) else None
     return (
         _sqlstate(next((vars(base)["sqlstate"] for base in cls.__mro__ if "sqlstate" in vars(base)), None))
         if cls
@@ -126,9 +162,14 @@ def inline(error: BaseException) -> str:
     return message(error) if _original(error) is not None else f"({exception_type(error)}) {message(error)}"
 
 
+def arguments(error: BaseException) -> tuple[Any, ...]:
+    """Return the arguments of an exception, whatever its class defines under the name ``args``."""
+    return _ARGS(error)
+
+
 def _original(error: BaseException) -> BaseException | None:
     """Return the error that SQLAlchemy or Tortoise wraps."""
-    found = vars(error).get("orig") or next(iter(error.args), None)
+    found = vars(error).get("orig") or next(iter(arguments(error)), None)
     return found if isinstance(found, BaseException) else None
 
 
@@ -150,7 +191,7 @@ def _sqlstate(value: object) -> str:
 
 
 def _code(error: Any) -> str:
-    first = next(iter(error.args), None)
+    first = next(iter(arguments(error)), None)
     for number in (
         getattr(error, "errno", None),  # mysql.connector
         getattr(error, "sqlite_errorcode", None),

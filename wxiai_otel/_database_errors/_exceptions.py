@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from traceback import TracebackException
 
 from .._labels import exception_type, message_of
-from ._classes import inline, is_reduced, message
+from ._classes import arguments, inline, is_reduced, message
 from ._texts import Reduction
 
 # As many exceptions of a chain are read.
@@ -91,19 +91,20 @@ def _chain(*exceptions: BaseException) -> Iterator[BaseException]:
         seen.add(id(one))
         yield one
         waiting += (one.__cause__, one.__context__, vars(one).get("orig"))
-        waiting += one.exceptions if isinstance(one, BaseExceptionGroup) else one.args[:1]
+        waiting += one.exceptions if isinstance(one, BaseExceptionGroup) else arguments(one)[:1]
 
 
 def _said(error: BaseException) -> Iterator[str]:
     """Yield the texts that a library has put into an error, and its text if that is one of its arguments."""
-    first = next(iter(error.args), None)
-    for one in (*error.args, vars(error).get("detail"), getattr(first, "message", None)):
+    args = arguments(error)
+    first = next(iter(args), None)
+    for one in (*args, vars(error).get("detail"), getattr(first, "message", None)):
         if isinstance(one, str):
             yield one
         elif type(one) is dict and _are_plain(one.values()):
             yield str(one)
-    if len(error.args) > 1 and _are_plain(error.args):
-        yield str(error.args)
+    if len(args) > 1 and _are_plain(args):
+        yield str(args)
 
 
 def _are_plain(values: Iterable[object]) -> bool:

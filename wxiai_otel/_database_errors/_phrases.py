@@ -14,6 +14,7 @@ PHRASES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"date/time field value out of range: ", ("date/time field",)),
     (r"malformed (?:array|record|range|multirange) literal: ", ("malformed ",)),
     (r"(?:syntax error|unterminated quoted \w{1,12}) at or near ", (" at or near ",)),
+    (r"column \"[^\n]{1,200}?\" does not exist", (" does not exist",)),
     (r"\bLINE [0-9]{1,6}: ", ("LINE ",)),
     (r"(?:错误|致命错误|严重错误|严重):  ", (":  ",)),
     (r"违反[^\s\"“]{0,8}约束", ("违反",)),
@@ -26,13 +27,15 @@ PHRASES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"\b[1-5][0-9]{3} \((?:HY000|[0-9]{2}[0-9A-Z]{3})\): ", ("): ",)),
     (r"Duplicate entry ['\"]", ("Duplicate entry ",)),
     (r"(?:Incorrect|Truncated incorrect) [\w ]{1,40}value: ", ("ncorrect ",)),
-    (r"You have an error in your SQL syntax", ("SQL syntax",)),
+    (r"You have an error in your SQL syntax|Unknown column '", ("SQL syntax", "Unknown column")),
     (r"重复(?:的)?(?:条目|输入|内容|键值)", ("重复",)),
     # SQLite
     (r"near \"[^\n]{1,200}?\": syntax error|unrecognized token: \"", ("near ", "unrecognized token")),
+    (r"no such column: ", ("no such column",)),
     # Oracle, SQL Server, MongoDB
     (r"\b(?:ORA|DPY|DPI)-[0-9]{4,5}: ", ("ORA-", "DPY-", "DPI-")),
     (r"(?:\('[0-9A-Z]{5}', ['\"])?\[[0-9A-Z]{5}\] ?\[", ("] [", "][")),
+    (r"The duplicate key value is \(|Conversion failed when converting ", ("duplicate key value", "Conversion failed")),
     (r"E11000 duplicate key error|\bdup key: ?\{|, full error: ?\{", ("dup key: ", "E11000 ", "full error:")),
     # Redis: the command of a pipeline, and of an unknown command
     (r"Command # [0-9]{1,6} \(|, with args beginning with: ", ("Command # ", "args beginning with")),

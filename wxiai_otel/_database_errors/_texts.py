@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ._classes import LIBRARIES, MASK, class_named, code_of_class, is_reduced, is_reduced_name
+from ._classes import LIBRARIES, MASK, code_of_class, is_class_of_application, is_reduced_name
 from ._phrases import PHRASES
 
 # Longer messages of drivers are recognized in other texts by their beginning. What follows it is dropped.
@@ -51,7 +51,10 @@ _WORDS = (*WORDS, _START)
 
 def may_report(text: str) -> bool:
     """Return whether `Reduction.reduce` might change a text, without having learned anything."""
-    return any(word in text for word in _WORDS)
+    for word in _WORDS:  # noqa: SIM110 - `any` takes twice the time
+        if word in text:
+            return True
+    return False
 
 
 class Reduction:
@@ -115,10 +118,7 @@ class Reduction:
 
     def reduce_event(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """Return attributes without what databases reported in them."""
-        reduced = {
-            key: self.reduce(value, is_stacktrace=key == _STACKTRACE) if isinstance(value, str) else value
-            for key, value in attributes.items()
-        }
+        reduced = {key: self._reduced_value(value, key) for key, value in attributes.items()}
         name, said = attributes.get("exception.type"), attributes.get(_MESSAGE)
         if isinstance(name, str) and isinstance(said, str) and _is_database(name) and not _CODED.match(said):
             reduced[_MESSAGE] = _summary(said, name)
@@ -145,6 +145,13 @@ class Reduction:
             if len(beginning) == len(text) or self._reduced(beginning) != beginning:
                 return self._reduced(text)
         return "".join(self._reduced(piece) if is_message else piece for is_message, piece in _pieces(text))
+
+    def _reduced_value(self, value: Any, key: str) -> Any:
+        if isinstance(value, str):
+            return self.reduce(value, is_stacktrace=key == _STACKTRACE)
+        if isinstance(value, list | tuple):
+            return [self._reduced_value(item, key) for item in value]
+        return value
 
     def _reduced(self, piece: str) -> str:
         text = piece
@@ -207,10 +214,7 @@ def _database_header(text: str) -> re.Match[str] | None:
 
 def _is_database(name: str) -> bool:
     """Return whether a class is that of a database error: of a library, or of the application by its base classes."""
-    if is_reduced_name(name):
-        return True
-    cls = class_named(name)
-    return cls is not None and is_reduced(cls)
+    return is_reduced_name(name) or is_class_of_application(name)
 
 
 def _summary(said: str, name: str) -> str:

@@ -147,9 +147,13 @@ def _whole_value(value: Any) -> Any:
 
 
 def _may_report(attributes: Mapping[str, Any] | None) -> bool:
-    return any(
-        isinstance(value, str) and len(value) > _SHORT and may_report(value) for value in (attributes or {}).values()
-    )
+    return any(map(_value_may_report, (attributes or {}).values()))
+
+
+def _value_may_report(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) > _SHORT and may_report(value)
+    return isinstance(value, tuple | list) and any(map(_value_may_report, value))
 
 
 def _text(text: str, limit: int) -> str:
