@@ -14,6 +14,7 @@ from wxiai_otel._version import SCOPE_NAME
 from wxiai_otel.catalogue import CONTRACT, INSTRUMENTS, RULE_METRICS, Attribute, Instrument, Kind, Metric
 from wxiai_otel.settings import Settings
 
+from .database_errors import reduction
 from .ottl import AS_DOUBLE, BOUNDED, any_of, at, dropping, group, is_named, listed, one_of, quoted, transform
 
 TARGET = Path(__file__).with_name("contract.yaml")
@@ -73,6 +74,7 @@ def contract() -> dict[str, Any]:
         "transform/contract": transform(*_contract(ours)),
         "filter/others": dropping(f"{semconv} or {own}", *_reserved()),
         "transform/others": transform(*_others()),
+        "transform/database_errors": reduction(),
     }
 
 
@@ -88,7 +90,9 @@ _Dumper.add_representer(
 
 def text() -> str:
     """The whole file."""
-    header = "# Written by scripts/generate from wxiai_otel/catalogue: change it there.\n"
+    header = (
+        "# Written by scripts/generate from wxiai_otel/catalogue and wxiai_otel/_database_errors: change it there.\n"
+    )
     # The Collector reads $ as the beginning of a variable.
     processors = {"processors": _escaped(contract())}
     return header + str(yaml.dump(processors, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=float("inf")))

@@ -6,10 +6,12 @@ cost a call per request; everything else uses `guarded`.
 
 import functools
 import logging
+import sys
 import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+from ._database_errors import holds_reports, stacktrace_of
 from ._reentry import may_log
 
 P = ParamSpec("P")
@@ -18,6 +20,8 @@ R = TypeVar("R")
 logger = logging.getLogger("wxiai_otel")
 
 LOG_INTERVAL_SECONDS = 60.0
+
+_MESSAGE = "telemetry fault in %s; the application is not affected"
 
 _counts: dict[str, int] = {}
 _logged_at: dict[str, float] = {}
@@ -35,7 +39,11 @@ def fault(site: str) -> None:
         now = time.monotonic()
         if now - _logged_at.get(site, -LOG_INTERVAL_SECONDS) >= LOG_INTERVAL_SECONDS and may_log():
             _logged_at[site] = now
-            logger.warning("telemetry fault in %s; the application is not affected", site, exc_info=True)
+            error = sys.exception()
+            if error is None or not holds_reports(error):
+                logger.warning(_MESSAGE, site, exc_info=True)
+            else:
+                logger.warning("%s\n%s", _MESSAGE % site, stacktrace_of(error))
     except Exception:  # noqa: BLE001, S110 - a logging handler of the application's may itself be broken
         pass
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from itertools import takewhile
 from typing import Any
 
+from ._database_errors import reduced
+
 MASK = "****"
 
 # Numbers have no word: one is put to the text where it has as many digits in a row as the shortest of them.
@@ -145,7 +147,9 @@ def redacted(
         was_cut: Whether the text counts as cut at any length, because it was cut and then shortened.
     """
     may_be_split = was_cut or len(text) >= limit + MARGIN
-    text = before = text[: limit + MARGIN]
+    read = text[: limit + MARGIN]
+    text = before = reduced(read)
+    may_be_split = may_be_split and read[-16:] == text[-16:]  # else the cut is in what was removed
     if quotes:
         text = (_QUOTED_OR_CUT if may_be_split else _QUOTED).sub("?", text)
     words_in = text.casefold() + (_NUMBER[0] if _DIGITS.search(text) else "")

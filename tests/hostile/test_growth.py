@@ -7,8 +7,12 @@ import sys
 import time
 from re import _constants as sre
 from re import _parser as parser
+from types import SimpleNamespace
 
 import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.trace import Status, StatusCode
 
 import wxiai_otel.alerting.bridge
 import wxiai_otel.lay_out._choices  # noqa: F401 - with the other modules that have patterns
@@ -23,7 +27,7 @@ from wxiai_otel.alerting.channels._webhook import payload
 from wxiai_otel.logs._export import LogExport
 from wxiai_otel.sql._statements import Statements
 from wxiai_otel.sql._text import read, without_literals
-from wxiai_otel.tracing._outgoing import _text
+from wxiai_otel.tracing._outgoing import Outgoing
 
 SMALL, LARGE = 4_000, 64_000
 ENDINGS = ("\0!",)  # no pattern matches these
@@ -125,7 +129,10 @@ PATTERNS = patterns()
 # These read the package's own files.
 OF_OUR_FILES = "lay_out._edits"
 # These are only tried at the beginning of a text.
-AT_THE_BEGINNING = ("_HEADER", "_ADDRESS", "_PREFIX", "_PRINTABLE", "_RANDOM_VALUE", "_COLUMNS", "_BEFORE", "_MAIL")
+AT_THE_BEGINNING = (
+    *("_HEADER", "_ADDRESS", "_PREFIX", "_PRINTABLE", "_RANDOM_VALUE", "_COLUMNS", "_BEFORE", "_MAIL"),
+    *("_MARGIN", "_GROUP", "_CODED", "_INNER", "_CODE", "_CLASS_AND_CODE", "_CLASS"),
+)
 
 
 def seconds(reader, text):
@@ -186,6 +193,18 @@ def record(text):
     redacted(translated.body, limit=8192)
 
 
+def span(text):
+    said = {"exception.type": text, "exception.message": text, "exception.stacktrace": text}
+    made = ReadableSpan(
+        text,
+        trace.SpanContext(1, 1, is_remote=False),
+        attributes={"db.system": "x", "error": text},
+        events=[Event("exception", said)],
+        status=Status(StatusCode.ERROR, text),
+    )
+    Outgoing(SimpleNamespace(export=list)).export([made])
+
+
 LOG_EXPORT = object.__new__(LogExport)
 LOG_EXPORT._attributes = ("note",)
 URL, SECRET = Secret("http://x"), Secret("")
@@ -193,7 +212,8 @@ MAIL = Email("x", 25, "none", "", SECRET, "a@b", ["c@d"])
 ENTRANCES = {
     "redaction": redacted,
     "attribute": lambda text: redacted_attribute(text, {text: [text]}),
-    "span": lambda text: _text(text, 4_096, quotes=True),
+    "span": span,
+    "traceback": lambda text: span(f'Traceback (most recent call last):\n  File "x"\n{text}'),
     "log record": record,
     "label": printable,
     "statement": lambda text: (read(text), without_literals(text), without_literals(text, backslashes=True)),
@@ -223,6 +243,14 @@ UNITS += [
     "-----BEGIN ",
     "$a$",
     "1,2x",
+    "redis.",
+    "redis.X: ",
+    "\nredis.X: ",
+    "(a.b) ",
+    "[SQL: ",
+    "new row for",
+    "Traceback (most recent call last):\n",
+    'Traceback (most recent call last):\n  File "x"\nredis.X: said\n',
 ]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
+from .._database_errors import inline, is_reduced, text_of
 from .._redaction import MARGIN, MASK, is_secret, redacted
 
 CUT = "…"
@@ -78,7 +79,9 @@ def inert_lines(text: str) -> str:
 
 
 def as_text(value: object) -> str:
-    """``str(value)``, whatever the value does when it is asked."""
+    """Return ``str(value)``, even if the value raises; of an exception no report of a database."""
+    if isinstance(value, BaseException):
+        return inline(value) if is_reduced(type(value)) else text_of(value)
     try:
         return value if type(value) is str else str(value)
     except Exception:  # noqa: BLE001 - it is the application's object

@@ -11,8 +11,8 @@ from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode, set_span_in_context
 from starlette.types import Scope
 
+from .._database_errors import text_of
 from .._headers import first_of
-from .._labels import message_of
 from .._redaction import MARGIN
 from ..tracing import DeferredSpan, Start, UnrecordedSpan, record_exception
 from ._http import OTHER_METHOD, Http
@@ -85,7 +85,7 @@ def end_span(
             attributes["http.response.status_code"] = status
         if error_type is not None:
             attributes["error.type"] = error_type
-            description = None if exception is None else f"{type(exception).__name__}: {message_of(exception)}"
+            description = None if exception is None else f"{type(exception).__name__}: {text_of(exception)}"
             span.set_status(Status(StatusCode.ERROR, description and description[: _MAX_TEXT + MARGIN]))
         if attributes:
             span.set_attributes(attributes)

@@ -6,7 +6,9 @@ more, a later `logging.config` takes it away, and what does not propagate, as uv
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
+from typing import Any
 
 from opentelemetry._logs import LogRecord, SeverityNumber, get_logger_provider, set_logger_provider
 from opentelemetry.context import get_current
@@ -17,6 +19,7 @@ from opentelemetry.sdk.resources import Resource
 
 from .._background import in_forked_child
 from .._connections import Connection, wakes_without_lock
+from .._database_errors import Reduction, inline, is_reduced, reduction
 from .._deadline import left
 from .._guard import fault
 from .._labels import exception_type, printable
@@ -64,10 +67,12 @@ class Redacting(LogRecordExporter):
         """Send records without what looks like a secret."""
         for item in batch:
             record = item.log_record
-            record.body = redacted(str(record.body), limit=_BODY_CHARACTERS)
+            known = Reduction()
+            known.learn_from_event(record.attributes or {})
+            record.body = redacted(known.reduce(str(record.body)), limit=_BODY_CHARACTERS)
             record.attributes = {
                 name: redacted_attribute(name, value, limit=_MAX_STACK if name == _STACK else _BODY_CHARACTERS)
-                for name, value in (record.attributes or {}).items()
+                for name, value in known.reduce_event(record.attributes or {}).items()
             }
         good = self._connection.again(lambda exporter: exporter.export(batch), len(batch))
         return LogRecordExportResult.SUCCESS if good else LogRecordExportResult.FAILURE
@@ -168,13 +173,14 @@ class LogExport:
             "code.function.name": record.funcName,
             "code.line.number": record.lineno,
         }
+        exception = record.exc_info[1] if record.exc_info else None
+        known = reduction(*_exceptions(record), *([] if exception is None else [exception]))
         for name in self._attributes:
             value = getattr(record, name, None)
             if isinstance(value, str):
-                attributes[name] = _printable(value)
+                attributes[name] = _printable(known.reduce(value))
             elif isinstance(value, bool | int | float):
                 attributes[name] = value
-        exception = record.exc_info[1] if record.exc_info else None
         if exception is not None:
             attributes["exception.type"] = exception_type(exception)
             attributes[_STACK] = _stack(exception)
@@ -184,7 +190,7 @@ class LogExport:
             context=get_current(),
             severity_number=number,
             severity_text=text,
-            body=_printable(_text(record)),
+            body=_printable(known.reduce(_text(record))),
             attributes=attributes,
         )
 
@@ -199,7 +205,9 @@ def _printable(text: str) -> str:
 
 
 def _text(record: logging.LogRecord) -> str:
-    """Return what a record says. Objects of the application are not asked again for what a handler has formatted."""
+    """Return the message of a record. Objects of the application are not formatted again if a handler did that."""
+    if any(is_reduced(type(value)) for value in _exceptions(record)):
+        record = _without_reports(record)
     message = vars(record).get("message")
     if isinstance(message, str) and not _is_plain(record):
         return message
@@ -209,9 +217,30 @@ def _text(record: logging.LogRecord) -> str:
         return record.msg if isinstance(record.msg, str) else f"<{type(record.msg).__name__}>"
 
 
+def _without_reports(record: logging.LogRecord) -> logging.LogRecord:
+    """Copy a record, with database errors in its message and arguments reduced."""
+    changed = copy(record)
+    changed.msg = _reduced(record.msg)
+    if isinstance(record.args, Mapping):
+        changed.args = {name: _reduced(value) for name, value in record.args.items()}
+    else:
+        changed.args = tuple(map(_reduced, record.args or ()))
+    return changed
+
+
+def _reduced(value: Any) -> Any:
+    return inline(value) if isinstance(value, BaseException) and is_reduced(type(value)) else value
+
+
 def _is_plain(record: logging.LogRecord) -> bool:
     args = record.args.values() if isinstance(record.args, Mapping) else record.args or ()
     return type(record.msg) is str and all(type(value) in _PLAIN for value in args)
+
+
+def _exceptions(record: logging.LogRecord) -> Iterator[BaseException]:
+    """Yield the exceptions that the message of a record is made of."""
+    args = record.args.values() if isinstance(record.args, Mapping) else record.args or ()
+    return (value for value in (record.msg, *args) if isinstance(value, BaseException))
 
 
 def _stack(exception: BaseException) -> str:

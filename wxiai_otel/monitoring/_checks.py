@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._background import Periodic, resume
+from .._database_errors import reduced
 from .._questions import NotChecked, NothingToAsk, Question
 from .._reentry import Serial
 from ..instruments import Values
@@ -134,7 +135,8 @@ class Unhealthy(Exception):
 def _found(answer: object, latency_ms: float) -> Health:
     if answer is False:
         return Health(healthy=False, message="failed", latency_ms=latency_ms)
-    return Health(healthy=True, message=answer if isinstance(answer, str) else "ok", latency_ms=latency_ms)
+    message = reduced(answer) if isinstance(answer, str) else "ok"
+    return Health(healthy=True, message=message, latency_ms=latency_ms)
 
 
 def _failed(error: Exception, latency_ms: float) -> Health:

@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcess
 from opentelemetry.trace import Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags, get_current_span
 from opentelemetry.util.types import AnyValue, Attributes
 
+from .._database_errors import event_of, holds_reports
 from .._guard import guarded
 from ._sampler import TailSampler
 from ._tail import TailProcessor
@@ -173,7 +174,11 @@ class DeferredSpan(Span):
         timestamp: int | None = None,
         escaped: bool = False,  # noqa: FBT001, FBT002 - the SDK's signature
     ) -> None:
-        self._sdk.record_exception(exception, attributes, timestamp, escaped)
+        if holds_reports(exception):
+            event = {**event_of(exception), "exception.escaped": str(escaped), **(attributes or {})}
+            self._sdk.add_event("exception", event, timestamp)
+        else:
+            self._sdk.record_exception(exception, attributes, timestamp, escaped)
 
     def __getattr__(self, name: str) -> Any:
         """What only the SDK's span has: its attributes, its times."""

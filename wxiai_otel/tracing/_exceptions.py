@@ -2,11 +2,18 @@
 
 from opentelemetry.trace import Span
 
+from .._database_errors import event_of, holds_reports
 from .._labels import exception_type, message_of
 
 
 def record_exception(span: Span, exception: BaseException) -> None:
-    """As the span itself does; of one that cannot say what it is, its type alone."""
+    """Add the event of an exception to a span, without what databases reported.
+
+    The event has no traceback if the exception cannot be converted to text.
+    """
+    if holds_reports(exception):
+        span.add_event("exception", event_of(exception))
+        return
     try:
         span.record_exception(exception)
     except (Exception, SystemExit):  # noqa: BLE001 - what it calls is the application's code

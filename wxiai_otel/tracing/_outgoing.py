@@ -8,6 +8,7 @@ which need not be in between; and the Collector does not see the attributes of l
 of these, and their spans are handed on as they are.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,12 +18,22 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import Link, Status
 
+from .._database_errors import Reduction, may_report
 from .._guard import fault
 from .._labels import whole
-from .._redaction import MARGIN, redacted, redacted_attribute
+from .._redaction import MARGIN, MASK, is_secret, redacted, redacted_attribute
 
 _EXCEPTION = ("exception.message", "exception.stacktrace")
 _OF_DATABASE = ("db.system.name", "db.system")
+# The status of a database span: a class and a code, or else the driver's message, perhaps after a class.
+_CLASS_AND_CODE = re.compile(
+    r"(?:[\w.]+\.)?[A-Z]\w*(?: [0-9A-Z]{1,8}|: (?:\([\w.<>]+\) )?(?:SQLSTATE \w{5}|code -?[0-9]{1,9}|\*{4}))?"
+)
+_CLASS = re.compile(r"(?:[\w.]+\.)?[A-Z]\w*: ")
+# Attributes that are no longer report no error of a database.
+_SHORT = 16
+# Characters by which the end of a text is recognized.
+_TAIL = 16
 # Maximum lengths in characters, as in collector/traces.yaml: of a status or an event's name, and of an attribute of an
 # event or link, which may be a traceback.
 _MAX_TEXT = 4_096
@@ -69,20 +80,24 @@ def _is_fit(span: ReadableSpan) -> bool:
         and not any(link.attributes for link in span.links)
         and _is_whole(span.name)
         and _are_whole(span.attributes)
+        and not _may_report(span.attributes)
     )
 
 
 def _fit(span: ReadableSpan, limit: int) -> ReadableSpan:
     status = span.status
-    said = status.description
     is_of_database = any(name in (span.attributes or {}) for name in _OF_DATABASE)
+    known = Reduction()
+    for event in span.events:
+        known.learn_from_event(event.attributes or {})
+    said = _status(status.description or "", known, is_of_database=is_of_database)
     return _span(
         span,
         whole(span.name),
-        _bounded(span.dropped_attributes, _wholly(span.attributes)),
-        _counted(span.dropped_events, [_event(event, limit, quotes=is_of_database) for event in span.events]),
+        _bounded(span.dropped_attributes, known.reduce_event(_wholly(span.attributes))),
+        _counted(span.dropped_events, [_event(event, limit, known, quotes=is_of_database) for event in span.events]),
         _counted(span.dropped_links, [_redacted(link, limit) for link in span.links]),
-        Status(status.status_code, _text(said, _MAX_TEXT, quotes=is_of_database)) if said else status,
+        Status(status.status_code, said) if said else status,
     )
 
 
@@ -131,15 +146,43 @@ def _whole_value(value: Any) -> Any:
     return [_whole_value(item) for item in value] if isinstance(value, tuple | list) else value
 
 
-def _text(text: str, limit: int, *, quotes: bool = False) -> str:
-    return redacted(whole(text[: limit + MARGIN]), quotes=quotes, limit=limit)
+def _may_report(attributes: Mapping[str, Any] | None) -> bool:
+    return any(map(_value_may_report, (attributes or {}).values()))
 
 
-def _event(event: Event, limit: int, *, quotes: bool) -> Event:
-    safe = {
-        name: redacted_attribute(name, value, quotes=quotes and name in _EXCEPTION, limit=limit)
-        for name, value in _wholly(event.attributes).items()
-    }
+def _value_may_report(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) > _SHORT and may_report(value)
+    return isinstance(value, tuple | list) and any(map(_value_may_report, value))
+
+
+def _text(text: str, limit: int) -> str:
+    return redacted(whole(text[: limit + MARGIN]), limit=limit)
+
+
+def _status(said: str, known: Reduction, *, is_of_database: bool) -> str:
+    read = whole(said[: _MAX_TEXT + MARGIN])
+    text = known.reduce(read)
+    if is_of_database and text and not _CLASS_AND_CODE.fullmatch(text):
+        found = _CLASS.match(text)
+        text = (found[0] if found is not None else "") + MASK
+    return redacted(text, limit=_MAX_TEXT, was_cut=_is_cut(read, text, _MAX_TEXT))
+
+
+def _is_cut(read: str, text: str, limit: int) -> bool:
+    """Return whether a text was cut, and its end is still the cut one after reduction."""
+    return len(read) >= limit + MARGIN and read[-_TAIL:] == text[-_TAIL:]
+
+
+def _event(event: Event, limit: int, known: Reduction, *, quotes: bool) -> Event:
+    attributes = _wholly(event.attributes)
+    safe: dict[str, Any] = {}
+    for name, value in known.reduce_event(attributes).items():
+        is_quoted = quotes and name in _EXCEPTION
+        if isinstance(value, str) and _is_cut(attributes[name], value, limit) and not is_secret(name):
+            safe[name] = redacted(value, quotes=is_quoted, limit=limit, was_cut=True)
+        else:
+            safe[name] = redacted_attribute(name, value, quotes=is_quoted, limit=limit)
     return Event(_text(event.name, _MAX_TEXT), _bounded(event.dropped_attributes, safe), event.timestamp)
 
 
