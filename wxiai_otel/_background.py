@@ -40,16 +40,23 @@ def _after_fork() -> None:
 
 os.register_at_fork(after_in_child=_after_fork)
 
-# What a forked child starts with its first measurement, scrape or health check. Most children call another program or
-# exit, and need none of it.
+# What a forked child does before its first measurement, scrape or health check, and the threads that it starts then.
+# Most children call another program or exit, and need none of it.
 paused: list[Callable[[], object]] = []
+paused_threads: list[Callable[[], object]] = []
 
 
 def resume() -> None:
-    """Start what `paused` has. Does nothing while this thread may not start threads: see `may_log`."""
-    while paused and may_log():
+    """Do what is paused. Threads stay paused while this thread may not start any: see `may_log`."""
+    _run_all(paused)
+    if paused_threads and may_log():
+        _run_all(paused_threads)
+
+
+def _run_all(calls: list[Callable[[], object]]) -> None:
+    while calls:
         with suppress(IndexError):  # another thread was faster
-            guarded("background.resume")(paused.pop(0))()
+            guarded("background.resume")(calls.pop(0))()
 
 
 class Periodic:
@@ -132,7 +139,7 @@ class Periodic:
         if self._forked is not None:
             self._forked()
         if was_running:
-            paused.append(self._resume)
+            paused_threads.append(self._resume)
 
     def _resume(self) -> None:
         if self._wanted:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import Tracer
 
-from ._background import in_forked_child, paused
+from ._background import in_forked_child, paused, paused_threads
 from ._borrowed import borrowed_settings
 from ._business import BusinessTelemetry
 from ._deadline import LEAST_SECONDS, Allowance
@@ -190,6 +190,7 @@ class Runtime:
 
     def _end(self, deadline: float) -> None:
         paused.clear()
+        paused_threads.clear()
         if self.watch is not None:
             guarded("business.stop")(self.watch.stop)(_left(deadline) / 2)
         guarded("workers.leave")(self.reader.leave)()

@@ -61,12 +61,17 @@ class TestItsName:
         monkeypatch.setattr(_shared_directory, "_identity", lambda _: 1)
         assert opened().path != before
 
-    def test_is_of_gunicorns_main_process_in_a_worker_and_with_preload(self, temporary, opened):
-        def spawn_worker():
-            return opened().path.name
+    def test_is_of_the_parent_in_a_worker_and_of_itself_in_gunicorns_main_process(self, temporary, opened):
+        def called_in(module, function):
+            code = f"def {function}(call):\n    return call()"
+            exec(code, names := {"__name__": module})  # noqa: S102 - a frame of that module
+            return names[function]
 
-        assert f"-{os.getppid()}-" in spawn_worker()
-        assert f"-{os.getpid()}-" in opened().path.name
+        load = called_in("gunicorn.arbiter", "setup")
+        assert f"-{os.getpid()}-" in load(lambda: opened().path.name)
+        spawn = called_in("gunicorn.arbiter", "spawn_worker")
+        assert f"-{os.getppid()}-" in load(lambda: spawn(lambda: opened().path.name))
+        assert f"-{os.getppid()}-" in opened().path.name
 
     def test_is_in_memory_first(self, tmp_path, monkeypatch):
         monkeypatch.setenv("TMPDIR", str(tmp_path))

@@ -101,8 +101,7 @@ class EmbeddedReader(PrometheusMetricReader):
     def after_fork(self) -> None:
         """Leave the parent's place to the parent. This child joins the same workers once it measures anything."""
         workers, self._workers = self._workers, None
-        # First: the threads that are resumed next would take it over, and the child may exit before they are done.
-        paused.insert(0, partial(self._join, self._folder if workers is None else workers.named))
+        paused.append(partial(self._join, self._folder if workers is None else workers.named))
 
     def leave(self) -> None:
         """Leave the counts of this process to the other workers."""

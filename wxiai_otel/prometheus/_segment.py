@@ -87,6 +87,8 @@ class Segment:
             cells = memoryview(mmap.mmap(self._fd, MOST_BYTES))
             self._bytes, self._fields, self._cells = cells, cells.cast("q"), cells.cast("d")
             self._next = HEADER_BYTES
+            # Whether there was no room on the disk for a record.
+            self.is_short = False
             cells[:HEADER_BYTES] = Header(MAGIC, self._next, returned_ns).packed()
             # Visible from here on, and locked already.
             directory.rename(part, name)
@@ -144,6 +146,7 @@ class Segment:
         try:
             self._reserve(min(MOST_BYTES, end + _STEP))
         except OSError:
+            self.is_short = True
             return False
         return True
 

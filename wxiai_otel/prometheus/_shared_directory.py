@@ -181,7 +181,7 @@ def shared_directory(named: str) -> SharedDirectory:
             if found.st_uid != os.geteuid() or found.st_mode & 0o077:
                 path /= f"wxiai-otel-{os.geteuid()}"
         return SharedDirectory(path)
-    name = _name(os.getppid() if _starts_us() else os.getpid())
+    name = _name(os.getpid() if _starts_workers() else os.getppid())
     refused: OSError | None = None
     for base in _bases():
         try:
@@ -199,14 +199,14 @@ def is_worker() -> bool:
     return multiprocessing.parent_process() is not None or os.environ.get("SERVER_SOFTWARE", "").startswith("gunicorn")
 
 
-def _starts_us() -> bool:
-    """Return whether the parent process starts the workers. With preload, gunicorn's main process is this one."""
+def _starts_workers() -> bool:
+    """Return whether this is gunicorn's main process, which loads the application if it is to be preloaded."""
     frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001 - there is no public way
-    while frame is not None and multiprocessing.parent_process() is None:
-        if frame.f_code.co_name == "spawn_worker":
-            return True
+    is_arbiter = False
+    while frame is not None and frame.f_code.co_name != "spawn_worker":
+        is_arbiter = is_arbiter or frame.f_globals.get("__name__") == "gunicorn.arbiter"
         frame = frame.f_back
-    return multiprocessing.parent_process() is not None
+    return is_arbiter and frame is None
 
 
 def _bases() -> Iterator[Path]:

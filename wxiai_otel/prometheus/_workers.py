@@ -18,7 +18,7 @@ from opentelemetry.sdk.metrics.export import MetricsData, ResourceMetrics, Scope
 from opentelemetry.sdk.resources import Resource
 from prometheus_client import Metric as PrometheusMetric
 
-from .._background import in_forked_child
+from .._background import in_forked_child, paused_threads, resume
 from .._beside import garbage_kept, short_turns
 from .._guard import fault, guarded
 from .._reentry import Serial
@@ -55,7 +55,7 @@ _SCRAPE_SECONDS = 2.0
 _ANSWER_SECONDS = 1.0
 _PAUSE_SECONDS = 0.002
 # Between two looks at the directory. After two, all workers have returned to one that was removed.
-_LOOK_SECONDS = 1.5
+_LOOK_SECONDS = 1.0
 _PUBLISH_SECONDS = 10.0
 _TOUCH_SECONDS = 600.0
 
@@ -116,14 +116,16 @@ class Workers:
         self._max_series = max_series
         self._me: _Member | None = None
         self._cells: dict[bytes, Any] = {}
-        self._published = self._touched = time.monotonic()
+        self._published = 0.0
+        self._touched = time.monotonic()
         self._ended = b""
         self._ended_version: object = None
         self._publishing = Serial()
         self._closed = False
         guarded("workers.join")(self._join)()
-        threading.Thread(target=self._run, name="wxiai-otel-workers", daemon=True).start()
         in_forked_child(self._close)
+        paused_threads.append(threading.Thread(target=self._run, name="wxiai-otel-workers", daemon=True).start)
+        resume()
 
     def merged(self) -> list[PrometheusMetric]:
         """Return the metrics of all workers.
@@ -146,6 +148,7 @@ class Workers:
             for key, samples in worker["exemplars"]:
                 exemplars.setdefault(key.encode(), []).extend(samples)
         shown = list(ContractCollector(metrics_data(totals, exemplars)).collect())
+        guarded("workers.fold")(fold)(me.directory, self._max_series, self._ended)
         shown += combined((worker["instance"], worker["gauges"]) for worker in published)
         application = combined((worker["instance"], worker["application"]) for worker in published)
         return [*shown, *untaken([*application_totals(totals), *application], shown)]
@@ -171,7 +174,7 @@ class Workers:
         self._cells = {}
         self._storage.share(me.segment)
         self._me = me
-        self._publish()
+        self._published = 0.0
 
     def _run(self) -> None:
         while not self._closed:
@@ -192,11 +195,12 @@ class Workers:
             self._me = None
             me.close()
             self._join(time.monotonic_ns())
-        elif now - self._published > _PUBLISH_SECONDS:
-            self._publish()
-            # Series that found no room before.
-            self._storage.share(me.segment)
         if (me := self._me) is not None:
+            if me.segment.is_short or now - self._published > _PUBLISH_SECONDS:
+                me.segment.is_short = False
+                # Series that found no room before.
+                self._storage.share(me.segment)
+                self._publish()
             if now - self._touched > _TOUCH_SECONDS:
                 self._touched = now
                 me.directory.touch()
