@@ -240,10 +240,10 @@ class StoredRecorder:
         return Metric(instrument.name, instrument.description, instrument.unit, data)
 
     def share(self, segment: Segment | None) -> None:
-        """Copy all series to shared memory, also those that found no room before, and keep them there."""
-        self._segment = segment
+        """Copy series to shared memory, and keep them there. In the same one again, those that found no room before."""
+        is_new, self._segment = segment is not self._segment, segment
         for kept in self.series.all():
-            if kept.cells is self._unshared:
+            if is_new or kept.cells is self._unshared:
                 self._copy(kept)
 
     def exemplars(self) -> Iterable[tuple[bytes, list[_Sample]]]:

@@ -64,7 +64,7 @@ class TestItsName:
     def test_is_of_the_parent_in_a_worker_and_of_itself_in_gunicorns_main_process(self, temporary, opened):
         def called_in(module, function):
             code = f"def {function}(call):\n    return call()"
-            exec(code, names := {"__name__": module})  # noqa: S102 - a frame of that module
+            exec(code, names := {"__name__": module})
             return names[function]
 
         load = called_in("gunicorn.arbiter", "setup")

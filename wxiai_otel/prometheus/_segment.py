@@ -97,6 +97,10 @@ class Segment:
             directory.remove(part)
             raise
 
+    def is_removed(self) -> bool:
+        """Return whether the file was removed from its directory."""
+        return os.fstat(self._fd).st_nlink == 0
+
     def allocate(self, key: bytes, cells: int, start_ns: int) -> Any | None:
         """Add a record. Return its cells, all 0; ``None`` if there is no room.
 

@@ -83,6 +83,10 @@ class _Member:
             opened.callback(os.close, self.pipe)
             self.close = opened.pop_all().close
 
+    def is_lost(self) -> bool:
+        """Return whether other workers can no longer find this one."""
+        return self.directory.is_removed() or self.segment.is_removed()
+
 
 class Workers:
     """This process among the workers of its server.
@@ -136,7 +140,7 @@ class Workers:
         """
         if (me := self._me) is None:
             raise FileNotFoundError(_APART)
-        if me.directory.is_removed():
+        if me.is_lost():
             raise FileNotFoundError(_RETURNING)
         deadline = time.monotonic() + _SCRAPE_SECONDS
         self._ask(me, min(deadline, time.monotonic() + _ANSWER_SECONDS))
@@ -191,7 +195,7 @@ class Workers:
         me, now = self._me, time.monotonic()
         if me is None:
             self._join()
-        elif me.directory.is_removed():
+        elif me.is_lost():
             self._me = None
             me.close()
             self._join(time.monotonic_ns())
