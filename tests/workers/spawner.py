@@ -1,0 +1,84 @@
+"""The parent of workers: forks one for each line of its standard input, as a server does.
+
+    python -m tests.workers.spawner
+
+A line is JSON: `address`, the socket to which the worker connects; `environ`; and `uid`, the user that it becomes. The
+worker sets up telemetry when it is told to, and runs the functions that it is sent.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import pkgutil
+import signal
+import sys
+import traceback
+from multiprocessing.connection import Client, Connection
+
+import wxiai_otel
+
+
+def load() -> None:
+    """Import what workers use, once for all of them."""
+    for found in pkgutil.walk_packages(wxiai_otel.__path__, "wxiai_otel."):
+        # The zero-code package starts telemetry when it is imported; the others may need packages that are missing.
+        if "zero_code" not in found.name:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(found.name)
+    importlib.import_module("tests.workers.actions")
+
+
+def become(uid: int) -> None:
+    """Be another user, who may not be able to import what root can."""
+    from tests.workers import actions
+
+    actions.setup(workers_folder="none")
+    actions.get("/monitoring/metrics")
+    actions.shutdown()
+    os.setgroups([])
+    os.setgid(uid)
+    os.setuid(uid)
+    # So that /proc/self is this user's: https://man7.org/linux/man-pages/man2/PR_SET_DUMPABLE.2const.html
+    import ctypes
+
+    ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)
+
+
+def serve(connection: Connection) -> None:
+    """Run functions and answer with what they return, until the test closes the connection or sends None."""
+    while True:
+        try:
+            asked = connection.recv()
+        except EOFError:
+            os._exit(0)
+        if asked is None:
+            return
+        function, args, kwargs = asked
+        try:
+            answer = (True, function(*args, **kwargs))
+        except Exception:
+            answer = (False, traceback.format_exc())
+        connection.send(answer)
+
+
+def main() -> None:
+    load()
+    # The kernel reaps the workers.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    while line := sys.stdin.buffer.raw.readline():
+        asked = json.loads(line)
+        if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.environ.update(asked["environ"])
+            connection = Client(asked["address"])
+            if asked["uid"]:
+                become(asked["uid"])
+            serve(connection)
+            return
+
+
+if __name__ == "__main__":
+    main()
