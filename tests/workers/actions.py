@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -136,3 +137,42 @@ def open_files() -> list[str]:
         with contextlib.suppress(OSError):
             found.append(str(path.readlink()))
     return sorted(name for name in found if not name.endswith("/fd"))
+
+
+def fail(prefix: str, types: int) -> None:
+    """Count errors of so many types and components."""
+    for number in range(types):
+        wxiai_otel.record_error(f"{prefix}{number}", f"{prefix}component{number}")
+
+
+def refuse_logins(prefix: str, reasons: int) -> None:
+    """Count failed logins for so many reasons."""
+    for number in range(reasons):
+        wxiai_otel.record_login_failure(f"{prefix}{number}")
+
+
+def refuse_payments(prefix: str, types: int) -> None:
+    """Count failed payments of so many channels and types of errors."""
+    for number in range(types):
+        wxiai_otel.record_payment_failure(f"{prefix}{number}", f"{prefix}error{number}")
+
+
+def get_ready_to_open_nothing() -> None:
+    """Allow this process no further open file, once the event loop has its own."""
+    loop().get_loop()
+    _state["limit"] = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, _state["limit"][1]))
+
+
+def open_again() -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, _state["limit"])
+
+
+def record_until_told(path: str) -> int:
+    """Count users who register until a file exists; return how many."""
+    count = 0
+    while not Path(path).exists():
+        count += record_for(0.05)
+    return count

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -190,6 +191,31 @@ def same_total(worker: Worker, total: float, timeout: float = 5) -> bool:
         return seen is not None
 
     return until(found, timeout)
+
+
+@contextmanager
+def watched(worker: Worker) -> Iterator[list[float | None]]:
+    """Scrape a worker all the time: the totals of registrations, or None for an answer without."""
+    seen: list[float | None] = []
+    faults: list[BaseException] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        try:
+            while not over.is_set():
+                seen.append(worker.registrations())
+        except BaseException as fault:
+            faults.append(fault)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
+    assert not faults, faults
+    assert seen
 
 
 @pytest.fixture(scope="session")
