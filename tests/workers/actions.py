@@ -157,9 +157,11 @@ def refuse_payments(prefix: str, types: int) -> None:
         wxiai_otel.record_payment_failure(f"{prefix}{number}", f"{prefix}error{number}")
 
 
-def get_ready_to_open_nothing() -> None:
-    """Allow this process no further open file, once the event loop has its own."""
-    loop().get_loop()
+def open_no_more() -> None:
+    """Allow this process no further open file, once it has imported everything and has an event loop."""
+    setup(workers_folder="none")
+    get(METRICS)
+    shutdown()
     _state["limit"] = resource.getrlimit(resource.RLIMIT_NOFILE)
     free = os.dup(0)
     os.close(free)

@@ -1,7 +1,8 @@
-"""Two servers in PID namespaces of their own, as two containers, share a user and the directories for temporary files."""
+"""Two servers in PID namespaces of their own, as in two containers, share a user and a temporary directory."""
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture
 def containers(secluded):
     """Two spawners, which are both process 1 of a PID namespace."""
-    inside = ("nsenter", f"--mount=/proc/{secluded.process.pid}/ns/mnt", f"--wd={os.getcwd()}")
+    inside = ("nsenter", f"--mount=/proc/{secluded.process.pid}/ns/mnt", f"--wd={Path.cwd()}")
     apart = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
     spawners = [Spawner(*inside, *apart) for _ in range(2)]
     yield spawners
