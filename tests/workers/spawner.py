@@ -20,22 +20,38 @@ import wxiai_otel
 
 
 def load() -> None:
-    """Import what workers use, once for all of them."""
-    for found in pkgutil.walk_packages(wxiai_otel.__path__, "wxiai_otel."):
-        # The zero-code package starts telemetry when it is imported; the others may need packages that are missing.
-        if "zero_code" not in found.name:
+    """Import what workers use, once for all of them: what one has imported, and the rest of the package."""
+    reads, writes = os.pipe()
+    if (child := os.fork()) == 0:
+        warm_up()
+        with os.fdopen(writes, "w") as file:
+            json.dump(list(sys.modules), file)
+        os._exit(0)
+    os.close(writes)
+    with os.fdopen(reads) as file:
+        used = json.load(file)
+    os.waitpid(child, 0)
+    package = [found.name for found in pkgutil.walk_packages(wxiai_otel.__path__, "wxiai_otel.")]
+    for name in (*used, *package):
+        # The zero-code package starts telemetry when it is imported; others may need packages that are missing.
+        if "zero_code" not in name:
             with contextlib.suppress(ImportError):
-                importlib.import_module(found.name)
-    importlib.import_module("tests.workers.actions")
+                importlib.import_module(name)
+
+
+def warm_up() -> None:
+    """Have telemetry, and answer a scrape."""
+    from tests.workers import actions
+
+    actions.setup(workers_folder="none")
+    actions.record(1, 1)
+    actions.get(actions.METRICS)
+    actions.shutdown()
 
 
 def become(uid: int) -> None:
     """Be another user, who may not be able to import what root can."""
-    from tests.workers import actions
-
-    actions.setup(workers_folder="none")
-    actions.get("/monitoring/metrics")
-    actions.shutdown()
+    warm_up()
     os.setgroups([])
     os.setgid(uid)
     os.setuid(uid)
