@@ -1,4 +1,4 @@
-"""The parent of workers: forks one for each line of its standard input, as a server does.
+"""The parent of workers: starts one for each line of its standard input, with multiprocessing, as uvicorn does.
 
     python -m tests.workers.spawner
 
@@ -9,6 +9,7 @@ worker sets up telemetry when it is told to, and runs the functions that it is s
 import contextlib
 import importlib
 import json
+import multiprocessing
 import os
 import pkgutil
 import signal
@@ -78,22 +79,25 @@ def serve(connection: Connection) -> None:
         connection.send(answer)
 
 
+def work(address: str, environ: dict[str, str], uid: int) -> None:
+    """Be a worker."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.environ.update(environ)
+    connection = Client(address)
+    if uid:
+        become(uid)
+    serve(connection)
+
+
 def main() -> None:
     load()
     # The kernel reaps the workers.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
+    context = multiprocessing.get_context("fork")
     while line := sys.stdin.buffer.raw.readline():
-        asked = json.loads(line)
-        if os.fork() == 0:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            os.environ.update(asked["environ"])
-            connection = Client(asked["address"])
-            if asked["uid"]:
-                become(asked["uid"])
-            serve(connection)
-            return
+        context.Process(target=work, kwargs=json.loads(line)).start()
 
 
 if __name__ == "__main__":

@@ -52,7 +52,6 @@ def test_sixteen_stopped_workers_delay_a_scrape_no_longer_than_one(server):
 def test_all_that_a_worker_recorded_before_it_was_killed_is_counted(server, number):
     first, killed = server.worker(), server.worker()
     killed.record(4, requests=2)
-    killed.do(actions.count_in_meter, "jobs", 5)
     killed.signal(number)
     killed.gone()
 
@@ -60,7 +59,17 @@ def test_all_that_a_worker_recorded_before_it_was_killed_is_counted(server, numb
     assert scrape.value("user_registrations_total") == 4
     assert scrape.value("http_requests_total", endpoint="/hello") == 2
     assert scrape.value("http_request_duration_seconds_count", endpoint="/hello") == 2
-    assert scrape.value("jobs_total") == 5
+
+
+@pytest.mark.parametrize("leave", ["end", "kill"])
+def test_what_a_worker_counted_with_meters_of_the_application_is_kept_once_it_was_scraped(server, leave):
+    first, gone = server.worker(), server.worker()
+    first.do(actions.count_in_meter, "jobs", 4)
+    gone.do(actions.count_in_meter, "jobs", 5)
+    assert first.scrape().value("jobs_total") == 9
+    getattr(gone, leave)()
+
+    assert [first.scrape().value("jobs_total") for _ in range(3)] == [9, 9, 9]
 
 
 @pytest.mark.parametrize("leave", ["end", "kill"])

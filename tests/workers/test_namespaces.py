@@ -25,7 +25,7 @@ def containers(secluded):
 
 
 def environ(directory):
-    return {"TMPDIR": directory, "SERVER_SOFTWARE": "gunicorn/23.0.0"}
+    return {"TMPDIR": directory}
 
 
 @pytest.mark.parametrize("directory", PRIVATE[:2])
