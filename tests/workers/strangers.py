@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 STRANGER = 65533
@@ -123,6 +124,16 @@ JUNK: dict[str, Callable[[Path, bytes], None]] = {
     "hard link to another user's file": _hard_link,
     "without permissions": lambda path, content: (_write(path, content), path.chmod(0))[1],
 }
+
+
+def files(folder: Path) -> dict[Path, bytes]:
+    """What is in the regular files of a directory in use."""
+    found = {}
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            if path.is_file():
+                found[path] = path.read_bytes()
+    return found
 
 
 def remove(path: Path) -> None:

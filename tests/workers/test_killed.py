@@ -93,7 +93,10 @@ def test_gauges_of_a_worker_that_is_gone_disappear_and_those_of_live_ones_stay(s
 
 def size(folder: Path) -> tuple[int, int]:
     """How many files are in a directory, and their bytes on the disk."""
-    found = [path.lstat() for path in folder.rglob("*")]
+    found = []
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # in use, some are only there for a moment
+            found.append(path.lstat())
     return len(found), sum(status.st_blocks * 512 for status in found)
 
 

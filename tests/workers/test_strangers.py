@@ -122,7 +122,7 @@ def test_whatever_stands_in_for_files_of_workers_changes_and_delays_nothing(spaw
         dead = server.worker()
         dead.record(4)
         assert live.registrations() == 7
-        seen = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        seen = strangers.files(folder)
         dead.kill()
         for path, content in seen.items():
             # In place of what the dead worker has left, and beside it under similar names.
