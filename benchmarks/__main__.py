@@ -23,6 +23,7 @@ from .competitors import COMPETITORS
 from .imports import import_ratios
 from .processes import Worker, surroundings, worker
 from .scrape import scrape_ratio
+from .sharing import cpu_ratios
 
 Found = dict[str, dict[str, dict[str, list[float]]]]
 
@@ -47,6 +48,7 @@ def main() -> int:
         further = {
             "import": import_ratios(options.rounds),
             "scrape": [scrape_ratio() for _ in range(options.rounds)],
+            "scrape of 8 workers": cpu_ratios(options.rounds),
         }
     cpu = {name: {who: got["cpu_us"] for who, got in of.items()} for name, of in found.items()}
     judged = verdicts(cpu, further)

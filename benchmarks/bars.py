@@ -33,6 +33,7 @@ BARS = (
 SSE_EVENT_US = 1.0
 IMPORT_RATIO = 1.3
 SCRAPE_RATIO = 1.2
+WORKERS_RATIO = 1.0
 
 
 class Verdict(NamedTuple):
@@ -72,7 +73,7 @@ def verdicts(rounds: Rounds, further: Mapping[str, list[float]]) -> list[Verdict
 
     Parameters:
         rounds: What was measured.
-        further: The ratios ``import`` and ``scrape``, round by round, where they were measured.
+        further: The ratios ``import``, ``scrape`` and ``scrape of 8 workers``, round by round, if they were measured.
     """
     found = []
     for bar in BARS:
@@ -93,7 +94,8 @@ def verdicts(rounds: Rounds, further: Mapping[str, list[float]]) -> list[Verdict
         allowed = (max(bare) - min(bare)) + few
         ratios = [cost / allowed for cost in overheads(rounds, "routes-600", "ours-full")]
         found.append(Verdict("ours-full at 600 routes / at 1 + spread", many / allowed, min(ratios), max(ratios), 1.0))
-    for name, most in (("import", IMPORT_RATIO), ("scrape", SCRAPE_RATIO)):
+    most_of = {"import": IMPORT_RATIO, "scrape": SCRAPE_RATIO, "scrape of 8 workers": WORKERS_RATIO}
+    for name, most in most_of.items():
         if name in further:
             each = further[name]
             found.append(Verdict(name, median(each), min(each), max(each), most))

@@ -33,7 +33,7 @@ class Worker:
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
-        self.port: int = self._answer()["port"]
+        self.port: int = self._answer().get("port", 0)
 
     def ask(self, do: str, **details: object) -> dict[str, float]:
         """Have it do something, and wait for what it has found."""
@@ -57,7 +57,7 @@ def surroundings() -> Iterator[dict[str, str]]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         redis_url = stack.enter_context(redis_server(folder))
-        sink = stack.enter_context(_process("benchmarks.sink", {}))
+        sink = stack.enter_context(process("benchmarks.sink", {}))
         assert sink.stdout is not None
         sink_url = f"http://127.0.0.1:{sink.stdout.readline().strip()}"
         yield {
@@ -76,8 +76,8 @@ def worker(application: str, competitor: str, environment: dict[str, str]) -> It
         environment["PYDANTIC_DISABLE_PLUGINS"] = ""
     if application == "example":
         environment |= _example_environment(competitor, environment["BENCH_SINK_URL"])
-    with _process("benchmarks.worker", environment, application, competitor) as process:
-        yield Worker(process)
+    with process("benchmarks.worker", environment, application, competitor) as started:
+        yield Worker(started)
 
 
 def _example_environment(competitor: str, sink: str) -> dict[str, str]:
@@ -90,9 +90,10 @@ def _example_environment(competitor: str, sink: str) -> dict[str, str]:
 
 
 @contextmanager
-def _process(module: str, environment: dict[str, str], *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+def process(module: str, environment: dict[str, str], *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    """Run a module of this package, with pipes to its standard input and output, until the block ends."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "WXIAI_", "FASTAPI_"))}
-    process = subprocess.Popen(
+    started = subprocess.Popen(
         python(module, *arguments),
         env={**kept, **environment},
         stdin=subprocess.PIPE,
@@ -100,7 +101,7 @@ def _process(module: str, environment: dict[str, str], *arguments: str) -> Itera
         text=True,
     )
     try:
-        yield process
+        yield started
     finally:
-        process.kill()  # it has told what it knows
-        process.communicate()
+        started.kill()  # it has told what it knows
+        started.communicate()

@@ -52,7 +52,7 @@ def test_many_routes_may_cost_what_few_do_and_bares_own_spread():
     assert met.is_met
 
 
-@pytest.mark.parametrize(("name", "most"), [("import", 1.3), ("scrape", 1.2)])
+@pytest.mark.parametrize(("name", "most"), [("import", 1.3), ("scrape", 1.2), ("scrape of 8 workers", 1.0)])
 def test_importing_and_scraping_have_bars_of_their_own(name, most):
     (verdict,) = verdicts({}, {name: [most - 0.1, most + 0.1, most + 0.1]})
 
