@@ -1,4 +1,4 @@
-"""Redaction of log records, labels, notifications, and of spans' events, status and links, before they leave the process.
+"""Redaction of log records, labels, notifications, and of what spans say, before they leave the process.
 
 It searches texts for what `wxiai_otel._secrets` lists. The Collector searches for the same.
 """

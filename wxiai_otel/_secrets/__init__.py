@@ -12,8 +12,9 @@ from ._values import VALUES
 
 __all__ = ["QUERY", "RULES", "SECRET_NAMES", "SHAPES", "USER", "Rule", "one_of", "python", "re2"]
 
-# In this order: private keys and whole lines before what is within them, and URLs before mail addresses.
-RULES: tuple[Rule, ...] = (*KEYS[:1], *VALUES, *KEYS[1:4], QUERY, *LABELS, *KEYS[4:], *NUMBERS)
+# In this order: URLs before the names and mail addresses within them, and values before the lines and query strings
+# around them, since what follows a masked name is not recognized.
+RULES: tuple[Rule, ...] = (*KEYS[:4], *LABELS, *VALUES, QUERY, *KEYS[4:], *NUMBERS)
 # Attributes with these names hold secrets whatever their values look like.
 SECRET_NAMES = (
     (

@@ -1,6 +1,6 @@
 """Secrets that are recognized by their own form: keys of services, tokens, private keys, mail addresses, URLs."""
 
-from ._rule import AT_AFTER, KEY, NO_LETTER_BEFORE, TEXT_BEFORE, Rule, any_case
+from ._rule import AT_AFTER, DISCORD, END, NO_LETTER_BEFORE, TEXT_BEFORE, Rule, any_case
 
 _CHINESE = "一-鿿"
 _MAIL = (
@@ -25,7 +25,7 @@ USER = Rule(
 # The query string of a URL or path. Notifications keep it, because readers follow the links.
 QUERY = Rule(
     "query string",
-    r"(\?)[^ \t\r\n\"'<>?=]*=[^ \t\r\n\"'<>]*",
+    rf"(\?)[^{END}\"'<>?=]*=[^{END}\"'<>]*",
     ("?",),
     masked=(('"GET /reset?code=s3cret&x=1 HTTP/1.1" 200', '"GET /reset?**** HTTP/1.1" 200'),),
     kept=("really? a = b", "WHERE a = ? AND b = ?", "是吗？a=b"),
@@ -45,45 +45,45 @@ _PREFIXED = (
     r"SG\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
     r"hvs\.[A-Za-z0-9_-]{20,}",
     r"[0-9]{8,10}:AA[A-Za-z0-9_-]{30,}",
-    r"[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,}",
     r"(?:sk|pk|rk)_(?:live|test|prod)_[A-Za-z0-9]{8,}",
 )
 # Shorter beginnings, which words may have too.
+_SHORT_BEGINNINGS = (
+    "hf_ r8_ npm_ gsk_ sbp_ fw_ ntn_ glsa_ shpat_ shpss_ shpca_ shppa_ dckr_pat_ dop_v1_ lin_api_ lsv2_pt_ lsv2_sk_ whsec_ sk_"
+    " tvly- nvapi- xai- pplx-"
+)
 _SHORT = (
-    (
-        r"(?:hf|r8|npm|gsk|sbp|fw|ntn|glsa|shp(?:at|ss|ca|pa)|dckr_pat|dop_v1|lin_api|lsv2_[ps][kt]|whsec|sk|tvly|nvapi|xai|pplx)"
-        r"[_-][A-Za-z0-9]{16,}[A-Za-z0-9_-]*"
-    ),
+    rf"(?:{_SHORT_BEGINNINGS.replace(' ', '|')})[A-Za-z0-9]{{16,}}[A-Za-z0-9_-]*",
     r"(?:pypi|PMAK|NRAK|key)-[A-Za-z0-9]{20,}[A-Za-z0-9_-]*",
     # Of OpenAI and its likes. Names of models and tasks have neither digits nor so long words.
     r"sk-(?:[A-Za-z_-]{0,64}[0-9][A-Za-z0-9_-]{8,}|[A-Za-z0-9_-]{0,64}?[A-Za-z0-9]{16,}[A-Za-z0-9_-]*)",
 )
 _SCHEMED = (
     # A digit, or letters of both cases, or a padding: words are not masked.
-    r"[A-Za-z._~+/-]{0,512}(?:[0-9]|[a-z][A-Z])[A-Za-z0-9._~+/-]{3,}={0,2}|[A-Za-z]{24,}|[A-Za-z0-9+/]{4,}={1,2}"
+    r"[A-Za-z._~+/-]{0,512}(?:[0-9]|[a-z][A-Z])[A-Za-z0-9._~+/-]{3,}={0,2}|[A-Za-z]{24,}|[A-Za-z0-9+/]{10,}={1,2}"
 )
 
 KEYS = (
     Rule(
         "private key",
-        r"(-{4,5} ?BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)? ?-{4,5})[\s\S]*?(?:-{4,5} ?END [A-Z0-9 ]{0,40}-{4,5}|\Z)",
+        r"-{4,5} ?BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)? ?-{4,5}[\s\S]*?(?:-{4,5} ?END [A-Z0-9 ]{0,40}-{4,5}|\Z)",
         ("private key",),
         masked=(
             (
                 "a -----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY----- b",
-                "a -----BEGIN RSA PRIVATE KEY-----**** b",
+                "a **** b",
             ),
             (
                 "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,AB\n\nMIIEow\n",
-                "-----BEGIN RSA PRIVATE KEY-----****",
+                "****",
             ),
             (
                 "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQOYBF\n=ab\n-----END PGP PRIVATE KEY BLOCK-----",
-                "-----BEGIN PGP PRIVATE KEY BLOCK-----****",
+                "****",
             ),
             (
                 r'"-----BEGIN PRIVATE KEY-----\nMIIEvQ\n-----END PRIVATE KEY-----\n"',
-                r'"-----BEGIN PRIVATE KEY-----****\n"',
+                r'"****\n"',
             ),
         ),
         kept=("private key not found", "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----"),
@@ -115,7 +115,8 @@ KEYS = (
     USER,
     Rule(
         "password of an address",
-        r"(:)[^ \t\r\n\"'<>:@/]{1,128}@(?:tcp\(|unix\(|[A-Za-z0-9.-]{1,255}:[0-9]{2,5})",
+        # The other is Oracle's.
+        r"(:|[A-Za-z]/)[^ \t\r\n\"'<>:@/]{1,128}@(?:tcp\(|unix\(|//|[A-Za-z0-9.-]{1,255}:[0-9]{2,5})",
         ("@",),
         masked=(
             ("root:hunter2@tcp(db:3306)/wxiai", "root:****db:3306)/wxiai"),
@@ -145,28 +146,9 @@ KEYS = (
     Rule(
         "key of a service",
         f"(?:{'|'.join(_PREFIXED)})",
-        (
-            KEY,
-            "glpat",
-            "xox",
-            "xapp",
-            "akia",
-            "asia",
-            "aroa",
-            "aida",
-            "aiza",
-            "ya29",
-            "gocspx",
-            "ltai",
-            "akid",
-            "aklt",
-            "altak",
-            "sg.",
-            "hvs.",
-            ":aa",
-            "_live_",
-            "_test_",
-            "_prod_",
+        tuple(
+            "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- xoxa- xoxb- xoxe- xoxp- xoxr- xoxs- xapp- akia asia aroa aida aiza ya29."
+            " gocspx- ltai akid aklt altak- sg. hvs. :aa _live_ _test_ _prod_".split()
         ),
         masked=(
             ("key_AKIAIOSFODNN7EXAMPLE无效", "key_****无效"),
@@ -177,7 +159,7 @@ KEYS = (
     Rule(
         "key of an AI service",
         f"(?:{'|'.join(_SHORT)})",
-        (KEY, "sk-"),
+        (*_SHORT_BEGINNINGS.split(), "pypi-", "pmak-", "nrak-", "key-", "sk-"),
         masked=(("用sk-proj-abcdEFGH1234567890abcd无效", "用****无效"), ("_hf_abcdefghijklmnopqrst", "_****")),
         kept=(
             "sk-learn-pipeline-trainer",
@@ -186,5 +168,12 @@ KEYS = (
             "npm_config_registry_url",
         ),
         before=NO_LETTER_BEFORE,
+    ),
+    Rule(
+        "token of a Discord account",
+        r"[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,}",
+        (DISCORD,),
+        masked=(("x_MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcdE.abcdefghijklmnopqrstuvwxyz01234567890", "x_****"),),
+        kept=("a.b.c.d.example.com",),
     ),
 )

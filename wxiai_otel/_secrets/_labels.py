@@ -2,15 +2,20 @@
 
 import re
 
-from ._rule import BLANK, BLANKS, Rule, words
+from ._rule import BLANK, BLANKS, END, NO_DIGIT_AFTER, NO_LETTER_BEFORE, Rule, any_case, words
 
 _NAMES = words(
     "password passwd passphrase passcode pwd pswd secret token credential credentials authorization jsessionid phpsessid"
-    " session_id session_key session_cookie verification_code auth_code otp_code cvv2 cvv cvc"
+    " session_id session_key session_cookie verification_code auth_code captcha otp otp_code pin_code cvv2 cvv cvc"
     " api_key access_key secret_key private_key account_key signing_key encryption_key encrypt_key master_key auth_key"
-    " shared_key license_key service_key"
+    " shared_key license_key service_key subscription_key client_key app_key pay_key sign_key aes_key des_key rsa_key ssh_key"
 )
-_SUFFIX = rf"(?:[_-]?(?:{words('hash value text plain confirm confirmation repeat again base64')})|[0-9]{{1,2}})?"
+# `password_hash`, `password2`, `api_key_prod`: other words make another thing of it, as in `token_count`.
+_SUFFIX = (
+    rf"(?:[_-]?(?:{words('hash value text plain confirm confirmation repeat again base64')})|[0-9]{{1,2}}"
+    rf"|[_-]?(?:{words('for prod dev test live staging admin root user super secure main local')})[A-Za-z0-9_]{{0,24}}"
+    r"| (?:for|of) [^ :=：\r\n]{1,64})?"
+)
 _NAME = f"(?:{_NAMES}){_SUFFIX}"
 _CHINESE_CODES = "验证码|驗證碼|校验码|动态码|授权码|安全码|兑换码"
 _CHINESE_WORDS = "密码|密碼|口令|令牌|密钥|密鑰|秘钥|私钥|凭证|凭据|会话ID|会话标识"
@@ -21,18 +26,16 @@ _DOCUMENT = rf"(?:(?:{_DOCUMENTS})(?:号码|号)?|{words('passport_number passpo
 # After a name: what closes its own quotes, in JSON in JSON too.
 _CLOSED = r"\\{0,7}[\"'`”’」】]?\]?"
 _SEPARATOR = rf"{_CLOSED}{BLANK}{{0,8}}(?:[=-]>|→|:=|={{1,3}}|[:：＝]){BLANK}{{0,8}}"
-_BECOMES = "(?:已?(?:重置|修改|更新|变更|设置|改|设|置|换)(?:成|为)|是|为)[:：]?"
+_BECOMES = "(?:由|从|已?(?:重置|修改|更新|变更|设置|改|设|置|换)(?:成|为)|是|为)[:：]?"
 
-# Where a word ends: blanks of both widths and Chinese punctuation, which no value has in it.
-_END = rf"{BLANKS}\r\n\f\v，。；！？、（）【】「」《》“”"
-_WORD = rf"[^{_END}]*[^{_END})\]}}>,;.:\"'`\\]"
+_WORD = rf"[^{END}]*[^{END})\]}}>,;.:\"'`\\]"
 
 
 def _quoted(quote: str) -> str:
     """Return a pattern for a value in quotes, and in quotes that are escaped once or more often."""
     return (
         # Two in a row: '' within a value of SQL, and three of Python.
-        rf"(?:{quote}[^{quote}\\]*+(?:\\[\s\S][^{quote}\\]*+)*+(?:{quote}|\\?\Z))++(?:[A-Za-z0-9][^{_END}]*+)?"
+        rf"(?:{quote}[^{quote}\\]*+(?:\\[\s\S][^{quote}\\]*+)*+(?:{quote}|\\?\Z))++(?:[A-Za-z0-9][^{END}]*+)?"
         rf"|\\{quote}(?:[^{quote}\\]|\\++[^{quote}\\]|\\{{3,}}+{quote})*+(?:\\{{0,2}}{quote}|\\*\Z)"
         rf"|\\{{2,7}}{quote}(?:[^{quote}\\]|\\++[^{quote}\\]|\\{{5,}}+{quote})*+(?:\\{{0,4}}{quote}|\\*\Z)"
     )
@@ -48,7 +51,7 @@ _LISTED = r"[\[{(][ \t\r\n]{0,8}\\{0,7}[\"'][^\]})]*+(?:[\]})]|\Z)"
 _BLOCK = r"[|>][+-]?[0-9]?[ \t]{0,8}\r?\n[^\n]*"
 _VALUE = f"(?:{_QUOTED}|{_LISTED}|{_BLOCK}|{_WORD})"
 # Letters and digits, as words of a sentence seldom have.
-_MIXED = r"(?:[A-Za-z_@#$!%^&*.-]{3,64}[0-9]|[0-9]{1,64}[A-Za-z_@#$!%^&*.-])[!-~]*"
+_MIXED = r"(?:[A-Za-z_@#$!%^&*.-]{3,64}[0-9]|[A-Za-z]{1,2}[0-9][!-~]{3}|[0-9]{1,64}[A-Za-z_@#$!%^&*.-])[!-~]*"
 
 _HEADERS = words(
     "authorization proxy_authorization cookie cookie2 cookies set_cookie x_api_key x_auth_token x_csrf_token x_xsrf_token"
@@ -65,7 +68,8 @@ _HARMLESS_WORDS = (
 )
 _PLACEHOLDERS = (
     r"\?|%s|%\([a-z_]*\)s|\$[0-9]+|:[a-z_]+|\$?\{{1,2}[A-Za-z_. ]*\}{1,2}|<[A-Za-z_. -]*>|\*+|x{3,}|\.{3}"
-    # A length or a time.
+    # A call, a length, a time.
+    r"|[A-Za-z_.]{1,64}\(.*"
     r"|[0-9]{1,3}(?:[-~到至][0-9]{1,3})?(?:位|个|次|字符|小时|分钟|秒|天|年)[^A-Za-z0-9]*"
 )
 _HARMLESS = re.compile(
@@ -76,7 +80,7 @@ _HARMLESS = re.compile(
 _HARMLESS_LINE = re.compile(rf"(?:{_HARMLESS_WORDS.replace(' ', '|')})(?:[ .,;!]|\Z)", re.IGNORECASE)
 _HASHES = re.compile(r"(?:sha|md|aes|rsa|base|utf|ipv?|http|v)[_-]?[0-9]{1,4}[^A-Za-z0-9]*", re.IGNORECASE)
 _COUNT = re.compile(r"[\"']?[0-9]{1,5}[\"']?")
-_COUNTED = re.compile(r"(?:token|key|secret|credentials?)[^A-Za-z0-9]*", re.IGNORECASE)
+_COUNTED = re.compile(r"(?:token|key|secret|credentials?|pass)[^A-Za-z0-9]*", re.IGNORECASE)
 
 
 def _is_harmless(name: str, value: str) -> object:
@@ -111,22 +115,9 @@ _NAMED = (
     "cvc",
 )
 _NAMED_IN_CHINESE = ("码", "碼", "口令", "令牌", "钥", "鑰", "凭证", "凭据", "会话")
+_ALL_NAMED = (*_NAMED, *_NAMED_IN_CHINESE)
 
 LABELS = (
-    Rule(
-        "header with credentials",
-        rf"(?:{_HEADERS}){_CLOSED}{BLANK}{{0,8}}[:=：]{BLANK}{{0,8}}",
-        ("auth", "cookie", "csrf", "xsrf", "x-api", "x_api"),
-        masked=(
-            ("Cookie: a=b; c=d", "Cookie: ****"),
-            ("请求头 Authorization：Bearer abc", "请求头 Authorization：****"),
-            ("{'cookie': 'a=b; c=d', 'x': 1}", "{'cookie': '****', 'x': 1}"),
-        ),
-        kept=("cookie consent", "authorization failed"),
-        value=rf"{_QUOTED}|[^{BLANKS}\r\n][^\r\n]*",
-        harmless=_is_harmless_line,
-        kept_in_process=("Authorization: missing",),
-    ),
     Rule(
         "named value",
         _NAME + _SEPARATOR,
@@ -175,24 +166,65 @@ LABELS = (
             ("密钥已重置为abc123", "密钥已重置为****"),
         ),
         kept=("密码错误", "请输入密码", "密码长度至少8位", "密码：不能为空", "令牌是否有效"),
-        value=rf"{_QUOTED}|{_LISTED}|[!-~０-ｚ]{_WORD}|[!-~０-ｚ]",
+        value=rf"{_QUOTED}|{_LISTED}|{_BLOCK}|[!-~０-ｚ]{_WORD}|[!-~０-ｚ]",
         harmless=_is_harmless,
         kept_in_process=("密码为8-16位字符",),
     ),
     Rule(
         "value after a name in prose",
-        rf"((?:{words('password passphrase passcode secret token')}) (?:is|was|(?:re)?set to|changed to|updated to):? ){_MIXED}",
+        (
+            rf"((?:{words('password passwd passphrase passcode secret token')})"
+            rf"(?: (?:(?:is|was|(?:re)?set to|changed to|updated to):? )?|[(\[<>])){_MIXED}"
+        ),
         ("pass", "secret", "token"),
-        masked=(("the password is hunter2.", "the password is ****"),),
+        masked=(("the password is hunter2.", "the password is ****"), ("passwd[hunter2]", "passwd[****")),
         kept=("the token is invalid", "password was changed"),
         harmless=_is_hash,
         kept_in_process=("the password is sha256 hashed",),
     ),
     Rule(
+        "code in prose",
+        (
+            rf"((?:{words('verification_code security_code confirmation_code login_code your_code passcode otp pin')})"
+            r"(?: is|:| =)? )[0-9]{4,8}"
+        ),
+        ("code", "otp", "pin"),
+        masked=(("Your verification code is 482913.", "Your verification code is ****."),),
+        kept=("error code 10061", "your code is not valid"),
+        after=NO_DIGIT_AFTER,
+    ),
+    Rule(
+        "quoted value after a name",
+        rf"(?:{words('password passwd passphrase passcode secret api_key private_key access_key')}|{_CHINESE})[ \t　]{{1,4}}",
+        _ALL_NAMED,
+        masked=(("private key 'hop enobody' refused", "private key '****' refused"),),
+        kept=("'password' is 'x'", "password reset"),
+        value=_QUOTED,
+        harmless=_is_harmless,
+    ),
+    Rule(
+        "value named pass",
+        rf"{any_case('pass')}{_SEPARATOR}",
+        ("pass",),
+        masked=(("user=mailer pass=m@il3r!", "user=mailer pass=****"),),
+        kept=("bypass=all", "passed: 12"),
+        before=NO_LETTER_BEFORE,
+        value=f"{_QUOTED}|{_WORD}",
+        harmless=_is_harmless,
+        kept_in_process=("pass: 12, fail: 3",),
+    ),
+    Rule(
         "value after a name in Chinese prose",
-        rf"((?:{_CHINESE_WORDS})[ \t　（(\[]{{0,2}}){_MIXED}|((?:{_CHINESE_CODES})[ \t　（(\[【「“\"']{{0,2}})[0-9]{{4,8}}",
+        (
+            rf"({_CHINESE}[ \t　（(\[]{{0,2}}){_MIXED}|({_CHINESE}[「“【])[!-~][^」”】]*"
+            rf"|((?:{_CHINESE_CODES})[ \t　（(\[【「“\"']{{0,2}})[0-9]{{4,8}}"
+        ),
         _NAMED_IN_CHINESE,
-        masked=(("验证码123456，五分钟内有效", "验证码****，五分钟内有效"), ("密码 hunter2错误", "密码 ****错误")),
+        masked=(
+            ("验证码123456，五分钟内有效", "验证码****，五分钟内有效"),
+            ("密码 hunter2错误", "密码 ****错误"),
+            ("密码「p@ss」", "密码「****」"),
+        ),
         kept=("密码不正确", "验证码5分钟内有效"),
         harmless=_is_hash,
         kept_in_process=("密码sha256加密",),
@@ -224,7 +256,7 @@ LABELS = (
         (
             rf"--[A-Za-z-]{{0,32}}(?:{_NAMES})[ \t]{{1,4}}"
             r"|(?:sshpass -p|redis-cli [^\r\n]{0,64}-a|mysql[a-z]{0,8} [^\r\n]{0,64}-p"
-            rf"|(?:-u|--user)[ =]?[A-Za-z][^{_END}:/]{{0,64}}:)[ ]?"
+            rf"|(?:-u|--user)[ =]?[A-Za-z][^{END}:/]{{0,64}}:)[ ]?"
         ),
         ("--", "sshpass", "redis-cli", "mysql", "-u ", "-u="),
         masked=(
@@ -233,7 +265,7 @@ LABELS = (
             ("sshpass -p 'a b' ssh x", "sshpass -p '****' ssh x"),
         ),
         kept=("run --token-file x", "docker run -u 1000:1000"),
-        value=rf"{_QUOTED}|[^{_END}-]{_WORD}",
+        value=rf"{_QUOTED}|[^{END}-]{_WORD}",
         harmless=_is_harmless,
     ),
     Rule(
@@ -249,5 +281,19 @@ LABELS = (
         _NAMED,
         masked=(('name="password"\r\n\r\nhunter2\r\n--', 'name="password"\r\n\r\n****\r\n--'),),
         kept=('<input name="password"> needed',),
+    ),
+    Rule(
+        "header with credentials",
+        rf"(?:{_HEADERS}){_CLOSED}{BLANK}{{0,8}}[:=：]{BLANK}{{0,8}}",
+        ("auth", "cookie", "csrf", "xsrf", "x-api", "x_api"),
+        masked=(
+            ("Cookie: a=b; c=d", "Cookie: ****"),
+            ("请求头 Authorization：Bearer abc", "请求头 Authorization：****"),
+            ("{'cookie': 'a=b; c=d', 'x': 1}", "{'cookie': '****', 'x': 1}"),
+        ),
+        kept=("cookie consent", "authorization failed"),
+        value=rf"{_QUOTED}|{_BLOCK}|[^{BLANKS}\r\n][^\r\n]*",
+        harmless=_is_harmless_line,
+        kept_in_process=("Authorization: missing",),
     ),
 )

@@ -1,6 +1,7 @@
 """Numbers of people: mobile numbers, bank cards, identity cards."""
 
 from ._rule import (
+    NO_DECIMALS_BEFORE,
     NO_DIGIT_AFTER,
     NO_DIGIT_BEFORE,
     NO_NUMBER_BEFORE,
@@ -76,9 +77,10 @@ NUMBERS = (
             ("13800138000 13900139000 13700137000", "**** **** ****"),
             ("user_13800138000x13900139000y", "user_****x****y"),
         ),
-        kept=("12013800138000", "138001380001", "at 1700000000000 ms", "took 1.13800138000 s"),
-        before=NO_NUMBER_BEFORE,
+        kept=("12013800138000", "138001380001", "at 1700000000000 ms"),
+        before=NO_DECIMALS_BEFORE,
         after=NO_DIGIT_AFTER,
+        kept_in_process=("took 1.13800138000 s",),
     ),
     *(
         Rule(

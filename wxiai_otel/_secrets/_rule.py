@@ -7,9 +7,13 @@ from typing import Any, NamedTuple
 # Blanks within a line, of both widths. `\s` is Unicode-aware in Python and ASCII in RE2.
 BLANKS = " \t\u00a0\u3000"
 BLANK = f"[{BLANKS}]"
+# Where a word ends: blanks of both widths and Chinese punctuation, which no value has in it.
+END = rf"{BLANKS}\r\n\f\v，。；！？、（）【】「」《》“”"
 
 # Written in the table: possessive quantifiers, the end of the text, and bounds that keep a search in Python linear.
-_PYTHON_ONLY = re.compile(r"(?<=[*+?}])\+|\\Z|\{([0-9]+),([0-9]{2,})\}")
+_PYTHON_ONLY = re.compile(r"(?<=[*+?}])\+|\\Z|\{([01]),(?:[6-9]|[0-9]{2,})\}")
+# RE2 has a flag for letters of any case: the shorter forms of patterns of words.
+_SHORT_FORMS: dict[str, str] = {}
 
 
 class Boundary(NamedTuple):
@@ -34,6 +38,8 @@ NO_WIDE_DIGIT_BEFORE = Boundary(r"(?<![０-９])", r"(?:^|[^０-９])")
 NO_WIDE_DIGIT_AFTER = Boundary(r"(?![０-９])", r"(?:$|[^０-９])", "[^０-９]")
 # Not the decimals of a number either.
 NO_NUMBER_BEFORE = Boundary(r"(?<![0-9])(?<![0-9]\.)", r"(?:^|[^0-9.]|(?:^|[^0-9])\.)")
+# The same, but RE2 takes the decimals for a number, so that it consumes no neighbor.
+NO_DECIMALS_BEFORE = Boundary(NO_NUMBER_BEFORE.python, NO_DIGIT_BEFORE.re2)
 NO_LETTER_BEFORE = Boundary(r"(?<![A-Za-z0-9])", r"(?:\b|_)")
 TEXT_BEFORE = Boundary(rf"(?<=[^{BLANKS}\r\n])", "")
 AT_AFTER = Boundary(r"(?=@)", "@")
@@ -47,7 +53,7 @@ class Rule(NamedTuple):
         pattern: A regular expression that Python and RE2 read alike. A group of it is not masked.
         value: What follows a match and is masked, while the match is not: a second expression, so that `re` compiles each
             form of a value once.
-        words: Words of which a text with this secret has at least one, or `NUMBER` or `KEY`. ASCII letters are in lower
+        words: Words of which a text with this secret has at least one, or a key of `SHAPES`. ASCII letters are in lower
             case, as in the text that is searched.
         masked: Texts, and what the process makes of them.
         kept: Texts that stay as they are.
@@ -72,10 +78,13 @@ class Rule(NamedTuple):
     re2: str | None = None
 
 
-# Instead of a word: a text has a number that is long enough, or a run of letters and digits that may be a key.
+# Instead of a word: a text has a number that is long enough, or the end of a Discord token.
 NUMBER = "\0number"
-KEY = "\0key"
-SHAPES = {NUMBER: "[0-9][0-9][0-9][ -]?[0-9][0-9][0-9][0-9]", KEY: r"[._-](?:[A-Za-z0-9]{16}|[A-Za-z0-9_-]{27})"}
+DISCORD = "\0discord"
+SHAPES = {
+    NUMBER: "[0-9][0-9][0-9][ -]?[0-9][0-9][0-9][0-9]",
+    DISCORD: r"\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27}",
+}
 
 
 def python(rule: Rule) -> str:
@@ -83,15 +92,24 @@ def python(rule: Rule) -> str:
     return rule.before.python + rule.pattern + rule.after.python
 
 
-def re2(rule: Rule) -> str:
-    """Return the pattern for RE2, in which all of a match is masked."""
+def re2(rule: Rule, *, captured: bool = False) -> str:
+    """Return the pattern for RE2.
+
+    Parameters:
+        rule: An entry of the table.
+        captured: Whether groups hold the neighbors, and the name before a value. Otherwise all of a match is masked.
+    """
     pattern = rule.pattern if rule.re2 is None else rule.re2
     if rule.value:
-        pattern = f"(?:{pattern})+(?:{rule.value})"
+        name = f"(?:{pattern})+"
+        pattern = (f"({name})" if captured else name) + f"(?:{rule.value})"
+    for long, short in _SHORT_FORMS.items():
+        pattern = pattern.replace(long, short)
     pattern = _PYTHON_ONLY.sub(_for_re2, pattern)
     if rule.after.between:
         pattern = f"{pattern}(?:{rule.after.between}{pattern})*"
-    return rule.before.re2 + pattern + rule.after.re2
+    before, after = (f"({one})" if captured and one else one for one in (rule.before.re2, rule.after.re2))
+    return before + pattern + after
 
 
 def _for_re2(found: re.Match[str]) -> str:
@@ -113,7 +131,13 @@ def any_case(text: str) -> str:
 
 def words(text: str) -> str:
     """Return a pattern for one of several words in any case, of which an underscore is an optional separator."""
-    return one_of(text.split(), any_case)
+    pattern = one_of(text.split(), any_case)
+    _SHORT_FORMS[pattern] = "(?i:" + one_of(text.split(), _separated) + ")"
+    return pattern
+
+
+def _separated(text: str) -> str:
+    return "[ _.-]?" if text == "_" else re.escape(text)
 
 
 def one_of(texts: Iterable[str], pattern: Callable[[str], str]) -> str:
@@ -121,7 +145,7 @@ def one_of(texts: Iterable[str], pattern: Callable[[str], str]) -> str:
 
     Parameters:
         texts: The texts, in lower case.
-        pattern: Returns the pattern of a letter: `re.escape` or `any_case`.
+        pattern: Returns the pattern of a letter.
     """
     tree: dict[str, Any] = {}
     for text in texts:

@@ -15,13 +15,14 @@ VALUES = (
             ("[parameters: ('b', 1)]", "[parameters: ****"),
         ),
         kept=("[SQL] done", "parameters: a"),
-        re2=r"\[(?:SQL|parameters): [\s\S]*",
+        re2=r"(\[(?:SQL|parameters): )[\s\S]*",
     ),
     Rule(
         "values of PostgreSQL",
         (
             r"((?:DETAIL|CONTEXT|STATEMENT|DÉTAIL|DETALLE|DETALHE|DETTAGLI|ПОДРОБНОСТИ) {0,2}:[ \t]{0,2}"
-            r"|(?:描述|详细信息|詳細|詳細內容|背景|上下文|语句|상세정보):[ \t]{0,2}"
+            # In Chinese, people write of descriptions and backgrounds too: with one blank.
+            r"|(?:描述|详细信息|詳細|詳細內容|背景|上下文|语句|상세정보):(?:[ \t]{2}|[ \t]?[键失参值キ키])"
             r"|\)=\(|[Ff]ailing row contains |失败, ?行包含|失败，行包含)[^\r\n]+"
         ),
         (
