@@ -5,6 +5,7 @@ It searches texts for what `wxiai_otel._secrets` lists. The Collector searches f
 
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from itertools import takewhile
 from typing import Any
 
@@ -37,8 +38,14 @@ def _shown(rule: Rule, kept: str, value: str) -> str:
     return kept + opening[0] + MASK + (closing if value.endswith(closing) else "")
 
 
-def _step(rule: Rule) -> tuple[re.Pattern[str], re.Pattern[str] | None, Callable[[str], str]]:
-    """Return the patterns of a rule, and a function that masks its matches in a text."""
+@cache
+def _form(pattern: str) -> Callable[[str, int], re.Match[str] | None]:
+    compiled = re.compile(pattern)
+    return compiled.match
+
+
+def _masking(rule: Rule) -> Callable[[str], str]:
+    """Return a function that masks a rule's matches in a text."""
     pattern = re.compile(python(rule))
     if not rule.value:
 
@@ -47,27 +54,29 @@ def _step(rule: Rule) -> tuple[re.Pattern[str], re.Pattern[str] | None, Callable
             return _shown(rule, kept, found[0][len(kept) :])
 
         replacement = replaced if pattern.groups or rule.harmless else MASK
-        return pattern, None, lambda text: pattern.sub(replacement, text)
+        return lambda text: pattern.sub(replacement, text)
 
-    value = re.compile(rule.value)
+    forms = tuple(map(_form, rule.value))
 
     def masked(text: str) -> str:
         done = 0
         shown: list[str] = []
         name = pattern.search(text)
         while name:
+            at = name.end()
             # The value of a name may be a name with a value.
-            found = None if (inner := pattern.match(text, name.end())) else value.match(text, name.end())
+            inner = pattern.match(text, at)
+            found = None if inner else next(filter(None, (form(text, at) for form in forms)), None)
             if found:
                 shown += (text[done : name.start()], _shown(rule, name[0], found[0]))
-                done = found.end()
-            name = inner or pattern.search(text, max(done, name.end()))
+                done = at = found.end()
+            name = inner or pattern.search(text, at)
         return "".join((*shown, text[done:])) if shown else text
 
-    return pattern, value, masked
+    return masked
 
 
-_STEPS = tuple((1 << place, *_step(rule)) for place, rule in enumerate(RULES))
+_STEPS = tuple((1 << place, _masking(rule)) for place, rule in enumerate(RULES))
 _QUERY_BIT = 1 << RULES.index(QUERY)
 
 
@@ -180,7 +189,7 @@ def redacted(
     if quotes:
         text = (_QUOTED_OR_CUT if may_be_split else _QUOTED).sub("?", text)
     if rules := _rules_for(text) & (-1 if queries else ~_QUERY_BIT):
-        for bit, _, _, masked in _STEPS:
+        for bit, masked in _STEPS:
             if rules & bit:
                 text = masked(text)
     if may_be_split:

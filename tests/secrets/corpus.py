@@ -310,6 +310,78 @@ pymysql.err.IntegrityError: (1062, "Duplicate entry '⟦13800138000-x⟧' for ke
 (1366, "Incorrect string value: '⟦\xE6\x9D\x8E⟧' for column 'name' at row 1")
 null value in column "x" DETAIL:  Failing row contains (1, ⟦li lei⟧, null).
 [parameters: {'email_1': '⟦li lei⟧', 'limit_1': 1}]
+联系电话：⟦138-1234-5678⟧，备用⟦139 8765 4321⟧
+手机号=⟦８６１３８００１３８０００⟧
+电话13800138000.⟦13900139000⟧
+tel:+86⟦13800138000⟧;ext=1
+⟦13800138000⟧@用户
+订单A⟦13800138000⟧B
+注册手机⟦13800138000⟧验证码⟦123456⟧密码⟦abc123⟧
+身份证⟦11010519900307888X⟧，卡⟦6222 0212 3456 7890 123⟧
+卡号6222-0212-3456-7890
+⟦4532-0151-1283-0366⟧expired
+JCB ⟦3566002020360505⟧
+Maestro卡号：⟦5018 0000 0009⟧
+密码＝⟦abc！123⟧
+口令:⟦p,w,d⟧
+令牌=> ⟦tok123⟧
+密钥→⟦k-123⟧
+{"密码":"⟦my pass⟧"}
+{'口令': '⟦my pass⟧'}
+密码:"⟦a\"b,c⟧"
+password=⟦"unclosed secret value⟧
+Password:⟦hunter2⟧;User=x
+pwd：⟦hunter2⟧
+userPwd=⟦x1⟧
+PASSWORD is ⟦hunter2⟧
+passphrase='⟦tr0ub 4dor⟧'
+{"password":["⟦a b⟧","⟦c d⟧"]}
+{"secret":{"value":"⟦abc def⟧"}}
+--token=⟦abc⟧ --secret "⟦a b⟧"
+--api-key ⟦abc123⟧
+export SECRET_KEY="⟦django-insecure-#x&y⟧"
+SECRET_KEY_BASE=⟦abc⟧
+apiKey -> ⟦abc⟧
+API KEY：⟦abc⟧
+access-token:⟦abc⟧
+token ⟦abc123def456⟧
+Authorization: Token token="⟦abc⟧"
+Authorization: Digest username="x", response="⟦abc⟧"
+authorization=⟦AWS4-HMAC-SHA256 Credential=AKIA/2024, Signature=abc⟧
+X-Amz-Security-Token: ⟦IQoJb3JpZ2luX2Vj⟧
+Cookie:⟦a=b⟧
+[('cookie', '⟦a=b; c=d⟧')]
+cookie="⟦a=b; c=d⟧"
+set-cookie: ⟦a=b; c=d⟧
+https://⟦token123⟧:x-oauth-basic@github.com/a
+https://x-access-token:⟦ghs_abc⟧@github.com/a
+http://admin:⟦p/w@x:y⟧@10.0.0.1:8080/@me
+sftp://u:⟦p;w,d⟧@h
+redis://⟦pw⟧@h:6379
+"-----BEGIN EC PRIVATE KEY-----\\n⟦MHcCAQEE⟧\\n-----END EC PRIVATE KEY-----"
+b'-----BEGIN PRIVATE KEY-----\n⟦MIIE⟧'
+私钥：-----BEGIN RSA PRIVATE KEY----- ⟦MIIEpAIB⟧ -----END RSA PRIVATE KEY-----
+描述:  键值"(邮箱)=(⟦x y⟧)" 已经存在。
+DETAIL: Key (phone)=(⟦x y⟧) is not present
+CONTEXT:  SQL statement "INSERT INTO t VALUES ('⟦x y⟧')"
+上下文:  在字段 name: "⟦x y⟧"
+错误: 值太长 [SQL: INSERT INTO t VALUES ('⟦x y⟧')]
+ERROR 1062 (23000): Duplicate entry '⟦x-y⟧' for key
+[parameters: [{'name': '⟦x y⟧'}, {'name': '⟦z⟧'}]]
+邮箱：⟦张三@公司.中国⟧
+mail ⟦a_b-c@sub.example.co.uk⟧, ⟦d.e@f.io⟧;⟦g@h.cn⟧
+⟦li@例子.中国⟧登录
+<⟦li@x.com⟧>
+Bearer ⟦AbCdEfGhIjKlMnOp⟧
+Bearer ⟦abcdefghijklmnopqrstuvwxyz⟧
+bearer:⟦abc123⟧
+proxy-authorization: ⟦basic abc⟧
+令牌⟦eyJhbGciOiJIUzI1NiJ9.e30.abc⟧过期
+github_token_⟦ghp_16C7e42F292c6912E7710c838347Ae178B4a⟧
+password%3D⟦hunter2⟧
+password=%22⟦hunter2⟧%22
+&quot;password&quot;:&quot;⟦hunter2⟧&quot;
+password⟦\u003dhunter2⟧
 """
 
 

@@ -137,7 +137,10 @@ KEYS = (
     ),
     Rule(
         "credentials of an authentication scheme",
-        rf"({any_case('bearer')}[ \t　:]{{1,8}}|(?:{any_case('basic')}|{any_case('token')}|{any_case('apikey')})[ \t　]{{1,8}})(?:{_SCHEMED})",
+        (
+            rf"((?:{any_case('bearer')}|{any_case('basic')}|{any_case('token')}|{any_case('apikey')})[ \t　]{{1,8}})(?:{_SCHEMED})"
+            rf"|({any_case('bearer')}[ \t　:：]{{1,8}})(?:[A-Za-z._~+/-]{{0,64}}[0-9][A-Za-z0-9._~+/=-]*|[A-Za-z]{{24,}})"
+        ),
         ("bearer", "basic", "token", "apikey"),
         masked=(("请求头Bearer a1b2c3d4e5无效", "请求头Bearer ****无效"), ("Basic bGlsZWk6aHVudGVyMg==", "Basic ****")),
         kept=("basic authentication failed", "bearer token missing", "Basic plan", "token bucket", "token count 100"),

@@ -12,7 +12,7 @@ _NAMES = words(
 )
 # `password_hash`, `password2`, `api_key_prod`: other words make another thing of it, as in `token_count`.
 _SUFFIX = (
-    rf"(?:[_-]?(?:{words('hash value text plain confirm confirmation repeat again base64')})|[0-9]{{1,2}}"
+    rf"(?:[_-]?(?:{words('hash value text plain confirm confirmation repeat again base base64')})|[0-9]{{1,2}}"
     rf"|[_-]?(?:{words('for prod dev test live staging admin root user super secure main local')})[A-Za-z0-9_]{{0,24}}"
     r"| (?:for|of) [^ :=：\r\n]{1,64})?"
 )
@@ -24,8 +24,10 @@ _DOCUMENTS = "身份证|护照|通行证|证件|卡号|银行卡|信用卡|手�
 _DOCUMENT = rf"(?:(?:{_DOCUMENTS})(?:号码|号)?|{words('passport_number passport_no passport hkid id_card_number id_card_no id_card card_number card_no phone_number ssn')})"
 
 # After a name: what closes its own quotes, in JSON in JSON too.
-_CLOSED = r"\\{0,7}[\"'`”’」】]?\]?"
-_SEPARATOR = rf"{_CLOSED}{BLANK}{{0,8}}(?:[=-]>|→|:=|={{1,3}}|[:：＝]){BLANK}{{0,8}}"
+_CLOSED = r"\\{0,7}(?:[\"'`”’」】]|&quot;|&#3[49];|%2[27]|u002[27])?\]?"
+_SEPARATOR = (
+    rf"{_CLOSED}{BLANK}{{0,8}}(?:[=-]>|→|:=|={{1,3}}|[:：＝]|%3[AaDd]|\\{{1,7}}u003[aAdD]|&#(?:58|61);){BLANK}{{0,8}}"
+)
 _BECOMES = "(?:由|从|已?(?:重置|修改|更新|变更|设置|改|设|置|换)(?:成|为)|是|为)[:：]?"
 
 _WORD = rf"[^{END}]*[^{END})\]}}>,;.:\"'`\\]"
@@ -43,13 +45,14 @@ def _quoted(quote: str) -> str:
 
 _QUOTED = (
     rf"[bBrRuU]{{0,2}}(?:{_quoted(chr(34))}|{_quoted(chr(39))}|`[^`]*+(?:`|\Z))"
+    r"|&(?:quot|#3[49]);[^&]*+(?:&(?:quot|#3[49]);|&|\Z)"
     r"|“[^”]*+(?:”|\Z)|‘[^’]*+(?:’|\Z)|「[^」]*+(?:」|\Z)|【[^】]*+(?:】|\Z)"
 )
 # A list or an object of texts.
 _LISTED = r"[\[{(][ \t\r\n]{0,8}\\{0,7}[\"'][^\]})]*+(?:[\]})]|\Z)"
 # YAML's texts of several lines: the first.
 _BLOCK = r"[|>][+-]?[0-9]?[ \t]{0,8}\r?\n[^\n]*"
-_VALUE = f"(?:{_QUOTED}|{_LISTED}|{_BLOCK}|{_WORD})"
+_VALUE = (_QUOTED, _LISTED, _BLOCK, _WORD)
 # Letters and digits, as words of a sentence seldom have.
 _MIXED = r"(?:[A-Za-z_@#$!%^&*.-]{3,64}[0-9]|[A-Za-z]{1,2}[0-9][!-~]{3}|[0-9]{1,64}[A-Za-z_@#$!%^&*.-])[!-~]*"
 
@@ -66,15 +69,17 @@ _HARMLESS_WORDS = (
     " sha1 sha224 sha256 sha384 sha512 md5 hmac bcrypt argon2 argon2id scrypt pbkdf2 base64 aes128 aes256 rsa2048 rsa4096"
     " default disabled enabled present absent provided configured found exists rejected accepted denied granted success"
 )
+# Without what closes them.
 _PLACEHOLDERS = (
-    r"\?|%s|%\([a-z_]*\)s|\$[0-9]+|:[a-z_]+|\$?\{{1,2}[A-Za-z_. ]*\}{1,2}|<[A-Za-z_. -]*>|\*+|x{3,}|\.{3}"
+    r"\?|%s|%\([a-z_]*\)s|\$[0-9]+|:[a-z_]+|\$?\{{1,2}[A-Za-z_. ]*|<[A-Za-z_. -]*|\*+|x{3,}"
     # A call, a length, a time.
-    r"|[A-Za-z_.]{1,64}\(.*"
+    r"|[A-Za-z_.]{1,64}\([\s\S]*"
     r"|[0-9]{1,3}(?:[-~到至][0-9]{1,3})?(?:位|个|次|字符|小时|分钟|秒|天|年)[^A-Za-z0-9]*"
 )
+_CLOSING = "\"'`”’」】])>},;.!"
 _HARMLESS = re.compile(
-    rf"(?:[bBrRuU]?[\"'`“‘「【\[(<{{])?(?:{_HARMLESS_WORDS.replace(' ', '|')}|(?:this )?field (?:is )?required|{_PLACEHOLDERS})"
-    r"[\"'`”’」】\])>},;.!]*",
+    rf"(?:[bBrRuU]?[\"'`“‘「【\[(<{{])?"
+    rf"(?:{_HARMLESS_WORDS.replace(' ', '|')}|(?:this )?field (?:is )?required|{_PLACEHOLDERS})",
     re.IGNORECASE,
 )
 _HARMLESS_LINE = re.compile(rf"(?:{_HARMLESS_WORDS.replace(' ', '|')})(?:[ .,;!]|\Z)", re.IGNORECASE)
@@ -87,7 +92,9 @@ def _is_harmless(name: str, value: str) -> object:
     """Return whether the value after a name is a word of a message, a placeholder, a type, a count or a path."""
     if value.startswith("/") and name.casefold().startswith("pwd"):
         return True
-    return _HARMLESS.fullmatch(value) or (_COUNT.fullmatch(value) and _COUNTED.match(name[-16:].lstrip()))
+    return _HARMLESS.fullmatch(value.rstrip(_CLOSING)) or (
+        _COUNT.fullmatch(value) and _COUNTED.match(name[-16:].lstrip())
+    )
 
 
 def _is_harmless_line(_name: str, value: str) -> object:
@@ -154,7 +161,7 @@ LABELS = (
             ),
         ),
         kept=("('body', 'password')", "['authorization', 'cookie']"),
-        value=_QUOTED,
+        value=(_QUOTED,),
     ),
     Rule(
         "named value in Chinese",
@@ -166,7 +173,7 @@ LABELS = (
             ("密钥已重置为abc123", "密钥已重置为****"),
         ),
         kept=("密码错误", "请输入密码", "密码长度至少8位", "密码：不能为空", "令牌是否有效"),
-        value=rf"{_QUOTED}|{_LISTED}|{_BLOCK}|[!-~０-ｚ]{_WORD}|[!-~０-ｚ]",
+        value=(_QUOTED, _LISTED, _BLOCK, f"[!-~０-ｚ](?:{_WORD})?"),
         harmless=_is_harmless,
         kept_in_process=("密码为8-16位字符",),
     ),
@@ -199,7 +206,7 @@ LABELS = (
         _ALL_NAMED,
         masked=(("private key 'hop enobody' refused", "private key '****' refused"),),
         kept=("'password' is 'x'", "password reset"),
-        value=_QUOTED,
+        value=(_QUOTED,),
         harmless=_is_harmless,
     ),
     Rule(
@@ -209,7 +216,7 @@ LABELS = (
         masked=(("user=mailer pass=m@il3r!", "user=mailer pass=****"),),
         kept=("bypass=all", "passed: 12"),
         before=NO_LETTER_BEFORE,
-        value=f"{_QUOTED}|{_WORD}",
+        value=(_QUOTED, _WORD),
         harmless=_is_harmless,
         kept_in_process=("pass: 12, fail: 3",),
     ),
@@ -255,7 +262,7 @@ LABELS = (
         "option of a command",
         (
             rf"--[A-Za-z-]{{0,32}}(?:{_NAMES})[ \t]{{1,4}}"
-            r"|(?:sshpass -p|redis-cli [^\r\n]{0,64}-a|mysql[a-z]{0,8} [^\r\n]{0,64}-p"
+            r"|(?:sshpass -p|redis-cli [^\r\n]{0,64}?-a|mysql[a-z]{0,8} [^\r\n]{0,64}?-p"
             rf"|(?:-u|--user)[ =]?[A-Za-z][^{END}:/]{{0,64}}:)[ ]?"
         ),
         ("--", "sshpass", "redis-cli", "mysql", "-u ", "-u="),
@@ -265,7 +272,7 @@ LABELS = (
             ("sshpass -p 'a b' ssh x", "sshpass -p '****' ssh x"),
         ),
         kept=("run --token-file x", "docker run -u 1000:1000"),
-        value=rf"{_QUOTED}|[^{END}-]{_WORD}",
+        value=(_QUOTED, f"[^{END}-]{_WORD}"),
         harmless=_is_harmless,
     ),
     Rule(
@@ -292,7 +299,7 @@ LABELS = (
             ("{'cookie': 'a=b; c=d', 'x': 1}", "{'cookie': '****', 'x': 1}"),
         ),
         kept=("cookie consent", "authorization failed"),
-        value=rf"{_QUOTED}|{_BLOCK}|[^{BLANKS}\r\n][^\r\n]*",
+        value=(_QUOTED, _BLOCK, rf"[^{BLANKS}\r\n][^\r\n]*"),
         harmless=_is_harmless_line,
         kept_in_process=("Authorization: missing",),
     ),

@@ -51,8 +51,7 @@ class Rule(NamedTuple):
     Attributes:
         name: What it is, as the documentation lists it.
         pattern: A regular expression that Python and RE2 read alike. A group of it is not masked.
-        value: What follows a match and is masked, while the match is not: a second expression, so that `re` compiles each
-            form of a value once.
+        value: Forms of what follows a match and is masked, while the match is not. The first form that fits counts.
         words: Words of which a text with this secret has at least one, or a key of `SHAPES`. ASCII letters are in lower
             case, as in the text that is searched.
         masked: Texts, and what the process makes of them.
@@ -72,7 +71,7 @@ class Rule(NamedTuple):
     kept: tuple[str, ...] = ()
     before: Boundary = ANY
     after: Boundary = ANY
-    value: str = ""
+    value: tuple[str, ...] = ()
     harmless: Callable[[str, str], object] | None = None
     kept_in_process: tuple[str, ...] = ()
     re2: str | None = None
@@ -102,7 +101,7 @@ def re2(rule: Rule, *, captured: bool = False) -> str:
     pattern = rule.pattern if rule.re2 is None else rule.re2
     if rule.value:
         name = f"(?:{pattern})+"
-        pattern = (f"({name})" if captured else name) + f"(?:{rule.value})"
+        pattern = (f"({name})" if captured else name) + f"(?:{'|'.join(rule.value)})"
     for long, short in _SHORT_FORMS.items():
         pattern = pattern.replace(long, short)
     pattern = _PYTHON_ONLY.sub(_for_re2, pattern)
@@ -174,5 +173,5 @@ def _is_letter(text: str) -> bool:
 def wide(pattern: str) -> str:
     """Return the pattern with full-width digits. Numbers in braces are counts."""
     return re.sub(
-        r"\{[^}]*\}|[0-9]", lambda found: found[0] if len(found[0]) > 1 else chr(ord(found[0]) + 0xFEE0), pattern
+        r"\{[0-9,]{1,8}\}|[0-9]", lambda found: found[0] if len(found[0]) > 1 else chr(ord(found[0]) + 0xFEE0), pattern
     )
