@@ -44,8 +44,10 @@ def _form(pattern: str) -> Callable[[str, int], re.Match[str] | None]:
     return compiled.match
 
 
-def _masking(rule: Rule) -> Callable[[str], str]:
-    """Return a function that masks a rule's matches in a text."""
+@cache
+def _masking(place: int) -> Callable[[str], str]:
+    """Return a function that masks the matches of a rule, given its place in the table, in a text."""
+    rule = RULES[place]
     pattern = re.compile(python(rule))
     if not rule.value:
 
@@ -76,7 +78,12 @@ def _masking(rule: Rule) -> Callable[[str], str]:
     return masked
 
 
-_STEPS = tuple((1 << place, _masking(rule)) for place, rule in enumerate(RULES))
+def compile_patterns() -> None:
+    """Compile all patterns of the table. It takes too long for an import, and for the request that first needs one."""
+    for place in range(len(RULES)):
+        _masking(place)
+
+
 _QUERY_BIT = 1 << RULES.index(QUERY)
 
 
@@ -189,9 +196,9 @@ def redacted(
     if quotes:
         text = (_QUOTED_OR_CUT if may_be_split else _QUOTED).sub("?", text)
     if rules := _rules_for(text) & (-1 if queries else ~_QUERY_BIT):
-        for bit, masked in _STEPS:
-            if rules & bit:
-                text = masked(text)
+        for place in range(len(RULES)):
+            if rules >> place & 1:
+                text = _masking(place)(text)
     if may_be_split:
         # A secret that the cut splits is at the end of the text, without a mask: drop the unmasked end.
         ends = zip(before[: -MARGIN - 1 : -1], text[: -MARGIN - 1 : -1], strict=False)
@@ -202,7 +209,4 @@ def redacted(
 
 def without_users(text: str) -> str:
     """Mask users and passwords in URLs: settings hold no other secrets."""
-    return _USERS.sub(rf"\1{MASK}", text[:MAX_TEXT])
-
-
-_USERS = re.compile(python(USER))
+    return _masking(RULES.index(USER))(text[:MAX_TEXT])

@@ -3,8 +3,10 @@
 import re
 
 import pytest
+from fastapi import FastAPI
 
 from tests.secrets.corpus import HARMLESS, SECRETS
+from wxiai_otel import _redaction, setup_telemetry
 from wxiai_otel._redaction import redacted
 from wxiai_otel._secrets import RULES, SHAPES
 
@@ -50,3 +52,12 @@ def test_what_stands_before_a_secret_hides_nothing(filler, text):
     assert redacted(filler + text) != filler + text
     assert "hunter2" not in redacted(filler + text)
     assert "13800138000" not in redacted(filler + text)
+
+
+def test_no_request_compiles_a_pattern():
+    _redaction._masking.cache_clear()
+    setup_telemetry(FastAPI())
+    compiled = _redaction._masking.cache_info().misses
+    for text in SECRETS:
+        redacted(text)
+    assert _redaction._masking.cache_info().misses == compiled
