@@ -101,11 +101,12 @@ _SUM_CELLS = 2
 class _Total:
     """A counter's series. Its cells are a copy of the value for other processes."""
 
-    __slots__ = ("attributes", "cells", "sample", "start_ns", "value")
+    __slots__ = ("attributes", "cells", "sample", "segment", "start_ns", "value")
 
     def __init__(self, attributes: Attributes, _bounds: Sequence[float], cells: Any) -> None:
         self.attributes = attributes
         self.cells = cells
+        self.segment: Segment | None = None
         self.start_ns = time_ns()
         self.value: float = 0
         self.sample: _Sample | None = None
@@ -136,12 +137,24 @@ class _Total:
 class _Distribution:
     """A histogram's series. Samples are the last ones of each bucket. Its cells: see `_Total`."""
 
-    __slots__ = ("attributes", "bounds", "bucket_counts", "cells", "max", "min", "samples", "start_ns", "sum")
+    __slots__ = (
+        "attributes",
+        "bounds",
+        "bucket_counts",
+        "cells",
+        "max",
+        "min",
+        "samples",
+        "segment",
+        "start_ns",
+        "sum",
+    )
 
     def __init__(self, attributes: Attributes, bounds: Sequence[float], cells: Any) -> None:
         self.attributes = attributes
         self.bounds = bounds
         self.cells = cells
+        self.segment: Segment | None = None
         self.start_ns = time_ns()
         self.bucket_counts = [0] * (len(self.bounds) + 1)
         self.sum: float = 0
@@ -240,10 +253,10 @@ class StoredRecorder:
         return Metric(instrument.name, instrument.description, instrument.unit, data)
 
     def share(self, segment: Segment | None) -> None:
-        """Copy all series to shared memory, also those that found no room before, and keep them there."""
+        """Copy all series that are not yet in this shared memory, and keep them there."""
         self._segment = segment
         for kept in self.series.all():
-            if kept.cells is self._unshared:
+            if kept.segment is not segment:
                 self._copy(kept)
 
     def exemplars(self) -> Iterable[tuple[bytes, list[_Sample]]]:
@@ -275,6 +288,7 @@ class StoredRecorder:
         if (segment := self._segment) is not None:
             cells = segment.allocate(self._key(kept), self._cells(), kept.start_ns)
             if cells is not None:
+                kept.segment = segment
                 kept.copy_to(cells)
 
     def _key(self, kept: _Total | _Distribution) -> bytes:

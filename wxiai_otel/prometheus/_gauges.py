@@ -1,6 +1,7 @@
 """Gauges of live workers, combined as the catalog states: sum, maximum, minimum, or a series for each worker."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from prometheus_client import Metric as PrometheusMetric
@@ -13,6 +14,8 @@ _INSTANCE = "instance"
 
 # Families as JSON has them: [name, type, help, how workers combine, [[sample, labels, value], ...]].
 Snapshot = list[Any]
+
+Families = dict[str, tuple[PrometheusMetric, dict[Any, Sample]]]
 
 
 def snapshot(families: Iterable[PrometheusMetric]) -> Snapshot:
@@ -35,19 +38,25 @@ def combined(workers: Iterable[tuple[str, Snapshot]]) -> list[PrometheusMetric]:
     Parameters:
         workers: The service.instance.id and the snapshot of each live worker.
     """
-    found: dict[str, tuple[PrometheusMetric, dict[Any, Sample]]] = {}
+    found: Families = {}
     for instance, families in workers:
-        for name, kind, documentation, across, samples in families:
-            family, values = found.setdefault(name, (PrometheusMetric(name, documentation, kind), {}))
-            for sample_name, given, value in samples if family.type == kind else ():
-                labels = _with_instance(given, instance) if across == Across.EACH.value else given
-                key = (sample_name, *labels.items())
-                before = values.get(key)
-                new = value if before is None else _COMBINE[across](before.value, value)
-                values[key] = Sample(sample_name, labels, new)
+        # A worker of another version, or a damaged file: the others are still to be shown.
+        with suppress(TypeError, ValueError, KeyError, AttributeError):
+            _add(found, instance, families)
     for family, values in found.values():
         family.samples = [*values.values()]
     return [family for family, _ in found.values()]
+
+
+def _add(found: Families, instance: str, families: Snapshot) -> None:
+    for name, kind, documentation, across, samples in families:
+        family, values = found.setdefault(name, (PrometheusMetric(name, documentation, kind), {}))
+        for sample_name, given, value in samples if family.type == kind else ():
+            labels = _with_instance(given, instance) if across == Across.EACH.value else given
+            key = (sample_name, *labels.items())
+            before = values.get(key)
+            new = float(value) if before is None else _COMBINE[across](before.value, value)
+            values[key] = Sample(sample_name, labels, new)
 
 
 _COMBINE: dict[str, Callable[[float, float], float]] = {

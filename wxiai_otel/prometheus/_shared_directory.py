@@ -71,12 +71,20 @@ class SharedDirectory:
         if fd >= 0:
             os.close(fd)
 
-    def is_removed(self) -> bool:
-        """Return whether the directory is no longer at its path."""
+    def is_at(self, name: str, fd: int) -> bool:
+        """Return whether an open file is still where other processes look for it."""
         try:
-            return not os.path.samestat(self.path.stat(), os.fstat(self._fd))
+            return os.path.samestat((self.path / name).stat(), os.fstat(fd))
         except OSError:
-            return True
+            return False
+
+    def age(self, name: str) -> float:
+        """Return the seconds since a file was changed.
+
+        Raises:
+            OSError: It does not exist.
+        """
+        return time.time() - os.stat(name, dir_fd=self._fd, follow_symlinks=False).st_mtime
 
     def touch(self) -> None:
         """Mark the directory as in use."""

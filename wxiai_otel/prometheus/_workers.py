@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from opentelemetry.sdk.metrics.export import MetricsData, ResourceMetrics, ScopeMetrics
 from opentelemetry.sdk.resources import Resource
@@ -27,7 +27,7 @@ from ._application import ApplicationFamily
 from ._collector import ContractCollector, untaken
 from ._gauges import combined, snapshot
 from ._members import ENDED, VALUES, ended, fold, members
-from ._segment import MOST_BYTES, Header, Segment, records
+from ._segment import MOST_BYTES, Header, Segment, read, records
 from ._shared_directory import SharedDirectory, shared_directory
 from ._totals import (
     Exemplars,
@@ -55,7 +55,7 @@ _SCRAPE_SECONDS = 2.0
 _ANSWER_SECONDS = 1.0
 _PAUSE_SECONDS = 0.002
 # Between two looks at the directory. After two, all workers have returned to one that was removed.
-_LOOK_SECONDS = 1.5
+_LOOK_SECONDS = 1.0
 _PUBLISH_SECONDS = 10.0
 _TOUCH_SECONDS = 600.0
 
@@ -79,9 +79,19 @@ class _Member:
             opened.callback(self.directory.close)
             self.segment = Segment(self.directory, self.name + VALUES, returned_ns)
             opened.callback(self.segment.close)
-            self.pipe = self.directory.pipe(self.name + _PIPE)
-            opened.callback(os.close, self.pipe)
+            # A file object: its number may be another file's once it is closed.
+            self.pipe = opened.enter_context(os.fdopen(self.directory.pipe(self.name + _PIPE), "rb", 0))
             self.close = opened.pop_all().close
+
+
+class _Seen(NamedTuple):
+    """The workers in a directory: how many have ended, and the names of the others."""
+
+    ended: float
+    members: frozenset[str]
+
+
+_NONE_SEEN = _Seen(0, frozenset())
 
 
 class Workers:
@@ -118,7 +128,11 @@ class Workers:
         self._cells: dict[bytes, Any] = {}
         self._published = self._touched = time.monotonic()
         self._ended = b""
+        self._ended_number = 0.0
         self._ended_version: object = None
+        self._live: list[str] = []
+        self._seen = _NONE_SEEN
+        self._complete = 0.0
         self._publishing = Serial()
         self._closed = False
         guarded("workers.join")(self._join)()
@@ -134,21 +148,38 @@ class Workers:
         """
         if (me := self._me) is None:
             raise FileNotFoundError(_APART)
-        if me.directory.is_removed():
+        if me.segment.is_removed():
             raise FileNotFoundError(_RETURNING)
         deadline = time.monotonic() + _SCRAPE_SECONDS
         self._ask(me, min(deadline, time.monotonic() + _ANSWER_SECONDS))
-        counted, live = _read(me.directory, deadline)
-        totals = bounded(counted, self._max_series)
-        published = [found for name in live if (found := _published(me.directory, name))]
+        totals = bounded(self._counted(me, deadline), self._max_series)
+        published = [_published(me.directory, name) for name in self._live]
         exemplars: Exemplars = {}
         for worker in published:
-            for key, samples in worker["exemplars"]:
-                exemplars.setdefault(key.encode(), []).extend(samples)
+            with suppress(TypeError, ValueError, AttributeError):
+                for key, samples in worker.get("exemplars", ()):
+                    found = [(float(value), int(at), int(span), int(trace)) for value, at, span, trace in samples]
+                    exemplars.setdefault(key.encode(), []).extend(found)
         shown = list(ContractCollector(metrics_data(totals, exemplars)).collect())
-        shown += combined((worker["instance"], worker["gauges"]) for worker in published)
-        application = combined((worker["instance"], worker["application"]) for worker in published)
-        return [*shown, *untaken([*application_totals(totals), *application], shown)]
+        shown += _gauges(published, "gauges")
+        application = [*application_totals(totals), *_gauges(published, "application")]
+        return [*shown, *untaken(application, shown)]
+
+    def _counted(self, me: _Member, deadline: float) -> Totals:
+        """Return the totals of all workers.
+
+        Raises:
+            OSError: Those of a worker cannot be read, or its file was removed: counters would go back.
+        """
+        before, self._seen = self._seen, _NONE_SEEN
+        totals, seen, self._live = _read(me.directory, deadline)
+        # A file is missing, and no worker was folded: its worker returns after its next look.
+        if seen.ended <= before.ended and not before.members <= seen.members:
+            self._complete = time.monotonic() + 2 * _LOOK_SECONDS
+        self._seen = seen
+        if seen.ended < self._ended_number or time.monotonic() < self._complete or me.segment.is_removed():
+            raise FileNotFoundError(_RETURNING)
+        return totals
 
     def leave(self) -> None:
         """Publish what this process has counted for the last time. The other workers keep it."""
@@ -167,6 +198,9 @@ class Workers:
 
     def _join(self, returned_ns: int = 0) -> None:
         me = _Member(self.named, returned_ns)
+        if self._closed:  # meanwhile
+            me.close()
+            return
         self.named = str(me.directory.path)
         self._cells = {}
         self._storage.share(me.segment)
@@ -188,7 +222,7 @@ class Workers:
         me, now = self._me, time.monotonic()
         if me is None:
             self._join()
-        elif me.directory.is_removed():
+        elif me.segment.is_removed():
             self._me = None
             me.close()
             self._join(time.monotonic_ns())
@@ -203,6 +237,7 @@ class Workers:
             fold(me.directory, self._max_series, self._ended)
             if (version := me.directory.version(ENDED)) not in (None, self._ended_version):
                 self._ended, self._ended_version = me.directory.read(ENDED, MOST_BYTES), version
+                self._ended_number = ended(self._ended)[2]
 
     def _answer(self) -> None:
         """Wait until another worker asks, for a limited time, and publish."""
@@ -212,7 +247,7 @@ class Workers:
         asked = select.poll()
         asked.register(me.pipe, select.POLLIN)
         if asked.poll(_LOOK_SECONDS * 1000) and not self._closed:
-            os.read(me.pipe, select.PIPE_BUF)
+            me.pipe.read(select.PIPE_BUF)
             self._publish()
 
     def _publish(self) -> None:
@@ -269,29 +304,36 @@ class Workers:
                 time.sleep(_PAUSE_SECONDS)
 
 
-def _read(directory: SharedDirectory, deadline: float) -> tuple[Totals, list[str]]:
-    """Return the totals of all workers, and the names of live ones."""
+def _read(directory: SharedDirectory, deadline: float) -> tuple[Totals, _Seen, list[str]]:
+    """Return the totals of all workers, which ones there are, and the names of live ones."""
     while time.monotonic() < deadline:
         before = directory.version(ENDED)
-        folded, totals, _ = ended(directory.read(ENDED, MOST_BYTES))
-        live = []
+        folded, totals, number = ended(directory.read(ENDED, MOST_BYTES))
+        live, others = [], []
         for member, fd, is_live in members(directory):
-            if Header.read(fd).returned_ns > time.monotonic_ns() - 2e9 * _LOOK_SECONDS:
+            if 0 <= time.monotonic_ns() - Header.read(fd).returned_ns < 2e9 * _LOOK_SECONDS:
                 raise FileNotFoundError(_RETURNING)
             if member not in folded:
-                add_records(totals, records(os.pread(fd, MOST_BYTES, 0)))
+                others.append(member)
+                add_records(totals, records(read(fd)))
             if is_live:
                 live.append(member)
             if time.monotonic() > deadline:
                 raise TimeoutError("the workers have too many series to read them in time")
         # A worker that was folded meanwhile may be in both or in none.
         if directory.version(ENDED) == before:
-            return totals, live
+            return totals, _Seen(number, frozenset(others)), live
     raise TimeoutError("workers end faster than they can be read")
 
 
-def _published(directory: SharedDirectory, member: str) -> Any:
-    """Return what a worker published last; ``None`` if it has not."""
-    with suppress(OSError, ValueError):
-        return json.loads(directory.read(member + _PUBLISHED, _MOST_PUBLISHED_BYTES))
-    return None
+def _published(directory: SharedDirectory, member: str) -> dict[str, Any]:
+    """Return what a worker published last; nothing if it has not."""
+    with suppress(OSError, ValueError, RecursionError):
+        found = json.loads(directory.read(member + _PUBLISHED, _MOST_PUBLISHED_BYTES))
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def _gauges(published: list[dict[str, Any]], kind: str) -> list[PrometheusMetric]:
+    return combined((worker.get("instance", ""), worker.get(kind, [])) for worker in published)
