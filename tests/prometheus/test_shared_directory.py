@@ -159,13 +159,6 @@ class TestItsFiles:
         assert directory.version("file") == version
         assert directory.names() == ["file"]
 
-    def test_a_removed_or_replaced_directory_is_noticed(self, directory):
-        assert not directory.is_removed()
-        directory.path.rename(directory.path.with_name("elsewhere"))
-        assert directory.is_removed()
-        directory.path.mkdir()
-        assert directory.is_removed()
-
 
 class TestForgottenDirectories:
     def test_those_of_servers_that_ended_are_removed(self, temporary, opened):

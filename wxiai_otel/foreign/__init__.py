@@ -6,6 +6,6 @@ still keeps an entry for each attribute set. The bounds are therefore applied be
 https://opentelemetry.io/docs/specs/otel/metrics/sdk/#cardinality-limits
 """
 
-from ._provider import BoundedMeterProvider
+from ._provider import MAX_INSTRUMENTS, BoundedMeterProvider
 
-__all__ = ["BoundedMeterProvider"]
+__all__ = ["MAX_INSTRUMENTS", "BoundedMeterProvider"]

@@ -32,31 +32,30 @@ def snapshot(families: Iterable[PrometheusMetric]) -> Snapshot:
     ]
 
 
-def combined(workers: Iterable[tuple[str, Snapshot]]) -> list[PrometheusMetric]:
-    """Return one family of each name.
+def add(found: Families, instance: object, families: Any) -> None:
+    """Add the families of one worker.
 
     Parameters:
-        workers: The service.instance.id and the snapshot of each live worker.
+        found: The families of the workers before.
+        instance: The service.instance.id of the worker.
+        families: Its snapshot, or anything else, e.g. from a damaged file: what is no snapshot is left out.
     """
-    found: Families = {}
-    for instance, families in workers:
-        # A worker of another version, or a damaged file: the others are still to be shown.
-        with suppress(TypeError, ValueError, KeyError, AttributeError):
-            _add(found, instance, families)
+    with suppress(TypeError, ValueError, KeyError, AttributeError):
+        for name, kind, documentation, across, samples in families:
+            family, values = found.setdefault(name, (PrometheusMetric(name, documentation, kind), {}))
+            for sample_name, given, value in samples if family.type == kind else ():
+                labels = _with_instance(given, str(instance)) if across == Across.EACH.value else given
+                key = (sample_name, *labels.items())
+                before = values.get(key)
+                new = float(value) if before is None else _COMBINE[across](before.value, value)
+                values[key] = Sample(sample_name, labels, new)
+
+
+def combined(found: Families) -> list[PrometheusMetric]:
+    """Return one family of each name."""
     for family, values in found.values():
         family.samples = [*values.values()]
     return [family for family, _ in found.values()]
-
-
-def _add(found: Families, instance: str, families: Snapshot) -> None:
-    for name, kind, documentation, across, samples in families:
-        family, values = found.setdefault(name, (PrometheusMetric(name, documentation, kind), {}))
-        for sample_name, given, value in samples if family.type == kind else ():
-            labels = _with_instance(given, instance) if across == Across.EACH.value else given
-            key = (sample_name, *labels.items())
-            before = values.get(key)
-            new = float(value) if before is None else _COMBINE[across](before.value, value)
-            values[key] = Sample(sample_name, labels, new)
 
 
 _COMBINE: dict[str, Callable[[float, float], float]] = {

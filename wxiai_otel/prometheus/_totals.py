@@ -9,6 +9,7 @@ kept where there are too many.
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from math import fsum, isfinite
 from operator import add
 from time import time_ns
@@ -34,6 +35,7 @@ from .._series import OVERFLOW, Series
 from .._storage import series_key
 from .._version import SCOPE_NAME
 from ..catalogue import BY_NAME, Across, Kind
+from ..foreign import MAX_INSTRUMENTS
 from ._application import ApplicationFamily
 from ._segment import Record
 
@@ -101,6 +103,14 @@ def add_records(totals: Totals, records: Iterable[Record]) -> None:
             found.add(one)
 
 
+def add_exemplars(exemplars: Exemplars, published: Any) -> None:
+    """Add the exemplars that one worker has published. What is none, e.g. from a damaged file, is left out."""
+    with suppress(TypeError, ValueError, AttributeError):
+        for key, samples in published:
+            found = [(float(value), int(time), int(span), int(trace)) for value, time, span, trace in samples]
+            exemplars.setdefault(key.encode(), []).extend(found)
+
+
 def bounded(totals: Totals, most: int) -> Totals:
     """Merge series into overflow series, so that each instrument and attribute has at most as many as in one process.
 
@@ -121,7 +131,7 @@ class _Admission:
     def __init__(self, most: int) -> None:
         self._most = most
         self._series: dict[str, Series[dict[str, Any]]] = {}
-        self._counted: dict[str, int] = defaultdict(int)
+        self._counted: dict[str, dict[str, int]] = defaultdict(dict)
 
     def key(self, key: bytes, counts: list[float]) -> bytes | None:
         """Return the key under which a series is shown; ``None`` if it is none of this version's."""
@@ -140,10 +150,12 @@ class _Admission:
         shown = series.of(tuple(attributes.get(attribute.key) for attribute in BY_NAME[name].attributes))
         return key if shown == attributes else series_key("own", name, shown)
 
-    def _other(self, key: bytes, kind: str, name: Any, attributes: dict[str, Any]) -> bytes:
-        identity = json.dumps(name)
-        if self._counted[identity] < self._most:
-            self._counted[identity] += 1
+    def _other(self, key: bytes, kind: str, name: Any, attributes: dict[str, Any]) -> bytes | None:
+        identity, counted = json.dumps(name), self._counted[kind]
+        if identity not in counted and len(counted) >= MAX_INSTRUMENTS:
+            return None
+        number = counted[identity] = counted.get(identity, 0) + 1
+        if number <= self._most:
             return key
         return series_key(kind, name, _OVERFLOWED if kind == "sdk" else dict.fromkeys(attributes, OVERFLOW))
 

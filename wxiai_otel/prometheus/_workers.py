@@ -25,7 +25,7 @@ from .._reentry import Serial
 from .._storage import Storage
 from ._application import ApplicationFamily
 from ._collector import ContractCollector, untaken
-from ._gauges import combined, snapshot
+from ._gauges import Families, add, combined, snapshot
 from ._members import ENDED, VALUES, ended, fold, members
 from ._segment import MOST_BYTES, Header, Segment, read, records
 from ._shared_directory import SharedDirectory, shared_directory
@@ -33,6 +33,7 @@ from ._totals import (
     Exemplars,
     SeriesValue,
     Totals,
+    add_exemplars,
     add_records,
     application_series,
     application_totals,
@@ -49,7 +50,7 @@ _RETURNING = "the directory of the workers was removed; they return to it within
 
 _PUBLISHED = ".json"
 _PIPE = ".pipe"
-_MOST_PUBLISHED_BYTES = 1 << 22
+_MOST_PUBLISHED_BYTES = 1 << 21
 _SCRAPE_SECONDS = 2.0
 # A worker that does not answer in time is shown as it published last.
 _ANSWER_SECONDS = 1.0
@@ -153,17 +154,16 @@ class Workers:
         deadline = time.monotonic() + _SCRAPE_SECONDS
         self._ask(me, min(deadline, time.monotonic() + _ANSWER_SECONDS))
         totals = bounded(self._counted(me, deadline), self._max_series)
-        published = [_published(me.directory, name) for name in self._live]
         exemplars: Exemplars = {}
-        for worker in published:
-            with suppress(TypeError, ValueError, AttributeError):
-                for key, samples in worker.get("exemplars", ()):
-                    found = [(float(value), int(at), int(span), int(trace)) for value, at, span, trace in samples]
-                    exemplars.setdefault(key.encode(), []).extend(found)
-        shown = list(ContractCollector(metrics_data(totals, exemplars)).collect())
-        shown += _gauges(published, "gauges")
-        application = [*application_totals(totals), *_gauges(published, "application")]
-        return [*shown, *untaken(application, shown)]
+        gauges: Families = {}
+        application: Families = {}
+        for name in self._live:
+            worker = _published(me.directory, name)
+            add_exemplars(exemplars, worker.get("exemplars"))
+            add(gauges, worker.get("instance"), worker.get("gauges"))
+            add(application, worker.get("instance"), worker.get("application"))
+        shown = [*ContractCollector(metrics_data(totals, exemplars)).collect(), *combined(gauges)]
+        return [*shown, *untaken([*application_totals(totals), *combined(application)], shown)]
 
     def _counted(self, me: _Member, deadline: float) -> Totals:
         """Return the totals of all workers.
@@ -186,6 +186,8 @@ class Workers:
         guarded("workers.leave")(self._publish)()
         self._storage.share(None)
         if (me := self._me) is not None:
+            # No other worker asks from now on, or shows the gauges.
+            me.directory.remove(me.name + _PIPE)
             me.directory.remove(me.name + _PUBLISHED)
         self._close()
 
@@ -333,7 +335,3 @@ def _published(directory: SharedDirectory, member: str) -> dict[str, Any]:
         if isinstance(found, dict):
             return found
     return {}
-
-
-def _gauges(published: list[dict[str, Any]], kind: str) -> list[PrometheusMetric]:
-    return combined((worker.get("instance", ""), worker.get(kind, [])) for worker in published)
