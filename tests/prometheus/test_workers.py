@@ -28,7 +28,7 @@ class Worker:
         storage = Storage()
         self.sold = storage.recorder(BY_NAME["credits.purchased"], 100)
         self.calls = storage.recorder(BY_NAME["cache.operation.duration"], 100)
-        self.workers = Workers(str(directory), "worker", storage, lambda: None, tuple, 100)
+        self.workers = Workers(str(directory), "server", "worker", storage, lambda: None, tuple, 100)
 
     def record(self, times: int = 1) -> None:
         for _ in range(times):

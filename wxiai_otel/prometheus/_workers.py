@@ -66,17 +66,18 @@ class _Member:
 
     Parameters:
         named: The setting workers_folder.
+        server: The server of this worker.
         returned_ns: See `Segment`.
 
     Raises:
         OSError: The directory cannot be used, or there is no room.
     """
 
-    def __init__(self, named: str, returned_ns: int = 0) -> None:
+    def __init__(self, named: str, server: str, returned_ns: int = 0) -> None:
         # Several workers have one instance if the environment names it.
         self.name = uuid.uuid4().hex
         with ExitStack() as opened:
-            self.directory = shared_directory(named)
+            self.directory = shared_directory(named, server)
             opened.callback(self.directory.close)
             self.segment = Segment(self.directory, self.name + VALUES, returned_ns)
             opened.callback(self.segment.close)
@@ -98,11 +99,9 @@ _NONE_SEEN = _Seen(0, frozenset())
 class Workers:
     """This process among the workers of its server.
 
-    Attributes:
-        named: The setting workers_folder, or the default directory once it was joined.
-
     Parameters:
         named: The setting workers_folder.
+        server: The server of this worker.
         instance: The service.instance.id of this process.
         storage: The counts of this process.
         collect: Returns what the SDK collects of this process.
@@ -113,13 +112,15 @@ class Workers:
     def __init__(
         self,
         named: str,
+        server: str,
         instance: str,
         storage: Storage,
         collect: Callable[[], MetricsData | None],
         application: Callable[[], Iterable[ApplicationFamily]],
         max_series: int,
     ) -> None:
-        self.named = named
+        self._named = named
+        self._server = server
         self._instance = instance
         self._storage = storage
         self._collect = collect
@@ -199,11 +200,10 @@ class Workers:
             me.close()
 
     def _join(self, returned_ns: int = 0) -> None:
-        me = _Member(self.named, returned_ns)
+        me = _Member(self._named, self._server, returned_ns)
         if self._closed:  # meanwhile
             me.close()
             return
-        self.named = str(me.directory.path)
         self._cells = {}
         self._storage.share(me.segment)
         self._me = me
