@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from opentelemetry.context import Context, get_current
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
+from ._background import paused, resume
 from ._guard import fault, faults
 from ._series import Attributes, Series, Values
 from ._storage import Storage, sdk_storage
@@ -52,6 +53,8 @@ class _SdkRecorder:
 
     def record(self, value: float, values: Values = (), context: Context | None = None) -> None:
         """See `Recorder.record`."""
+        if paused:  # the first measurement after a fork
+            resume()
         if context is None:
             context = get_current()  # of the caller: another thread may record the value
         sdk_storage.run(self._record, value, self.series.of(values), context)

@@ -101,13 +101,21 @@ class EmbeddedReader(PrometheusMetricReader):
         if self._folder != "none" and (self._folder or is_worker()):
             self._server = self._server or server_of_this_process()
             self._workers = Workers(
-                self._folder, self._server, instance(), self._storage, self._collected, self._application, max_series
+                self._folder,
+                self._server,
+                instance(),
+                self._storage,
+                self._collected,
+                self._application,
+                max_series,
+                is_forked=os.getpid() != self._process,
             )
 
     def after_fork(self) -> None:
         """Leave the parent's place to the parent. This child joins the same workers once it measures anything."""
         self._workers = None
-        paused.append(self._join)
+        # First: threads that the others start would take it over, and the child may exit before they have joined.
+        paused.insert(0, self._join)
 
     def leave(self) -> None:
         """Leave the counts of this process to the other workers."""

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from math import fsum, isfinite
-from operator import add
+from operator import add, lt, sub
 from time import time_ns
 from typing import Any, NamedTuple
 
@@ -55,6 +55,12 @@ class SeriesValue(NamedTuple):
     start_ns: int
     sum: float
     counts: list[float]
+
+    def since(self, before: "SeriesValue | None") -> "SeriesValue":
+        """Return what was counted since; everything if it was reset meanwhile."""
+        if before is None or any(map(lt, self.counts or [self.sum], before.counts or [before.sum])):
+            return self
+        return self._replace(sum=self.sum - before.sum, counts=[*map(sub, self.counts, before.counts)])
 
 
 class Total:
@@ -201,6 +207,11 @@ def cumulative_series(scope: InstrumentationScope, metric: Metric) -> list[Serie
         )
         for point in data.data_points
     ]
+
+
+def is_of_prometheus_client(key: bytes) -> bool:
+    """Return whether a series is one of `application_series`."""
+    return key.startswith(b'["app"')
 
 
 def application_series(family: ApplicationFamily) -> list[SeriesValue] | None:

@@ -39,6 +39,7 @@ from ._totals import (
     application_totals,
     bounded,
     cumulative_series,
+    is_of_prometheus_client,
     metrics_data,
 )
 
@@ -59,6 +60,9 @@ _PAUSE_SECONDS = 0.002
 _LOOK_SECONDS = 1.0
 _PUBLISH_SECONDS = 10.0
 _TOUCH_SECONDS = 600.0
+
+# Counts of prometheus_client that this process shared before telemetry was set up again.
+_shared_before: dict[bytes, SeriesValue] = {}
 
 
 class _Member:
@@ -107,6 +111,7 @@ class Workers:
         collect: Returns what the SDK collects of this process.
         application: Returns the families of `prometheus_client`.
         max_series: The setting max_series.
+        is_forked: Whether meters and `prometheus_client` have counts of the parent.
     """
 
     def __init__(
@@ -118,6 +123,8 @@ class Workers:
         collect: Callable[[], MetricsData | None],
         application: Callable[[], Iterable[ApplicationFamily]],
         max_series: int,
+        *,
+        is_forked: bool = False,
     ) -> None:
         self._named = named
         self._server = server
@@ -137,6 +144,10 @@ class Workers:
         self._complete = 0.0
         self._publishing = Serial()
         self._closed = False
+        self._base = _shared_before.copy()
+        self._shared: dict[bytes, SeriesValue] = {}
+        if is_forked:
+            guarded("workers.fork")(self._leave_to_parent)()
         guarded("workers.join")(self._join)()
         threading.Thread(target=self._run, name="wxiai-otel-workers", daemon=True).start()
         in_forked_child(self._close)
@@ -185,6 +196,7 @@ class Workers:
     def leave(self) -> None:
         """Publish what this process has counted for the last time. The other workers keep it."""
         guarded("workers.leave")(self._publish)()
+        _shared_before.update((key, one) for key, one in self._shared.items() if is_of_prometheus_client(key))
         self._storage.share(None)
         if (me := self._me) is not None:
             # No other worker asks from now on, or shows the gauges.
@@ -276,11 +288,23 @@ class Workers:
             }
             me.directory.write(me.name + _PUBLISHED, json.dumps(content).encode())
 
+    def _leave_to_parent(self) -> None:
+        """Count from here on: the parent reports what it has counted."""
+        collected = self._collect()
+        for resource in collected.resource_metrics if collected is not None else ():
+            for scope in resource.scope_metrics:
+                for metric in scope.metrics:
+                    self._base.update((one.key, one) for one in cumulative_series(scope.scope, metric) or ())
+        for family in self._application():
+            self._base.update((one.key, one) for one in application_series(family) or ())
+
     def _share(self, me: _Member, series: list[SeriesValue] | None) -> bool:
         """Copy series that only this process can collect to its segment. Return whether they are counts."""
-        for key, start_ns, total, counts in series or ():
+        for one in series or ():
+            self._shared[one.key] = one
+            key, start_ns, total, counts = one.since(base := self._base.get(one.key))
             cells = self._cells.get(key)
-            if cells is None:
+            if cells is None and (base is None or total or any(counts)):
                 cells = self._cells[key] = me.segment.allocate(key, 2 + len(counts), start_ns)
             if cells is not None:
                 cells[0] = total
