@@ -11,7 +11,7 @@ import json
 import logging
 import os
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from time import time_ns
 from typing import Any, NamedTuple, Protocol
 
@@ -38,8 +38,6 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import TraceFlags, get_current_span
 
 from ._background import in_forked_child, paused, resume
-from ._beside import garbage_kept
-from ._reentry import Serial
 from ._series import Attributes, Series, Values
 from ._version import SCOPE_NAME, VERSION
 from .catalogue import Instrument, Kind
@@ -52,25 +50,7 @@ _USUAL = {
 }
 _SCOPE = InstrumentationScope(SCOPE_NAME, VERSION)
 
-_HOLD_SECONDS = 1.0
-
 logger = logging.getLogger("wxiai_otel")
-
-# The SDK's own storage has locks: measurements are queued here while one is added or a reader collects.
-sdk_storage = Serial()
-
-
-def collects_alone(reader: Any) -> None:
-    """Hold `sdk_storage` while an SDK reader collects, so that no destructor waits for a lock of the SDK."""
-    collect: Callable[..., Any] | None = getattr(reader, "_collect", None)
-    if collect is None:
-        return
-
-    def collect_alone(*args: Any, **kwargs: Any) -> Any:
-        with sdk_storage.held(_HOLD_SECONDS), garbage_kept:
-            return collect(*args, **kwargs)
-
-    reader._collect = collect_alone  # noqa: SLF001 - no public way
 
 
 class _Sample(NamedTuple):

@@ -7,9 +7,10 @@ from opentelemetry.context import Context, get_current
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from ._background import paused, resume
+from ._collection import sdk_storage
 from ._guard import fault, faults
 from ._series import Attributes, Series, Values
-from ._storage import Storage, sdk_storage
+from ._storage import Storage
 from .catalogue import BY_NAME, INSTRUMENTS, Instrument, Kind
 
 __all__ = ["Instruments", "Observe", "Recorder", "Values"]

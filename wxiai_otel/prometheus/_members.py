@@ -82,7 +82,6 @@ def fold(directory: SharedDirectory, max_series: int, known: bytes) -> None:
             fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return
-        before = directory.names()
         folded, totals, number = ended(directory.read(ENDED, MOST_BYTES))
         if is_removed := ended(known)[2] > number:
             folded, totals, number = ended(known)
@@ -99,7 +98,7 @@ def fold(directory: SharedDirectory, max_series: int, known: bytes) -> None:
             names = Record(json.dumps(["folded", gone]).encode(), 0, 0, [number, 0.0])
             kept = [total.record(key) for key, total in bounded(totals, max_series).items()]
             directory.write(ENDED, packed([names, *kept]))
-        for name in before:
+        for name in directory.names():
             if _is_left(directory, name, present, gone):
                 directory.remove(name)
 
