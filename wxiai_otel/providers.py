@@ -35,13 +35,14 @@ from opentelemetry.sdk.trace import (
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
 
 from ._background import in_forked_child, side_by_side
+from ._collection import collects_alone
 from ._connections import Metrics, Sending, SpanQueue, Spans
 from ._deadline import left, until
 from ._exporters import log_exporter, metric_exporter, span_exporter
 from ._globals import take_back
 from ._guard import fault, guarded
 from ._redaction import MARGIN, MAX_TEXT
-from ._storage import Storage, collects_alone
+from ._storage import Storage
 from .foreign import BoundedMeterProvider
 from .settings import Settings
 from .tracing import MAX_EVENT_ATTRIBUTE, Outgoing, TailProcessor, TailSampler, WhenExported, spans_received

@@ -96,7 +96,7 @@ class Telemetry:
 
     def _attach(self, runtime: Runtime) -> None:
         """Connect the layers to the telemetry of the process."""
-        self._installation.refill = runtime.allowance.refill
+        self._installation.refill = runtime.start_serving
         self._installation.flush = runtime.flush_at_end
         if self.settings.http:
             own_spans = not contrib.is_instrumented(self._app)

@@ -7,6 +7,7 @@ from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, CallbackT, Counter, Histogram, Observation, UpDownCounter, _Gauge
 from opentelemetry.util.types import Attributes
 
+from .._background import paused, paused_threads, resume
 from .._guard import fault
 from ._duplicates import Skip
 from ._values import amount_of
@@ -34,6 +35,8 @@ class Bounded:
     def measure(self, amount: float, attributes: Attributes = None, context: Context | None = None) -> None:
         """Record a measurement, as the instrument's method in the API."""
         try:
+            if paused or paused_threads:  # the first measurement after a fork
+                resume()
             if self._skip is None or not self._skip(context):
                 self._record(amount_of(amount), self._set_of(attributes), context)
         except Exception:  # noqa: BLE001 - the application may measure anything
