@@ -50,6 +50,7 @@ class SharedDirectory:
         self._fd = os.open(path, _OPEN)
         try:
             self._make_private()
+            self._remove_foreign()
         except BaseException:
             self.close()
             raise
@@ -64,6 +65,14 @@ class SharedDirectory:
             raise PermissionError(f"{self.path} is open to other users; its mode must be 700")
         if found.st_mode & _PRIVATE != _PRIVATE:  # the umask removed some
             os.fchmod(self._fd, _PRIVATE)
+
+    def _remove_foreign(self) -> None:
+        """Remove what other users put there before the directory was private."""
+        with os.scandir(self._fd) as entries:
+            for entry in entries:
+                with suppress(OSError):
+                    if entry.stat(follow_symlinks=False).st_uid != os.geteuid():
+                        os.unlink(entry.name, dir_fd=self._fd)
 
     def close(self) -> None:
         """Close it. The lock is released unless this is a forked child and its parent is alive."""
