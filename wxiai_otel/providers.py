@@ -41,7 +41,7 @@ from ._exporters import log_exporter, metric_exporter, span_exporter
 from ._globals import take_back
 from ._guard import fault, guarded
 from ._redaction import MARGIN, MAX_TEXT
-from ._storage import Storage, collects_alone
+from ._storage import Storage
 from .foreign import BoundedMeterProvider
 from .settings import Settings
 from .tracing import MAX_EVENT_ATTRIBUTE, Outgoing, TailProcessor, TailSampler, WhenExported, spans_received
@@ -213,8 +213,6 @@ def build_providers(
         exporting = ExportingReader(Metrics(connection), settings.metric_export_interval, storage)
         all_readers.append(exporting)
     meter_provider = BoundedMeterProvider(all_readers, resource, settings)
-    for reader in all_readers:
-        collects_alone(reader)
     owned.append(meter_provider)
     if type(metrics.get_meter_provider()).__name__ == "_ProxyMeterProvider":
         metrics.set_meter_provider(meter_provider)
