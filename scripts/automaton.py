@@ -74,7 +74,8 @@ class Automaton:
             frozenset(number for number, letter in enumerate(self.alphabet) if node.reads and node.reads(letter))
             for node in self._nodes
         ]
-        self.steps = cache(self._steps)
+        self.neighbors = self._neighbors()
+        self._steps_after = cache(self._steps)
 
     def _node(self, groups: frozenset[int]) -> _Node:
         self._nodes.append(_Node(groups=groups))
@@ -99,6 +100,18 @@ class Automaton:
             signature = (*(test(letter) for test in self._tests), _is_word(letter), letter == "\n")
             found.setdefault(signature, letter)
         return list(found.values())
+
+    def _neighbors(self) -> dict[int, int]:
+        """Return, for each letter before a position, one that all conditions of the pattern treat alike."""
+        conditions = [edge[0] for node in self._nodes for edge in node.edges if edge[0] is not None]
+        letters = range(len(self.alphabet))
+        found: dict[tuple[bool, ...], int] = {}
+        return {
+            before: found.setdefault(
+                tuple(condition(before, after) for condition in conditions for after in (*letters, END)), before
+            )
+            for before in (START, *letters)
+        }
 
     def _sequence(self, items: list[Any], end: _Node, groups: frozenset[int], flags: int, *, last: bool) -> _Node:
         for number, (kind, value) in reversed(list(enumerate(items))):
@@ -223,6 +236,10 @@ class Automaton:
     def accepts(self, state: int, before: int, after: int) -> bool:
         """Return whether a match is certain to succeed here."""
         return any(node is self.accept and not unsure for node, _, unsure in self._closure(state, before, after))
+
+    def steps(self, state: int, before: int, letter: int) -> tuple[Step, ...]:
+        """Return the transitions of a position by a letter, after another letter."""
+        return self._steps_after(state, self.neighbors[before], letter)
 
     def _steps(self, state: int, before: int, letter: int) -> tuple[Step, ...]:
         found: dict[tuple[int, frozenset[int], bool], int] = {}

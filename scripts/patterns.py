@@ -1,7 +1,7 @@
 """Check that every regular expression of the package takes linear time. See `redos`.
 
-The check finds the patterns that the package compiles while it is imported, and those in the `re` calls of its source.
-A call whose pattern it cannot find is an error.
+The check finds the patterns that the package compiles while it is imported or in a function `compile_patterns`, and
+those in the `re` calls of its source. A call whose pattern it cannot find is an error.
 """
 
 import ast
@@ -70,6 +70,8 @@ def patterns(folder: Path) -> Iterator[Found]:
     compiled = Compiled(folder)
     try:
         modules = {path: _imported(path, folder) for path in sorted(folder.rglob("*.py"))}
+        for namespace in modules.values():
+            namespace.get("compile_patterns", lambda: None)()
     finally:
         compiled.stop()
     for path, namespace in modules.items():

@@ -56,7 +56,7 @@ def _reached(automaton: Automaton) -> tuple[dict[int, set[int]], dict[int, set[i
         if state in reach:
             continue
         reach[state] = set()
-        for before, letter in product((START, *letters), letters):
+        for before, letter in product(set(automaton.neighbors.values()), letters):
             for step in automaton.steps(state, before, letter):
                 reach[state].add(step.target)
                 into.setdefault(step.target, set()).add(letter)
@@ -67,7 +67,7 @@ def _reached(automaton: Automaton) -> tuple[dict[int, set[int]], dict[int, set[i
 def _doubled(automaton: Automaton, p: int, beyond: dict[int, set[int]]) -> list[int] | None:
     """Return a letter that leads from one position of a loop to another on two paths."""
     letters = range(len(automaton.alphabet))
-    for before, letter in product(letters, letters):
+    for before, letter in product({automaton.neighbors[before] for before in letters}, letters):
         for step in automaton.steps(p, before, letter):
             back = p in beyond[step.target] or p == step.target
             if step.paths > 1 and back and not step.leaves & automaton.groups(p):

@@ -23,6 +23,13 @@ TEXTS = {
     "card 4111111111111111": "4111111111111111",
     "call 13812345678": "13812345678",
     "id 11010519491231002X": "11010519491231002X",
+    "手机号13812345678密码错误": "13812345678",
+    "登录失败，密码：hunter2，请重试": "hunter2",
+    "user_13812345678 is locked": "13812345678",
+    'login with {"token": "correct horse, battery"}': "correct horse",
+    "https://user:pa/ss@w0rd@host/": "pa/ss@w0rd",
+    "Cookie: sid=q1w2e3r4t5; theme=dark": "q1w2e3r4t5",
+    "邮箱li.lei@例子.公司未验证": "li.lei@例子",
 }
 
 # Attributes whose values are secrets whatever they look like.

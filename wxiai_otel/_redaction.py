@@ -1,109 +1,148 @@
-"""What must not leave the process: in log records, labels, notifications, and in spans' events, status and links.
+"""Redaction of log records, labels, notifications, and of what spans say, before they leave the process.
 
-Spans' attributes have no literal, argument or query string to begin with. A text has what the application has put
-there, so this is a search for what secrets look like, and no promise. The Collector's redaction has the same kinds
-once more.
+It searches texts for what `wxiai_otel._secrets` lists. The Collector searches for the same.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from itertools import takewhile
 from typing import Any
 
 from ._database_errors import reduced
+from ._secrets import QUERY, RULES, SECRET_NAMES, SHAPES, USER, Rule, one_of, python
 
 MASK = "****"
-
-# Numbers have no word: one is put to the text where it has as many digits in a row as the shortest of them.
-_NUMBER = ("\0number",)
-_DIGITS = re.compile(r"[0-9]{11}")
 
 # Values of attributes with longer names are masked.
 _MAX_NAME = 1_024
 # Default maximum length of a text: no sink accepts a longer one.
 MAX_TEXT = 65_536
 # Characters read beyond the cut and not shown: a secret that is cut in two is not recognized. The longest one that is
-# recognized only as a whole is a mail address, with 345 characters.
+# recognized only as a whole is the user and password of a URL, with 400 characters.
 MARGIN = 512
+# The shortest integer that can be a mobile number.
+_MIN_NUMBER = 10**10
 
-# Every pattern takes linear time: nothing before the telling character may be repeated without limit, and `\s` may not
-# cross lines. `scripts/lint` checks all patterns of the package for it.
-# user:password@ of a URL
-_USER = r"//[^/\s@]{1,256}@"
-_QUERY = r"(?<=\S)\?[^\s\"'<>?=]*=[^\s\"'<>]*"
-# Each with words of which one is in every text that it finds something in, in small letters: most texts have none of
-# them, and to look for words takes a tenth of the time.
-_PATTERNS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    # What SQLAlchemy and PostgreSQL add to an error: the values.
-    # (They are told in one line by their repr, but for objects that have one of their own.)
-    (r"\[parameters: .*?(?=\n\(Background on this error|\Z)", "[parameters: " + MASK, ("[parameters: ",)),
-    (r"(?m)^([^\S\n]*DETAIL:).*$", r"\1 " + MASK, ("detail:",)),
-    # The query string of a URL or path.
-    (_QUERY, "?" + MASK, ("?",)),
-    # before mail addresses
-    (_USER, "//" + MASK + "@", ("//",)),
-    (r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,255}\.[A-Za-z]{2,24}", MASK, ("@",)),
-    (r"(?i)\b(?:bearer|basic|token)\s{1,8}[A-Za-z0-9._~+/=-]{8,}", MASK, ("bearer", "basic", "token")),
-    # JSON Web Tokens, and the keys of well-known services
-    # (Long ones without a dot too: a text of nothing but their beginnings would take as long as it is, squared.)
-    (
-        r"\beyJ(?:[A-Za-z0-9_-]{16,}(?:\.[A-Za-z0-9_-]+){0,2}|[A-Za-z0-9_-]{1,15}(?:\.[A-Za-z0-9_-]+){1,2})",
-        MASK,
-        ("eyj",),
-    ),
-    (r"\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}", MASK, ("k-", "k_")),
-    (
-        (
-            r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|xox[abprs]-[A-Za-z0-9-]{10,}"
-            r"|AKIA[0-9A-Z]{16}|AIza[A-Za-z0-9_-]{35}|LTAI[A-Za-z0-9]{12,})"
-        ),
-        MASK,
-        ("gh", "xox", "akia", "aiza", "ltai"),
-    ),
-    (
-        r"(?i)-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,40}PRIVATE KEY-----)?",
-        MASK,
-        ("private key",),
-    ),
-    (
-        (
-            r"(?i)(password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|authorization)"
-            r"(\\*[\"']?\s{0,8}[=:]\s{0,8}\\*[\"']?)[^\s&,;\"'\\]+"
-        ),
-        r"\1\2" + MASK,
-        ("passw", "pwd", "secret", "token", "key", "authorization"),
-    ),
-    # bank cards, mobile numbers and identity cards
-    (
-        r"\b(?:4[0-9]{12}(?:[0-9]{3})?|5[1-5][0-9]{14}|3[47][0-9]{13}|62[0-9]{14,17})\b",
-        MASK,
-        _NUMBER,
-    ),
-    (r"\b1[3-9][0-9]{9}\b", MASK, _NUMBER),
-    (
-        r"\b[1-9][0-9]{5}(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9Xx]\b",
-        MASK,
-        _NUMBER,
-    ),
-)
-_COMPILED = tuple(
-    (re.compile(pattern, re.DOTALL if "parameters" in pattern else 0), to, words) for pattern, to, words in _PATTERNS
-)
+_OPEN = re.compile(r"[bBrRuU]{0,2}(?:\\{0,7}[\"'`]|[“‘「【])")
+_CLOSING = str.maketrans("“‘「【", "”’」】", "bBrRuU")
+
+
+def _shown(rule: Rule, kept: str, value: str) -> str:
+    """Return what is shown of a match: all of it if it is harmless, else the mask in the quotes of the value."""
+    if rule.harmless is not None and rule.harmless(kept, value):
+        return kept + value
+    opening = _OPEN.match(value)
+    if opening is None:
+        return kept + MASK
+    closing = opening[0].translate(_CLOSING)
+    return kept + opening[0] + MASK + (closing if value.endswith(closing) else "")
+
+
+@cache
+def _form(pattern: str) -> Callable[[str, int], re.Match[str] | None]:
+    compiled = re.compile(pattern)
+    return compiled.match
+
+
+@cache
+def _masking(place: int) -> Callable[[str], str]:
+    """Return a function that masks the matches of a rule, given its place in the table, in a text."""
+    rule = RULES[place]
+    pattern = re.compile(python(rule))
+    if not rule.value:
+
+        def replaced(found: re.Match[str]) -> str:
+            kept = next((group for group in found.groups() if group), "")
+            return _shown(rule, kept, found[0][len(kept) :])
+
+        replacement = replaced if pattern.groups or rule.harmless else MASK
+        return lambda text: pattern.sub(replacement, text)
+
+    forms = tuple(map(_form, rule.value))
+
+    def masked(text: str) -> str:
+        done = 0
+        shown: list[str] = []
+        name = pattern.search(text)
+        while name:
+            at = name.end()
+            # The value of a name may be a name with a value.
+            inner = pattern.match(text, at)
+            found = None if inner else next(filter(None, (form(text, at) for form in forms)), None)
+            if found:
+                shown += (text[done : name.start()], _shown(rule, name[0], found[0]))
+                done = at = found.end()
+            name = inner or pattern.search(text, at)
+        return "".join((*shown, text[done:])) if shown else text
+
+    return masked
+
+
+def compile_patterns() -> None:
+    """Compile all patterns of the table. It takes too long for an import, and for the request that first needs one."""
+    for place in range(len(RULES)):
+        _masking(place)
+
+
+_QUERY_BIT = 1 << RULES.index(QUERY)
+
+
+def _rules_of(word: str) -> int:
+    return sum(1 << place for place, rule in enumerate(RULES) if word in rule.words)
+
+
+_WORDS = {word: _rules_of(word) for word in (word for rule in RULES for word in rule.words) if word not in SHAPES}
+_OTHER = re.compile("|".join(word for word in _WORDS if not word.isascii()))
+# The first three letters of the ASCII words: `re` reads a text fastest with sets, and few texts pass all three.
+_START = 3
+_STARTS: dict[str, list[str]] = {}
+for _word in _WORDS:
+    if _word.isascii() and len(_word) >= _START:
+        _STARTS.setdefault(_word[:_START], []).append(_word)
+_SETS = ("".join(sorted({re.escape(start[place]) for start in _STARTS})) for place in range(_START))
+_ANY_START = re.compile("".join(f"[{letters}]" for letters in _SETS) + f"(?<={one_of(_STARTS, re.escape)})")
+_SHORT = tuple((word, bits) for word, bits in _WORDS.items() if word.isascii() and len(word) < _START)
+_SHAPES = tuple((re.compile(pattern), _rules_of(shape)) for shape, pattern in SHAPES.items())
+
+
+def _rules_for(text: str) -> int:
+    """Return the rules that may find something in a text, as bits. Most texts have none of the words."""
+    rules = 0
+    if text.isascii():
+        lowered = text.lower()
+    else:
+        for word in _OTHER.findall(text):
+            rules |= _WORDS[word]
+        # Only ASCII letters have to be in lower case. Words that this joins are found in vain.
+        lowered = text.encode("ascii", "ignore").decode().lower()
+    for word, bits in _SHORT:
+        if word in lowered:
+            rules |= bits
+    found = _ANY_START.search(lowered)
+    while found:
+        start = found.start()
+        for word in _STARTS[found[0]]:
+            if lowered.startswith(word, start):
+                rules |= _WORDS[word]
+        # From the next character: words may overlap.
+        found = _ANY_START.search(lowered, start + 1)
+    for pattern, bits in _SHAPES:
+        if pattern.search(text):
+            rules |= bits
+    return rules
+
 
 # Drivers quote the values of a statement. In a cut text, the last quote may be open.
 _QUOTED = re.compile(r"'[^']*'")
 _QUOTED_OR_CUT = re.compile(r"'[^']*(?:'|\Z)")
 
-# Values that are secrets whatever they look like.
-_NAMES = re.compile(
-    r"(?i)(?:password|passwd|secret|authorization|cookie|credential|api[-_.]?key|private[-_.]?key)"
-    r"|(?:^|[-_.])(?:token|pwd|dsn)$"
-)
+_NAMES = tuple(re.compile(pattern) for pattern in SECRET_NAMES)
 
 
 def is_secret(name: str) -> bool:
     """Return whether an attribute with this name holds a secret."""
-    return len(name) > _MAX_NAME or bool(_NAMES.search(name))
+    return len(name) > _MAX_NAME or any(pattern.search(name) for pattern in _NAMES)
 
 
 def redacted_attribute(
@@ -112,7 +151,7 @@ def redacted_attribute(
     """Redact an attribute's value, including nested strings.
 
     Parameters:
-        name: The attribute's name. A string is masked entirely if `is_secret` holds for the name.
+        name: The attribute's name. Any value but a truth value is masked entirely if `is_secret` holds for the name.
         value: The attribute's value.
         queries: See `redacted`.
         quotes: See `redacted`.
@@ -122,8 +161,15 @@ def redacted_attribute(
     def inner(name: str, value: Any) -> Any:
         return redacted_attribute(name, value, queries=queries, quotes=quotes, limit=limit)
 
+    if value is None or isinstance(value, bool):
+        return value
+    if is_secret(name):
+        return MASK
     if isinstance(value, str):
-        return MASK if is_secret(name) else redacted(value, queries=queries, quotes=quotes, limit=limit)
+        return redacted(value, queries=queries, quotes=quotes, limit=limit)
+    if isinstance(value, int):
+        # A number of a person, or an integer as it is.
+        return value if value < _MIN_NUMBER or redacted(text := str(value)) == text else MASK
     if isinstance(value, Mapping):
         return {key: inner(str(key), item) for key, item in value.items()}
     if isinstance(value, tuple | list):
@@ -152,10 +198,10 @@ def redacted(
     may_be_split = may_be_split and read[-16:] == text[-16:]  # else the cut is in what was removed
     if quotes:
         text = (_QUOTED_OR_CUT if may_be_split else _QUOTED).sub("?", text)
-    words_in = text.casefold() + (_NUMBER[0] if _DIGITS.search(text) else "")
-    for pattern, mask, words in _COMPILED:
-        if any(word in words_in for word in words) and (queries or pattern.pattern != _QUERY):
-            text = pattern.sub(mask, text)
+    if rules := _rules_for(text) & (-1 if queries else ~_QUERY_BIT):
+        for place in range(len(RULES)):
+            if rules >> place & 1:
+                text = _masking(place)(text)
     if may_be_split:
         # A secret that the cut splits is at the end of the text, without a mask: drop the unmasked end.
         ends = zip(before[: -MARGIN - 1 : -1], text[: -MARGIN - 1 : -1], strict=False)
@@ -166,4 +212,4 @@ def redacted(
 
 def without_users(text: str) -> str:
     """Mask users and passwords in URLs: settings hold no other secrets."""
-    return re.sub(_USER, f"//{MASK}@", text[:MAX_TEXT])
+    return _masking(RULES.index(USER))(text[:MAX_TEXT])

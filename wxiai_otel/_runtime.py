@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import Tracer
 
-from ._background import in_forked_child, paused, paused_threads
+from ._background import in_forked_child, paused, paused_threads, resume
 from ._borrowed import borrowed_settings
 from ._business import BusinessTelemetry
 from ._deadline import LEAST_SECONDS, Allowance
@@ -119,6 +119,11 @@ class Runtime:
         guarded("workers.join")(self.reader.join)(
             settings.workers_folder, lambda: self.providers.instance, settings.max_series
         )
+
+    def start_serving(self) -> None:
+        """Resume in a forked worker before it counts anything, and allow the next shutdown its whole time."""
+        resume()
+        self.allowance.refill()
 
     def _after_fork(self) -> None:
         self.allowance.refill()

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from time import time_ns
 from typing import Any, NamedTuple, Protocol
 
@@ -38,8 +38,6 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import TraceFlags, get_current_span
 
 from ._background import in_forked_child, paused, paused_threads, resume
-from ._beside import garbage_kept
-from ._reentry import Serial
 from ._series import Attributes, Series, Values
 from ._version import SCOPE_NAME, VERSION
 from .catalogue import Instrument, Kind
@@ -52,31 +50,7 @@ _USUAL = {
 }
 _SCOPE = InstrumentationScope(SCOPE_NAME, VERSION)
 
-_HOLD_SECONDS = 1.0
-
 logger = logging.getLogger("wxiai_otel")
-
-# The SDK's own storage has locks: measurements are queued here while one is added or a reader collects.
-sdk_storage = Serial()
-
-
-def collects_alone(reader: Any, before: Callable[[], None]) -> None:
-    """Hold `sdk_storage` while an SDK reader collects, so that no destructor waits for a lock of the SDK.
-
-    Parameters:
-        reader: A reader of a meter provider.
-        before: Called before each collection.
-    """
-    collect: Callable[..., Any] | None = getattr(reader, "_collect", None)
-    if collect is None:
-        return
-
-    def collect_alone(*args: Any, **kwargs: Any) -> Any:
-        before()
-        with sdk_storage.held(_HOLD_SECONDS), garbage_kept:
-            return collect(*args, **kwargs)
-
-    reader._collect = collect_alone  # noqa: SLF001 - no public way
 
 
 class _Sample(NamedTuple):
@@ -107,11 +81,12 @@ _SUM_CELLS = 2
 class _Total:
     """A counter's series. Its cells are a copy of the value for other processes."""
 
-    __slots__ = ("attributes", "cells", "sample", "start_ns", "value")
+    __slots__ = ("attributes", "cells", "sample", "segment", "start_ns", "value")
 
     def __init__(self, attributes: Attributes, _bounds: Sequence[float], cells: Any) -> None:
         self.attributes = attributes
         self.cells = cells
+        self.segment: Segment | None = None
         self.start_ns = time_ns()
         self.value: float = 0
         self.sample: _Sample | None = None
@@ -142,12 +117,24 @@ class _Total:
 class _Distribution:
     """A histogram's series. Samples are the last ones of each bucket. Its cells: see `_Total`."""
 
-    __slots__ = ("attributes", "bounds", "bucket_counts", "cells", "max", "min", "samples", "start_ns", "sum")
+    __slots__ = (
+        "attributes",
+        "bounds",
+        "bucket_counts",
+        "cells",
+        "max",
+        "min",
+        "samples",
+        "segment",
+        "start_ns",
+        "sum",
+    )
 
     def __init__(self, attributes: Attributes, bounds: Sequence[float], cells: Any) -> None:
         self.attributes = attributes
         self.bounds = bounds
         self.cells = cells
+        self.segment: Segment | None = None
         self.start_ns = time_ns()
         self.bucket_counts = [0] * (len(self.bounds) + 1)
         self.sum: float = 0
@@ -246,10 +233,10 @@ class StoredRecorder:
         return Metric(instrument.name, instrument.description, instrument.unit, data)
 
     def share(self, segment: Segment | None) -> None:
-        """Copy series to shared memory, and keep them there. In the same one again, those that found no room before."""
-        is_new, self._segment = segment is not self._segment, segment
+        """Copy all series that are not yet in this shared memory, and keep them there."""
+        self._segment = segment
         for kept in self.series.all():
-            if is_new or kept.cells is self._unshared:
+            if kept.segment is not segment:
                 self._copy(kept)
 
     def exemplars(self) -> Iterable[tuple[bytes, list[_Sample]]]:
@@ -281,6 +268,7 @@ class StoredRecorder:
         if (segment := self._segment) is not None:
             cells = segment.allocate(self._key(kept), self._cells(), kept.start_ns)
             if cells is not None:
+                kept.segment = segment
                 kept.copy_to(cells)
 
     def _key(self, kept: _Total | _Distribution) -> bytes:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from ._borrowed import borrowed
 from ._guard import guarded
 from ._health import health_checks
+from ._redaction import compile_patterns
 from ._runtime import Runtime, acquire, release
 from .http import Http, Installation, Users, contrib, in_lifespan_startup, install, leave_to_us, restore
 from .monitoring import HealthEndpoint, MetricsEndpoint, stats_endpoint
@@ -95,7 +96,7 @@ class Telemetry:
 
     def _attach(self, runtime: Runtime) -> None:
         """Connect the layers to the telemetry of the process."""
-        self._installation.refill = runtime.allowance.refill
+        self._installation.refill = runtime.start_serving
         self._installation.flush = runtime.flush_at_end
         if self.settings.http:
             own_spans = not contrib.is_instrumented(self._app)
@@ -209,6 +210,7 @@ def setup_telemetry(app: FastAPI | None = None, **settings: "Unpack[SettingsArgu
     if not isinstance(app, FastAPI):
         raise SetupError(f"setup_telemetry needs a FastAPI application, not {type(app).__name__}")
     loaded = load_settings(settings)
+    compile_patterns()
     with _lock:
         state = _state(app)
         if (existing := state.telemetry) is not None:

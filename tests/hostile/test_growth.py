@@ -18,6 +18,7 @@ import wxiai_otel.alerting.bridge
 import wxiai_otel.lay_out._choices  # noqa: F401 - with the other modules that have patterns
 from wxiai_otel._labels import printable
 from wxiai_otel._redaction import redacted, redacted_attribute
+from wxiai_otel._secrets import RULES, python
 from wxiai_otel.alerting._message import Alert, Message
 from wxiai_otel.alerting._secret import Secret
 from wxiai_otel.alerting._text import inert_lines, json_safe, one_line
@@ -47,6 +48,10 @@ def patterns():
     for module in [module for name, module in sys.modules.items() if name.startswith("wxiai_otel")]:
         for name, value in vars(module).items():
             collect(f"{module.__name__.removeprefix('wxiai_otel.')}.{name}", value)
+    for rule in RULES:
+        collect(f"_secrets.RULE {rule.name}", re.compile(python(rule)))
+        for form in rule.value:
+            collect("_secrets.FORM", re.compile(form))
     return {f"{name} {number}": value for number, (name, value) in enumerate(found.values())}
 
 
@@ -132,6 +137,7 @@ OF_OUR_FILES = "lay_out._edits"
 AT_THE_BEGINNING = (
     *("_HEADER", "_ADDRESS", "_PREFIX", "_PRINTABLE", "_RANDOM_VALUE", "_COLUMNS", "_BEFORE", "_MAIL"),
     *("_MARGIN", "_GROUP", "_CODED", "_INNER", "_CODE", "_CLASS_AND_CODE", "_CLASS"),
+    ".FORM",
 )
 
 

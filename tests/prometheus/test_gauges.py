@@ -5,7 +5,8 @@ import json
 import pytest
 from prometheus_client import Metric
 
-from wxiai_otel.prometheus._gauges import combined, snapshot
+from wxiai_otel.prometheus import _gauges
+from wxiai_otel.prometheus._gauges import snapshot
 
 
 def published(name: str, value: float, labels: dict[str, str] | None = None, kind: str = "gauge") -> list:
@@ -13,6 +14,14 @@ def published(name: str, value: float, labels: dict[str, str] | None = None, kin
     metric = Metric(name, "help", kind)
     metric.add_sample(name, labels or {}, value)
     return json.loads(json.dumps(snapshot([metric])))
+
+
+def combined(workers):
+    """What the workers have published, in one."""
+    found = {}
+    for instance, families in workers:
+        _gauges.add(found, instance, families)
+    return _gauges.combined(found)
 
 
 def values(families):
@@ -52,3 +61,26 @@ def test_an_instance_label_of_the_application_is_renamed():
         ("disk", (("exported_instance", "/dev/sda"), ("instance", "a"))): 2,
         ("disk", (("exported_instance", "/dev/sda"), ("instance", "b"))): 3,
     }
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        None,
+        7,
+        "text",
+        {"a": 1},
+        [[1, 2, 3, 4, 5]],
+        [["cpu"]],
+        [["cpu", "gauge", "help", "sum", 7]],
+        [["cpu", "gauge", "help", "sum", [["cpu", [], 1]]]],
+        [["cpu", "gauge", "help", "sum", [["cpu", {}, "much"]]]],
+        [["cpu", "gauge", "help", "average", [["cpu", {}, 1]]]],
+        [["cpu", "no type", "help", "sum", [["cpu", {}, 1]]]],
+    ],
+)
+def test_a_damaged_publication_takes_no_other_with_it(damaged):
+    workers = [("a", published("cpu", 2)), ("b", damaged), ("c", published("cpu", 3))]
+    found = {labels: value for (name, labels), value in values(combined(workers)).items() if name == "cpu"}
+    assert found[("instance", "a"),] == 2
+    assert found[("instance", "c"),] == 3

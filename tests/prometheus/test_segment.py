@@ -1,5 +1,6 @@
 """Counts in a mapped file are read exactly as they were written, whatever state the file is in."""
 
+import fcntl
 import os
 import random
 import threading
@@ -120,3 +121,49 @@ def test_a_publication_is_numbered_when_it_starts_and_when_it_is_finished(direct
         raise ZeroDivisionError
     assert Header.read(fd)[3:] == (2, 2)
     os.close(fd)
+
+
+@pytest.mark.parametrize("removal", ["the file", "the directory", "another directory in its place"])
+def test_a_removed_file_or_directory_is_noticed(directory, segment, removal):
+    assert not segment.is_removed()
+    if removal == "the file":
+        (directory.path / "own.values").unlink()
+    else:
+        directory.path.rename(directory.path.with_name("elsewhere"))
+    if removal == "another directory in its place":
+        directory.path.mkdir()
+        (directory.path / "own.values").write_bytes(b"")
+    assert segment.is_removed()
+
+
+def test_no_more_is_read_than_is_in_use(directory, segment):
+    segment.allocate(b"key", 2, 0)
+    fd = directory.open("own.values", os.O_RDWR)
+    used = len(_segment.read(fd))
+    assert used < 200
+    os.pwrite(fd, Header(_segment.MAGIC, -1).packed(), 0)
+    assert _segment.read(fd) == b""
+    os.close(fd)
+
+
+def test_a_forked_child_that_closes_it_keeps_no_lock(directory, segment):
+    """The lock says that the process is alive; its children may outlive it."""
+    ready, release = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        segment.close()
+        os.write(ready[1], b"1")
+        os.read(release[0], 1)
+        os._exit(0)
+    try:
+        os.read(ready[0], 1)
+        with directory.opened("own.values") as fd:
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            segment.close()
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    finally:
+        os.write(release[1], b"1")
+        os.waitpid(child, 0)
+        for fd in (*ready, *release):
+            os.close(fd)

@@ -1,5 +1,6 @@
 """The directory of the workers: the same one for all workers of a server, and nobody else's."""
 
+import multiprocessing
 import os
 import stat
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from wxiai_otel.prometheus import _shared_directory
-from wxiai_otel.prometheus._shared_directory import SharedDirectory, is_worker, shared_directory
+from wxiai_otel.prometheus._shared_directory import SharedDirectory, is_worker, server_of_this_process, shared_directory
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="names are made from /proc")
 
@@ -27,7 +28,7 @@ def opened():
     found = []
 
     def open_one(named: str = "") -> SharedDirectory:
-        found.append(shared_directory(named))
+        found.append(shared_directory(named, server_of_this_process()))
         return found[-1]
 
     yield open_one
@@ -51,10 +52,39 @@ class TestItsName:
     def test_cannot_be_guessed_from_what_other_users_see(self, temporary, opened, monkeypatch):
         before = opened().path
         read = _shared_directory._content
+        layout = read("/proc/self/maps").replace(b"[stack]", b"[another]")
         monkeypatch.setattr(
-            _shared_directory, "_content", lambda path: b"another layout" if path.endswith("auxv") else read(path)
+            _shared_directory, "_content", lambda path: layout if path == "/proc/self/maps" else read(path)
         )
         assert opened().path != before
+
+    def test_has_a_secret_of_multiprocessing_in_its_children(self, temporary, opened, monkeypatch):
+        monkeypatch.setattr(_shared_directory.multiprocessing, "parent_process", object)
+        before = opened().path
+        monkeypatch.setattr(multiprocessing.current_process(), "authkey", b"another")
+        assert opened().path != before
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+    def test_has_the_same_secret_after_a_change_of_the_user(self):
+        """gunicorn changes the user in its workers, whose files other users can no longer read, nor they themselves."""
+        found, told = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.setuid(65534)
+            os.write(told, server_of_this_process().rpartition("-")[2].encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert os.read(found, 1_000).decode() == server_of_this_process().rpartition("-")[2]
+        os.close(found)
+        os.close(told)
+
+    def test_is_of_the_user_that_a_worker_has_become(self, monkeypatch):
+        server = server_of_this_process()
+        before = _shared_directory._name(server)
+        monkeypatch.setattr(os, "geteuid", lambda: 4711)
+        after = _shared_directory._name(server)
+        assert after.startswith("wxiai-otel-4711-")
+        assert after.rpartition("-")[2] != before.rpartition("-")[2]
 
     def test_differs_between_pid_namespaces(self, temporary, opened, monkeypatch):
         before = opened().path
@@ -128,7 +158,7 @@ class TestItsOwner:
 
     def test_one_that_cannot_be_created_is_an_error(self):
         with pytest.raises(OSError, match="/proc/workers"):
-            shared_directory("/proc/workers")
+            shared_directory("/proc/workers", "server")
 
 
 class TestItsFiles:
@@ -163,13 +193,6 @@ class TestItsFiles:
         assert directory.read("file", 100) == b"before"
         assert directory.version("file") == version
         assert directory.names() == ["file"]
-
-    def test_a_removed_or_replaced_directory_is_noticed(self, directory):
-        assert not directory.is_removed()
-        directory.path.rename(directory.path.with_name("elsewhere"))
-        assert directory.is_removed()
-        directory.path.mkdir()
-        assert directory.is_removed()
 
 
 class TestForgottenDirectories:

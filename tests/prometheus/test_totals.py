@@ -6,8 +6,10 @@ import json
 import pytest
 
 from wxiai_otel._storage import series_key
+from wxiai_otel.catalogue import BY_NAME
+from wxiai_otel.foreign import MAX_INSTRUMENTS
 from wxiai_otel.prometheus._segment import Record
-from wxiai_otel.prometheus._totals import add_records, application_totals, bounded, metrics_data
+from wxiai_otel.prometheus._totals import add_exemplars, add_records, application_totals, bounded, metrics_data
 
 
 def credits_purchased(value: float, order: int = 1) -> Record:
@@ -58,10 +60,11 @@ def test_a_sum_is_the_same_whatever_the_order_and_whoever_has_ended():
 
 def test_counts_of_histograms_are_added_bucket_by_bucket():
     key = series_key("own", "cache.operation.duration", {"db.operation.name": "get"})
-    found = total([Record(key, 1, 20, [1.5, 0, 1, 2, 3])], [Record(key, 2, 10, [2.5, 0, 10, 0, 1])])
+    rest = [0] * (len(BY_NAME["cache.operation.duration"].buckets) - 2)
+    found = total([Record(key, 1, 20, [1.5, 0, 1, 2, 3, *rest])], [Record(key, 2, 10, [2.5, 0, 10, 0, 1, *rest])])
     (resource,) = metrics_data(found, {}).resource_metrics
     (point,) = resource.scope_metrics[0].metrics[0].data.data_points
-    assert (point.sum, point.count, point.bucket_counts) == (4.0, 17, (11, 2, 4))
+    assert (point.sum, point.count, point.bucket_counts) == (4.0, 17, (11, 2, 4, *rest))
     assert point.start_time_unix_nano == 10
 
 
@@ -120,9 +123,60 @@ def test_the_applications_counters_are_created_when_the_first_of_them_was():
     assert {sample.name: sample.value for sample in family.samples} == {"sold_total": 7, "sold_created": 10}
 
 
-@pytest.mark.parametrize("key", [b"", b"{", b"[]", b'["own","no such instrument",{}]', b'["own","errors",7]', b"\xff"])
+@pytest.mark.parametrize("kind", ["sdk", "app"])
+def test_instruments_of_the_applications_own_are_as_many_as_in_one_process(kind):
+    names = [
+        [f"jobs{n}", "counter", "help", []] if kind == "app" else ["scope", f"jobs{n}", "1", "help", None]
+        for n in range(MAX_INSTRUMENTS + 50)
+    ]
+    found = total([Record(series_key(kind, name, {}), order, 0, [1, 0]) for order, name in enumerate(names)])
+    assert [*found] == [series_key(kind, name, {}) for name in names[:MAX_INSTRUMENTS]]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff",
+        b"[" * 100_000,
+        b'["own","no such instrument",{}]',
+        b'["own","application.errors",7]',
+        b'["own","cache.operation.duration",{}]',
+        b'["sdk","jobs",{}]',
+        b'["sdk",["scope","jobs","1","help",[1,2]],{}]',
+        b'["app",["sold","counter","help",[["_count",null]]],{}]',
+        b'["another",["sold","counter","help",[]],{}]',
+    ],
+)
 def test_what_no_worker_of_this_version_has_written_is_left_out(key):
-    assert points(total([Record(key, 1, 2, [1, 0]), credits_purchased(3)])) == {(): 3}
+    found = total([Record(key, 1, 2, [1, 0]), credits_purchased(3)])
+    assert points(found) == {(): 3}
+    assert [*application_totals(found)] == []
+
+
+@pytest.mark.parametrize("count", [float("nan"), float("inf")])
+def test_a_count_that_is_no_number_is_left_out(count):
+    key = series_key("sdk", ["scope", "size", "1", "help", [5]], {})
+    assert points(total([Record(key, 1, 2, [1, 0, count, 0]), credits_purchased(3)])) == {(): 3}
+
+
+@pytest.mark.parametrize(
+    ("amounts", "expected"),
+    [([float("inf"), 1], "inf"), ([1e308, 1e308], "inf"), ([float("nan"), 1], "nan"), ([float("inf"), 1e308], "inf")],
+)
+def test_amounts_that_are_infinite_or_too_large_are_shown_and_folded(amounts, expected):
+    once = total(*([credits_purchased(amount)] for amount in amounts))
+    again = total(folded(once), [credits_purchased(2)])
+    assert [str(points(found)[()]) for found in (once, again)] == [expected, expected]
+
+
+@pytest.mark.parametrize("published", [None, 7, [[1, 2]], [["key", 3]], [["key", [[1, 2, 3, "x"]]]], [["key", [[1]]]]])
+def test_damaged_exemplars_are_left_out(published):
+    found = {b"sound": [(1.0, 2, 3, 4)]}
+    add_exemplars(found, published)
+    assert found == {b"sound": [(1.0, 2, 3, 4)]}
 
 
 def test_exemplars_are_shown_with_their_series():

@@ -6,7 +6,7 @@ still keeps an entry for each attribute set. The bounds are therefore applied be
 https://opentelemetry.io/docs/specs/otel/metrics/sdk/#cardinality-limits
 """
 
-from ._provider import BoundedMeterProvider
+from ._provider import MAX_INSTRUMENTS, BoundedMeterProvider
 from ._sets import MAX_SETS
 
-__all__ = ["MAX_SETS", "BoundedMeterProvider"]
+__all__ = ["MAX_INSTRUMENTS", "MAX_SETS", "BoundedMeterProvider"]

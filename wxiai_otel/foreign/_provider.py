@@ -10,10 +10,10 @@ from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.util.types import Attributes
 
+from .._collection import collects_alone, sdk_storage
 from .._guard import fault, guarded
 from .._reentry import may_log
 from .._series import OVERFLOW, Places, Values
-from .._storage import collects_alone, sdk_storage
 from ..settings import Settings
 from ._callbacks import BoundedCallback, observe_all
 from ._described import Scope, described, scope_of

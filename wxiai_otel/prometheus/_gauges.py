@@ -1,6 +1,7 @@
 """Gauges of live workers, combined as the catalog states: sum, maximum, minimum, or a series for each worker."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from prometheus_client import Metric as PrometheusMetric
@@ -13,6 +14,8 @@ _INSTANCE = "instance"
 
 # Families as JSON has them: [name, type, help, how workers combine, [[sample, labels, value], ...]].
 Snapshot = list[Any]
+
+Families = dict[str, tuple[PrometheusMetric, dict[Any, Sample]]]
 
 
 def snapshot(families: Iterable[PrometheusMetric]) -> Snapshot:
@@ -29,22 +32,27 @@ def snapshot(families: Iterable[PrometheusMetric]) -> Snapshot:
     ]
 
 
-def combined(workers: Iterable[tuple[str, Snapshot]]) -> list[PrometheusMetric]:
-    """Return one family of each name.
+def add(found: Families, instance: object, families: Any) -> None:
+    """Add the families of one worker.
 
     Parameters:
-        workers: The service.instance.id and the snapshot of each live worker.
+        found: The families of the workers before.
+        instance: The service.instance.id of the worker.
+        families: Its snapshot, or anything else, e.g. from a damaged file: what is no snapshot is left out.
     """
-    found: dict[str, tuple[PrometheusMetric, dict[Any, Sample]]] = {}
-    for instance, families in workers:
+    with suppress(TypeError, ValueError, KeyError, AttributeError):
         for name, kind, documentation, across, samples in families:
             family, values = found.setdefault(name, (PrometheusMetric(name, documentation, kind), {}))
             for sample_name, given, value in samples if family.type == kind else ():
-                labels = _with_instance(given, instance) if across == Across.EACH.value else given
+                labels = _with_instance(given, str(instance)) if across == Across.EACH.value else given
                 key = (sample_name, *labels.items())
                 before = values.get(key)
-                new = value if before is None else _COMBINE[across](before.value, value)
+                new = float(value) if before is None else _COMBINE[across](before.value, value)
                 values[key] = Sample(sample_name, labels, new)
+
+
+def combined(found: Families) -> list[PrometheusMetric]:
+    """Return one family of each name."""
     for family, values in found.values():
         family.samples = [*values.values()]
     return [family for family, _ in found.values()]

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
@@ -20,7 +21,7 @@ from .._reentry import Serial, may_use_sdk
 from .._storage import Storage
 from ._application import ApplicationFamily, application_families
 from ._collector import ContractCollector, untaken
-from ._shared_directory import is_worker
+from ._shared_directory import is_worker, server_of_this_process
 from ._workers import Workers
 
 _OPENMETRICS = "application/openmetrics-text"
@@ -74,7 +75,8 @@ class EmbeddedReader(PrometheusMetricReader):
         self._received: MetricsData | None = None
         self._workers: Workers | None = None
         self._folder = ""
-        self._join: Callable[[str], None] = lambda _: None
+        self._server = ""
+        self._join: Callable[[], None] = lambda: None
         self._process = os.getpid()
         _Once.prepare()
 
@@ -90,18 +92,29 @@ class EmbeddedReader(PrometheusMetricReader):
             instance: Returns the service.instance.id of this process.
             max_series: The setting max_series.
         """
-        self._folder = folder
+        # Relative ones too, whatever directory a forked child changes to.
+        self._folder = str(Path(folder).absolute()) if folder not in {"", "none"} else folder
         self._join = partial(self._join_as, instance, max_series)
-        self._join(folder)
+        self._join()
 
-    def _join_as(self, instance: Callable[[], str], max_series: int, folder: str) -> None:
-        if folder != "none" and (folder or is_worker()):
-            self._workers = Workers(folder, instance(), self._storage, self._collected, self._application, max_series)
+    def _join_as(self, instance: Callable[[], str], max_series: int) -> None:
+        if self._folder != "none" and (self._folder or is_worker()):
+            self._server = self._server or server_of_this_process()
+            self._workers = Workers(
+                self._folder,
+                self._server,
+                instance(),
+                self._storage,
+                self._collected,
+                self._application,
+                max_series,
+                is_forked=os.getpid() != self._process,
+            )
 
     def after_fork(self) -> None:
         """Leave the parent's place to the parent. This child joins the same workers once it measures anything."""
-        workers, self._workers = self._workers, None
-        paused.append(partial(self._join, self._folder if workers is None else workers.named))
+        self._workers = None
+        paused.append(self._join)
 
     def leave(self) -> None:
         """Leave the counts of this process to the other workers."""

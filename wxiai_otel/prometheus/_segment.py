@@ -77,6 +77,7 @@ class Segment:
     """
 
     def __init__(self, directory: SharedDirectory, name: str, returned_ns: int = 0) -> None:
+        self._directory, self._name = directory, name
         part = f"{name}.new"
         self._fd = directory.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         try:
@@ -84,7 +85,9 @@ class Segment:
             os.ftruncate(self._fd, MOST_BYTES)
             self._reserved = 0
             self._reserve(_STEP)
-            cells = memoryview(mmap.mmap(self._fd, MOST_BYTES))
+            # Opened again: the mapping has a duplicate, which would keep the lock in a forked child.
+            with directory.opened(part, os.O_RDWR) as mapped:
+                cells = memoryview(mmap.mmap(mapped, MOST_BYTES))
             self._bytes, self._fields, self._cells = cells, cells.cast("q"), cells.cast("d")
             self._next = HEADER_BYTES
             # Whether there was no room on the disk for a record.
@@ -96,10 +99,6 @@ class Segment:
             os.close(self._fd)
             directory.remove(part)
             raise
-
-    def is_removed(self) -> bool:
-        """Return whether the file was removed from its directory."""
-        return os.fstat(self._fd).st_nlink == 0
 
     def allocate(self, key: bytes, cells: int, start_ns: int) -> Any | None:
         """Add a record. Return its cells, all 0; ``None`` if there is no room.
@@ -140,6 +139,10 @@ class Segment:
             if fields[4] < number:  # noqa: PLR1730 - `max` would be a call, at which threads switch
                 fields[4] = number
 
+    def is_removed(self) -> bool:
+        """Return whether the file, or its directory, is no longer where other workers look for it."""
+        return not self._directory.is_at(self._name, self._fd)
+
     def close(self) -> None:
         """Release the lock. In a forked child, this releases nothing of the parent's."""
         fd, self._fd = self._fd, -1
@@ -160,6 +163,11 @@ class Segment:
         else:
             os.pwrite(self._fd, bytes(end - self._reserved), self._reserved)
         self._reserved = max(self._reserved, end)
+
+
+def read(fd: int) -> bytes:
+    """Return the part of an open file that is in use."""
+    return os.pread(fd, min(max(Header.read(fd).used, 0), MOST_BYTES), 0)
 
 
 def packed(records: list[Record]) -> bytes:

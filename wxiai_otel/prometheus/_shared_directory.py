@@ -1,7 +1,7 @@
 """The private directory that the workers of one server share.
 
-Its name contains a digest of the memory layout of the process that starts the workers, which other users cannot read:
-they cannot create the directory first. It is used only if it belongs to this user and to nobody else, and every file in
+Its name contains a digest of a secret that the workers have in common and other users cannot read: they cannot create
+the directory first. It is used only if it belongs to this user and to nobody else, and every file in
 it is opened relative to it and without following links. Each process that uses it holds a lock on it, which the kernel
 releases however the process ends: no other server, in whatever namespace, takes it for forgotten.
 """
@@ -71,12 +71,20 @@ class SharedDirectory:
         if fd >= 0:
             os.close(fd)
 
-    def is_removed(self) -> bool:
-        """Return whether the directory is no longer at its path."""
+    def is_at(self, name: str, fd: int) -> bool:
+        """Return whether an open file is still where other processes look for it."""
         try:
-            return not os.path.samestat(self.path.stat(), os.fstat(self._fd))
+            return os.path.samestat((self.path / name).stat(), os.fstat(fd))
         except OSError:
-            return True
+            return False
+
+    def age(self, name: str) -> float:
+        """Return the seconds since a file was changed.
+
+        Raises:
+            OSError: It does not exist.
+        """
+        return time.time() - os.stat(name, dir_fd=self._fd, follow_symlinks=False).st_mtime
 
     def touch(self) -> None:
         """Mark the directory as in use."""
@@ -164,11 +172,12 @@ class SharedDirectory:
             os.unlink(name, dir_fd=self._fd)
 
 
-def shared_directory(named: str) -> SharedDirectory:
+def shared_directory(named: str, server: str) -> SharedDirectory:
     """Open the directory that this process shares with the other workers of its server.
 
     Parameters:
         named: The setting workers_folder; empty for the default directory.
+        server: The server, see `server_of_this_process`.
 
     Raises:
         OSError: No directory can be used.
@@ -181,7 +190,7 @@ def shared_directory(named: str) -> SharedDirectory:
             if found.st_uid != os.geteuid() or found.st_mode & 0o077:
                 path /= f"wxiai-otel-{os.geteuid()}"
         return SharedDirectory(path)
-    name = _name(os.getpid() if _starts_workers() else os.getppid())
+    name = _name(server)
     refused: OSError | None = None
     for base in _bases():
         try:
@@ -216,13 +225,31 @@ def _bases() -> Iterator[Path]:
             yield Path(path).absolute()
 
 
-def _name(pid: int) -> str:
-    space = _identity("/proc/self/ns/pid")
-    layout = b"".join(map(_content, ("/proc/sys/kernel/random/boot_id", f"/proc/{pid}/auxv")))
-    digest = hashlib.blake2b(layout, digest_size=8).hexdigest()
-    return f"wxiai-otel-{os.geteuid()}-{space}-{pid}-{_started(pid)}-{digest}"
+def server_of_this_process() -> str:
+    """Return what identifies the server of this worker. A forked child of the worker has the same one."""
+    pid = os.getpid() if _starts_workers() else os.getppid()
+    secret = _content("/proc/sys/kernel/random/boot_id") + _secret()
+    return f"{_identity('/proc/self/ns/pid')}-{pid}-{_started(pid)}-{hashlib.blake2b(secret).hexdigest()}"
 
 
+def _name(server: str) -> str:
+    # The user of this process may be another one than at its fork: gunicorn changes it in workers. Its name cannot be
+    # derived from that of the other user's directory.
+    public, _, secret = server.rpartition("-")
+    digest = hashlib.blake2b(f"{os.geteuid()} {secret}".encode(), digest_size=8).hexdigest()
+    return f"wxiai-otel-{os.geteuid()}-{public}-{digest}"
+
+
+def _secret() -> bytes:
+    if multiprocessing.parent_process() is not None:
+        return bytes(multiprocessing.current_process().authkey)
+    # gunicorn forks its workers, which leaves these addresses as they are. The files of a main process that runs as
+    # another user cannot be read, nor can most of this process's own after a change of the user.
+    return b"".join(_LAYOUT.findall(_content("/proc/self/maps")))
+
+
+# https://man7.org/linux/man-pages/man5/proc_pid_maps.5.html
+_LAYOUT = re.compile(rb"^[0-9a-f]{1,16}-([0-9a-f]{1,16}) [^\n]{0,64}\[(?:vdso|stack)\]$", re.MULTILINE)
 _NAME = re.compile(r"wxiai-otel-([0-9]{1,20})-([0-9]{1,20})-([0-9]{1,20})-([0-9]{1,20})-[0-9a-f]{16}")
 
 

@@ -8,9 +8,10 @@ kept where there are too many.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from math import fsum
-from operator import add
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from math import fsum, isfinite
+from operator import add, lt, sub
 from time import time_ns
 from typing import Any, NamedTuple
 
@@ -34,7 +35,7 @@ from .._series import OVERFLOW, Series
 from .._storage import series_key
 from .._version import SCOPE_NAME
 from ..catalogue import BY_NAME, Across, Kind
-from ..foreign import MAX_SETS
+from ..foreign import MAX_INSTRUMENTS, MAX_SETS
 from ._application import ApplicationFamily
 from ._segment import Record
 
@@ -54,6 +55,12 @@ class SeriesValue(NamedTuple):
     start_ns: int
     sum: float
     counts: list[float]
+
+    def since(self, before: "SeriesValue | None") -> "SeriesValue":
+        """Return what was counted since; everything if it was reset meanwhile."""
+        if before is None or any(map(lt, self.counts or [self.sum], before.counts or [before.sum])):
+            return self
+        return self._replace(sum=self.sum - before.sum, counts=[*map(sub, self.counts, before.counts)])
 
 
 class Total:
@@ -77,11 +84,20 @@ class Total:
 
     def record(self, key: bytes) -> Record:
         """Return it as a record: the sum is rounded, and its rounding error kept."""
-        total = fsum(self.sums)
-        return Record(key, self.order, self.start_ns, [total, fsum([*self.sums, -total]), *self.counts])
+        total = _sum(self.sums)
+        error = fsum([*self.sums, -total]) if isfinite(total) else 0.0
+        return Record(key, self.order, self.start_ns, [total, error, *self.counts])
 
 
 Totals = dict[bytes, Total]
+
+
+def _sum(values: list[float]) -> float:
+    """Return the rounded sum; infinite or NaN if one of the values is, or if it is too large."""
+    try:
+        return fsum(values)
+    except (OverflowError, ValueError):
+        return sum(values)
 
 
 def add_records(totals: Totals, records: Iterable[Record]) -> None:
@@ -91,6 +107,14 @@ def add_records(totals: Totals, records: Iterable[Record]) -> None:
         found = totals.setdefault(key, one)
         if found is not one:
             found.add(one)
+
+
+def add_exemplars(exemplars: Exemplars, published: Any) -> None:
+    """Add the exemplars that one worker has published. What is none, e.g. from a damaged file, is left out."""
+    with suppress(TypeError, ValueError, AttributeError):
+        for key, samples in published:
+            found = [(float(value), int(time), int(span), int(trace)) for value, time, span, trace in samples]
+            exemplars.setdefault(key.encode(), []).extend(found)
 
 
 def bounded(totals: Totals, most: int) -> Totals:
@@ -103,7 +127,7 @@ def bounded(totals: Totals, most: int) -> Totals:
     admission = _Admission(most)
     kept: Totals = {}
     for key, total in sorted(totals.items(), key=lambda item: item[1].order):
-        admitted = admission.key(key)
+        admitted = admission.key(key, total.counts)
         if admitted is not None and kept.setdefault(admitted, total) is not total:
             kept[admitted].add(total)
     return kept
@@ -113,14 +137,16 @@ class _Admission:
     def __init__(self, most: int) -> None:
         self._most = most
         self._series: dict[str, Series[dict[str, Any]]] = {}
-        self._counted: dict[str, int] = defaultdict(int)
+        self._counted: dict[str, dict[str, int]] = defaultdict(dict)
 
-    def key(self, key: bytes) -> bytes | None:
+    def key(self, key: bytes, counts: list[float]) -> bytes | None:
         """Return the key under which a series is shown; ``None`` if it is none of this version's."""
         try:
             kind, name, attributes = json.loads(key)
+            if len(counts) != _LAYOUTS[kind](name) or not all(map(isfinite, counts)):
+                return None
             return self._own(key, name, attributes) if kind == "own" else self._other(key, kind, name, attributes)
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
 
     def _own(self, key: bytes, name: str, attributes: dict[str, Any]) -> bytes:
@@ -130,12 +156,33 @@ class _Admission:
         shown = series.of(tuple(attributes.get(attribute.key) for attribute in BY_NAME[name].attributes))
         return key if shown == attributes else series_key("own", name, shown)
 
-    def _other(self, key: bytes, kind: str, name: Any, attributes: dict[str, Any]) -> bytes:
-        identity = json.dumps(name)
-        if self._counted[identity] < (min(self._most, MAX_SETS) if kind == "sdk" else self._most):
-            self._counted[identity] += 1
+    def _other(self, key: bytes, kind: str, name: Any, attributes: dict[str, Any]) -> bytes | None:
+        identity, counted = json.dumps(name), self._counted[kind]
+        if identity not in counted and len(counted) >= MAX_INSTRUMENTS:
+            return None
+        number = counted[identity] = counted.get(identity, 0) + 1
+        if number <= (min(self._most, MAX_SETS) if kind == "sdk" else self._most):
             return key
         return series_key(kind, name, _OVERFLOWED if kind == "sdk" else dict.fromkeys(attributes, OVERFLOW))
+
+
+def _own_counts(name: str) -> int:
+    instrument = BY_NAME[name]
+    return len(instrument.buckets) + 1 if instrument.kind is Kind.HISTOGRAM else 0
+
+
+def _sdk_counts(name: list[Any]) -> int:
+    _scope, _name, _unit, _description, bounds = name
+    return 0 if bounds is None else len(bounds) + 1
+
+
+def _app_counts(name: list[Any]) -> int:
+    _name, _type, _documentation, layout = name
+    return len(layout)
+
+
+# How many counts a series has, by the kind and name in its key.
+_LAYOUTS: dict[str, Callable[[Any], int]] = {"own": _own_counts, "sdk": _sdk_counts, "app": _app_counts}
 
 
 def cumulative_series(scope: InstrumentationScope, metric: Metric) -> list[SeriesValue] | None:
@@ -160,6 +207,11 @@ def cumulative_series(scope: InstrumentationScope, metric: Metric) -> list[Serie
         )
         for point in data.data_points
     ]
+
+
+def is_of_prometheus_client(key: bytes) -> bool:
+    """Return whether a series is one of `application_series`."""
+    return key.startswith(b'["app"')
 
 
 def application_series(family: ApplicationFamily) -> list[SeriesValue] | None:
@@ -198,7 +250,7 @@ def metrics_data(totals: Totals, exemplars: Exemplars) -> MetricsData:
             continue
         bounds = name[4]
         samples = [Exemplar({}, *exemplar) for exemplar in exemplars.get(key, ())]
-        value = fsum(total.sums)
+        value = _sum(total.sums)
         counts = tuple(map(int, total.counts))
         if bounds is None:
             point: Any = NumberDataPoint(attributes, total.start_ns, now, value, samples)
@@ -238,7 +290,7 @@ def application_totals(totals: Totals) -> Iterator[PrometheusMetric]:
         for (suffix, le), value in zip(layout, total.counts, strict=True):
             family.add_sample(family_name + suffix, labels if le is None else {**labels, "le": le}, value)
         suffix = "_total" if family_type == "counter" else "_sum"
-        family.add_sample(family_name + suffix, labels, fsum(total.sums))
+        family.add_sample(family_name + suffix, labels, _sum(total.sums))
         if total.start_ns:
             family.add_sample(family_name + _CREATED, labels, total.start_ns / _NANOSECONDS)
     yield from found.values()

@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from opentelemetry.sdk.metrics.export import MetricsData, ResourceMetrics, ScopeMetrics
 from opentelemetry.sdk.resources import Resource
@@ -25,19 +25,21 @@ from .._reentry import Serial
 from .._storage import Storage
 from ._application import ApplicationFamily
 from ._collector import ContractCollector, untaken
-from ._gauges import combined, snapshot
-from ._members import ENDED, VALUES, ended, fold, members
-from ._segment import MOST_BYTES, Header, Segment, records
+from ._gauges import Families, add, combined, snapshot
+from ._members import ENDED, VALUES, ended, fold, members, undisturbed
+from ._segment import MOST_BYTES, Header, Segment, read, records
 from ._shared_directory import SharedDirectory, shared_directory
 from ._totals import (
     Exemplars,
     SeriesValue,
     Totals,
+    add_exemplars,
     add_records,
     application_series,
     application_totals,
     bounded,
     cumulative_series,
+    is_of_prometheus_client,
     metrics_data,
 )
 
@@ -49,15 +51,20 @@ _RETURNING = "the directory of the workers was removed; they return to it within
 
 _PUBLISHED = ".json"
 _PIPE = ".pipe"
-_MOST_PUBLISHED_BYTES = 1 << 22
+_MOST_PUBLISHED_BYTES = 1 << 21
 _SCRAPE_SECONDS = 2.0
 # A worker that does not answer in time is shown as it published last.
 _ANSWER_SECONDS = 1.0
+# A scrape waits this long for a worker that folds others.
+_FOLD_SECONDS = 0.3
 _PAUSE_SECONDS = 0.002
 # Between two looks at the directory. After two, all workers have returned to one that was removed.
 _LOOK_SECONDS = 1.0
 _PUBLISH_SECONDS = 10.0
 _TOUCH_SECONDS = 600.0
+
+# Counts of prometheus_client that this process shared before telemetry was set up again.
+_shared_before: dict[bytes, SeriesValue] = {}
 
 
 class _Member:
@@ -65,54 +72,64 @@ class _Member:
 
     Parameters:
         named: The setting workers_folder.
+        server: The server of this worker.
         returned_ns: See `Segment`.
 
     Raises:
         OSError: The directory cannot be used, or there is no room.
     """
 
-    def __init__(self, named: str, returned_ns: int = 0) -> None:
+    def __init__(self, named: str, server: str, returned_ns: int = 0) -> None:
         # Several workers have one instance if the environment names it.
         self.name = uuid.uuid4().hex
         with ExitStack() as opened:
-            self.directory = shared_directory(named)
+            self.directory = shared_directory(named, server)
             opened.callback(self.directory.close)
             self.segment = Segment(self.directory, self.name + VALUES, returned_ns)
             opened.callback(self.segment.close)
-            self.pipe = self.directory.pipe(self.name + _PIPE)
-            opened.callback(os.close, self.pipe)
+            # A file object: its number may be another file's once it is closed.
+            self.pipe = opened.enter_context(os.fdopen(self.directory.pipe(self.name + _PIPE), "rb", 0))
             self.close = opened.pop_all().close
 
-    def is_lost(self) -> bool:
-        """Return whether other workers can no longer find this one."""
-        return self.directory.is_removed() or self.segment.is_removed()
+
+class _Seen(NamedTuple):
+    """The workers in a directory: how many have ended, and the names of the others."""
+
+    ended: float
+    members: frozenset[str]
+
+
+_NONE_SEEN = _Seen(0, frozenset())
 
 
 class Workers:
     """This process among the workers of its server.
 
-    Attributes:
-        named: The setting workers_folder, or the default directory once it was joined.
-
     Parameters:
         named: The setting workers_folder.
+        server: The server of this worker.
         instance: The service.instance.id of this process.
         storage: The counts of this process.
         collect: Returns what the SDK collects of this process.
         application: Returns the families of `prometheus_client`.
         max_series: The setting max_series.
+        is_forked: Whether meters and `prometheus_client` have counts of the parent.
     """
 
     def __init__(
         self,
         named: str,
+        server: str,
         instance: str,
         storage: Storage,
         collect: Callable[[], MetricsData | None],
         application: Callable[[], Iterable[ApplicationFamily]],
         max_series: int,
+        *,
+        is_forked: bool = False,
     ) -> None:
-        self.named = named
+        self._named = named
+        self._server = server
         self._instance = instance
         self._storage = storage
         self._collect = collect
@@ -123,9 +140,18 @@ class Workers:
         self._published = 0.0
         self._touched = time.monotonic()
         self._ended = b""
+        self._ended_number = 0.0
         self._ended_version: object = None
+        self._live: list[str] = []
+        self._seen = _NONE_SEEN
+        self._complete = 0.0
         self._publishing = Serial()
+        self._folding = Serial()
         self._closed = False
+        self._base = _shared_before.copy()
+        self._shared: dict[bytes, SeriesValue] = {}
+        if is_forked:
+            guarded("workers.fork")(self._leave_to_parent)()
         guarded("workers.join")(self._join)()
         in_forked_child(self._close)
         paused_threads.append(threading.Thread(target=self._run, name="wxiai-otel-workers", daemon=True).start)
@@ -140,28 +166,51 @@ class Workers:
         """
         if (me := self._me) is None:
             raise FileNotFoundError(_APART)
-        if me.is_lost():
+        if me.segment.is_removed():
             raise FileNotFoundError(_RETURNING)
         deadline = time.monotonic() + _SCRAPE_SECONDS
         self._ask(me, min(deadline, time.monotonic() + _ANSWER_SECONDS))
-        counted, live = _read(me.directory, deadline)
-        totals = bounded(counted, self._max_series)
-        published = [found for name in live if (found := _published(me.directory, name))]
+        totals = bounded(self._counted(me, deadline), self._max_series)
         exemplars: Exemplars = {}
-        for worker in published:
-            for key, samples in worker["exemplars"]:
-                exemplars.setdefault(key.encode(), []).extend(samples)
-        shown = list(ContractCollector(metrics_data(totals, exemplars)).collect())
-        guarded("workers.fold")(fold)(me.directory, self._max_series, self._ended)
-        shown += combined((worker["instance"], worker["gauges"]) for worker in published)
-        application = combined((worker["instance"], worker["application"]) for worker in published)
-        return [*shown, *untaken([*application_totals(totals), *application], shown)]
+        gauges: Families = {}
+        application: Families = {}
+        for name in self._live:
+            worker = _published(me.directory, name)
+            add_exemplars(exemplars, worker.get("exemplars"))
+            add(gauges, worker.get("instance"), worker.get("gauges"))
+            add(application, worker.get("instance"), worker.get("application"))
+        self._fold(me)
+        shown = [*ContractCollector(metrics_data(totals, exemplars)).collect(), *combined(gauges)]
+        return [*shown, *untaken([*application_totals(totals), *combined(application)], shown)]
+
+    def _counted(self, me: _Member, deadline: float) -> Totals:
+        """Return the totals of all workers.
+
+        Raises:
+            OSError: Those of a worker cannot be read, or its file was removed: counters would go back.
+        """
+        before, self._seen = self._seen, _NONE_SEEN
+        with self._folding.held(_FOLD_SECONDS) as held, ExitStack() as reading:
+            if held:
+                with suppress(OSError):  # a full disk: workers may be folded meanwhile, which is noticed
+                    reading.enter_context(undisturbed(me.directory, _FOLD_SECONDS))
+            totals, seen, self._live = _read(me.directory, deadline)
+        # A file is missing, and no worker was folded: its worker returns after its next look.
+        if seen.ended <= before.ended and not before.members <= seen.members:
+            self._complete = time.monotonic() + 2 * _LOOK_SECONDS
+        self._seen = seen
+        if seen.ended < self._ended_number or time.monotonic() < self._complete or me.segment.is_removed():
+            raise FileNotFoundError(_RETURNING)
+        return totals
 
     def leave(self) -> None:
         """Publish what this process has counted for the last time. The other workers keep it."""
         guarded("workers.leave")(self._publish)()
+        _shared_before.update((key, one) for key, one in self._shared.items() if is_of_prometheus_client(key))
         self._storage.share(None)
         if (me := self._me) is not None:
+            # No other worker asks from now on, or shows the gauges.
+            me.directory.remove(me.name + _PIPE)
             me.directory.remove(me.name + _PUBLISHED)
         self._close()
 
@@ -173,8 +222,10 @@ class Workers:
             me.close()
 
     def _join(self, returned_ns: int = 0) -> None:
-        me = _Member(self.named, returned_ns)
-        self.named = str(me.directory.path)
+        me = _Member(self._named, self._server, returned_ns)
+        if self._closed:  # meanwhile
+            me.close()
+            return
         self._cells = {}
         self._storage.share(me.segment)
         self._me = me
@@ -195,7 +246,7 @@ class Workers:
         me, now = self._me, time.monotonic()
         if me is None:
             self._join()
-        elif me.is_lost():
+        elif me.segment.is_removed():
             self._me = None
             me.close()
             self._join(time.monotonic_ns())
@@ -208,9 +259,15 @@ class Workers:
             if now - self._touched > _TOUCH_SECONDS:
                 self._touched = now
                 me.directory.touch()
-            fold(me.directory, self._max_series, self._ended)
+            self._fold(me)
             if (version := me.directory.version(ENDED)) not in (None, self._ended_version):
                 self._ended, self._ended_version = me.directory.read(ENDED, MOST_BYTES), version
+                self._ended_number = ended(self._ended)[2]
+
+    def _fold(self, me: _Member) -> None:
+        with self._folding.held(0) as held, suppress(OSError):  # a full disk: later
+            if held:
+                fold(me.directory, self._max_series, self._ended)
 
     def _answer(self) -> None:
         """Wait until another worker asks, for a limited time, and publish."""
@@ -220,7 +277,7 @@ class Workers:
         asked = select.poll()
         asked.register(me.pipe, select.POLLIN)
         if asked.poll(_LOOK_SECONDS * 1000) and not self._closed:
-            os.read(me.pipe, select.PIPE_BUF)
+            me.pipe.read(select.PIPE_BUF)
             self._publish()
 
     def _publish(self) -> None:
@@ -247,11 +304,23 @@ class Workers:
             }
             me.directory.write(me.name + _PUBLISHED, json.dumps(content).encode())
 
+    def _leave_to_parent(self) -> None:
+        """Count from here on: the parent reports what it has counted."""
+        collected = self._collect()
+        for resource in collected.resource_metrics if collected is not None else ():
+            for scope in resource.scope_metrics:
+                for metric in scope.metrics:
+                    self._base.update((one.key, one) for one in cumulative_series(scope.scope, metric) or ())
+        for family in self._application():
+            self._base.update((one.key, one) for one in application_series(family) or ())
+
     def _share(self, me: _Member, series: list[SeriesValue] | None) -> bool:
         """Copy series that only this process can collect to its segment. Return whether they are counts."""
-        for key, start_ns, total, counts in series or ():
+        for one in series or ():
+            self._shared[one.key] = one
+            key, start_ns, total, counts = one.since(base := self._base.get(one.key))
             cells = self._cells.get(key)
-            if cells is None:
+            if cells is None and (base is None or total or any(counts)):
                 cells = self._cells[key] = me.segment.allocate(key, 2 + len(counts), start_ns)
             if cells is not None:
                 cells[0] = total
@@ -277,29 +346,32 @@ class Workers:
                 time.sleep(_PAUSE_SECONDS)
 
 
-def _read(directory: SharedDirectory, deadline: float) -> tuple[Totals, list[str]]:
-    """Return the totals of all workers, and the names of live ones."""
+def _read(directory: SharedDirectory, deadline: float) -> tuple[Totals, _Seen, list[str]]:
+    """Return the totals of all workers, which ones there are, and the names of live ones."""
     while time.monotonic() < deadline:
         before = directory.version(ENDED)
-        folded, totals, _ = ended(directory.read(ENDED, MOST_BYTES))
-        live = []
+        folded, totals, number = ended(directory.read(ENDED, MOST_BYTES))
+        live, others = [], []
         for member, fd, is_live in members(directory):
-            if Header.read(fd).returned_ns > time.monotonic_ns() - 2e9 * _LOOK_SECONDS:
+            if 0 <= time.monotonic_ns() - Header.read(fd).returned_ns < 2e9 * _LOOK_SECONDS:
                 raise FileNotFoundError(_RETURNING)
             if member not in folded:
-                add_records(totals, records(os.pread(fd, MOST_BYTES, 0)))
+                others.append(member)
+                add_records(totals, records(read(fd)))
             if is_live:
                 live.append(member)
             if time.monotonic() > deadline:
                 raise TimeoutError("the workers have too many series to read them in time")
         # A worker that was folded meanwhile may be in both or in none.
         if directory.version(ENDED) == before:
-            return totals, live
+            return totals, _Seen(number, frozenset(others)), live
     raise TimeoutError("workers end faster than they can be read")
 
 
-def _published(directory: SharedDirectory, member: str) -> Any:
-    """Return what a worker published last; ``None`` if it has not."""
-    with suppress(OSError, ValueError):
-        return json.loads(directory.read(member + _PUBLISHED, _MOST_PUBLISHED_BYTES))
-    return None
+def _published(directory: SharedDirectory, member: str) -> dict[str, Any]:
+    """Return what a worker published last; nothing if it has not."""
+    with suppress(OSError, ValueError, RecursionError):
+        found = json.loads(directory.read(member + _PUBLISHED, _MOST_PUBLISHED_BYTES))
+        if isinstance(found, dict):
+            return found
+    return {}

@@ -1,0 +1,115 @@
+"""Workers that share a directory: totals never go back, whatever happens to its files."""
+
+import shutil
+from collections import Counter
+
+import pytest
+
+from tests.until import until
+from wxiai_otel._storage import Storage
+from wxiai_otel.catalogue import BY_NAME
+from wxiai_otel.prometheus import _workers
+from wxiai_otel.prometheus._workers import Workers
+
+pytestmark = pytest.mark.usefixtures("short_looks")
+
+
+@pytest.fixture
+def short_looks(monkeypatch):
+    """Workers look at the directory often, and are not waited for long."""
+    monkeypatch.setattr(_workers, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(_workers, "_ANSWER_SECONDS", 0.1)
+
+
+class Worker:
+    """A worker, as one process would have it."""
+
+    def __init__(self, directory) -> None:
+        storage = Storage()
+        self.sold = storage.recorder(BY_NAME["credits.purchased"], 100)
+        self.calls = storage.recorder(BY_NAME["cache.operation.duration"], 100)
+        self.workers = Workers(str(directory), "server", "worker", storage, lambda: None, tuple, 100)
+
+    def record(self, times: int = 1) -> None:
+        for _ in range(times):
+            self.sold.record(1)
+            self.calls.record(0.5, ("get",))
+
+    def counts(self) -> dict[str, float]:
+        """Show the totals of all workers."""
+        found: Counter[str] = Counter()
+        for family in self.workers.merged():
+            for sample in family.samples:
+                if sample.name in ("credits_purchased_total", "cache_operation_duration_seconds_count"):
+                    found[sample.name.partition("_")[0]] += sample.value
+        return dict(found)
+
+    @property
+    def name(self) -> str:
+        return self.workers._me.name
+
+
+@pytest.fixture
+def start(tmp_path):
+    workers = []
+
+    def make() -> Worker:
+        workers.append(Worker(tmp_path / "shared"))
+        return workers[-1]
+
+    yield make
+    for one in workers:
+        one.workers.leave()
+
+
+def counts_or_nothing(worker):
+    try:
+        return worker.counts()
+    except OSError:
+        return None
+
+
+def both(number: float) -> dict[str, float]:
+    return {"credits": number, "cache": number}
+
+
+@pytest.mark.parametrize("removal", ["directory", "files", "own", "other", "ended"])
+def test_totals_are_the_same_after_files_are_removed_and_never_less_meanwhile(start, tmp_path, removal):
+    one, other, gone = start(), start(), start()
+    for worker, times in ((one, 1), (other, 2), (gone, 3)):
+        worker.record(times)
+    gone.workers.leave()
+    shared = tmp_path / "shared"
+    until(lambda: one.workers._ended_number and other.workers._ended_number)
+    assert one.counts() == other.counts() == both(6)
+    if removal == "directory":
+        shutil.rmtree(shared)
+    for path in shared.iterdir() if removal == "files" else ():
+        path.unlink()
+    named = {"own": f"{one.name}.values", "other": f"{other.name}.values", "ended": "ended.values"}
+    if removal in named:
+        (shared / named[removal]).unlink()
+    seen = []
+    until(lambda: seen.append((counts_or_nothing(one), counts_or_nothing(other))) or None not in seen[-1])
+    assert [found for pair in seen for found in pair if found not in (None, both(6))] == []
+    one.record()
+    assert other.counts() == both(7)
+
+
+def test_a_damaged_publication_costs_only_the_gauges_of_its_worker(start, tmp_path):
+    one, other = start(), start()
+    other.record(2)
+    path = tmp_path / "shared" / f"{other.name}.json"
+    other.workers._publish = lambda: None
+    for content in (b"[" * 1_000_000, b"[]", b"7", b"9" * 1_000_000, b"\0" * 1_000, b'{"gauges": [7], "exemplars": 7}'):
+        path.write_bytes(content)
+        assert one.counts() == both(2)
+
+
+def test_a_worker_that_leaves_while_it_joins_is_not_counted_twice(start, tmp_path):
+    one, other = start(), start()
+    one.record()
+    one.workers.leave()
+    one.workers._join()
+    assert one.workers._me is None
+    assert other.counts() == both(1)

@@ -1,0 +1,63 @@
+"""How many secrets are shown, and how many harmless texts are changed."""
+
+import re
+
+import pytest
+from fastapi import FastAPI
+
+from tests.secrets.corpus import HARMLESS, SECRETS
+from wxiai_otel import _redaction, setup_telemetry
+from wxiai_otel._redaction import redacted
+from wxiai_otel._secrets import RULES, SHAPES
+
+MASKED = [(rule.name, text, shown) for rule in RULES for text, shown in rule.masked]
+KEPT = [(rule.name, text) for rule in RULES for text in (*rule.kept, *rule.kept_in_process)]
+
+
+def test_no_secret_is_shown():
+    assert len(SECRETS) > 1_000
+    assert [text for text, secrets in SECRETS.items() if any(one in redacted(text) for one in secrets)] == []
+
+
+def test_of_a_thousand_harmless_texts_at_most_twenty_are_changed():
+    assert len(HARMLESS) > 300
+    changed = [text for text in HARMLESS if redacted(text) != text]
+    assert len(changed) <= 0.02 * len(HARMLESS), changed
+
+
+def test_every_rule_has_examples_of_both_kinds():
+    assert [rule.name for rule in RULES if not rule.masked or not rule.kept] == []
+
+
+@pytest.mark.parametrize(("name", "text", "shown"), MASKED)
+def test_what_a_rule_is_for_is_masked(name, text, shown):
+    assert redacted(text) == shown
+    assert redacted(shown) == shown
+
+
+@pytest.mark.parametrize(("name", "text"), KEPT)
+def test_what_looks_like_it_stays(name, text):
+    assert redacted(text) == text
+
+
+@pytest.mark.parametrize("rule", RULES, ids=[rule.name for rule in RULES])
+def test_every_example_has_a_word_of_its_rule(rule):
+    for text, _ in rule.masked:
+        assert any(re.search(SHAPES[word], text) if word in SHAPES else word in text.lower() for word in rule.words)
+
+
+@pytest.mark.parametrize("text", ["password=hunter2", "13800138000", "密码：hunter2"])
+@pytest.mark.parametrize("filler", ["", "x" * 1_000 + " ", "界" * 1_000, "\ud800 ", "\0"])
+def test_what_stands_before_a_secret_hides_nothing(filler, text):
+    assert redacted(filler + text) != filler + text
+    assert "hunter2" not in redacted(filler + text)
+    assert "13800138000" not in redacted(filler + text)
+
+
+def test_no_request_compiles_a_pattern():
+    _redaction._masking.cache_clear()
+    setup_telemetry(FastAPI())
+    compiled = _redaction._masking.cache_info().misses
+    for text in SECRETS:
+        redacted(text)
+    assert _redaction._masking.cache_info().misses == compiled
