@@ -6,7 +6,9 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from wxiai_otel import setup_telemetry
+from wxiai_otel import init_alert_manager, setup_telemetry
+from wxiai_otel.alerting.bridge._config import load
+from wxiai_otel.settings import load_settings
 
 
 @pytest.fixture
@@ -130,3 +132,22 @@ def test_a_log_handler_that_raises_does_not_stop_the_set_up(monkeypatch):
         logger.removeHandler(handler)
 
     assert b"system_info" in telemetry.render_metrics()[0]
+
+
+SECRET = "https://oapi.dingtalk.com/robot/send?access_token=abcdef0123456789abcdef0123456789"
+
+
+@pytest.mark.parametrize(
+    "swapped",
+    [
+        lambda: init_alert_manager({SECRET: "dingtalk"}),
+        lambda: init_alert_manager({"webhook": {"url": "http://example.com", SECRET: "token"}}),
+        lambda: load(None, {f"WXIAI_BRIDGE_{SECRET}": "1"}),
+        lambda: load_settings({SECRET: "otlp_endpoint"}, {}),
+    ],
+)
+def test_an_unknown_name_shows_no_secret(swapped):
+    with pytest.raises(ValueError, match=r"is not known|no setting") as raised:
+        swapped()
+    assert "abcdef" not in str(raised.value)
+    assert str(raised.value).isprintable()

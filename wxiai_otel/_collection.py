@@ -16,13 +16,19 @@ _HOLD_SECONDS = 1.0
 sdk_storage = Serial()
 
 
-def collects_alone(reader: Any) -> None:
-    """Hold `sdk_storage` while an SDK reader collects, so that no destructor waits for a lock of the SDK."""
+def collects_alone(reader: Any, before: Callable[[], None]) -> None:
+    """Hold `sdk_storage` while an SDK reader collects, so that no destructor waits for a lock of the SDK.
+
+    Parameters:
+        reader: A reader of a meter provider.
+        before: Called before each collection.
+    """
     collect: Callable[..., Any] | None = getattr(reader, "_collect", None)
     if collect is None:
         return
 
     def collect_alone(*args: Any, **kwargs: Any) -> Any:
+        before()
         with sdk_storage.held(_HOLD_SECONDS), garbage_kept:
             return collect(*args, **kwargs)
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterator, Mapping
 
+from ._redaction import redacted
 from ._service_links import is_service_link
 
 _MAX_NAME = 100
@@ -73,8 +74,12 @@ def unknown(
 
 
 def printable(name: str) -> str:
-    """Return the name of a variable as a log line can have it."""
-    return (name if name.isprintable() else ascii(name))[:_MAX_NAME]
+    """Return an unknown name as an error or a log line can show it: on one line, cut, and without secrets.
+
+    Name and value may have been swapped.
+    """
+    shown = redacted(name, limit=_MAX_NAME)
+    return shown if shown.isprintable() else ascii(shown)[:_MAX_NAME]
 
 
 def _misspelled(name: str, by_letters: Mapping[str, str]) -> str | None:

@@ -35,7 +35,6 @@ from opentelemetry.sdk.trace import (
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
 
 from ._background import in_forked_child, side_by_side
-from ._collection import collects_alone
 from ._connections import Metrics, Sending, SpanQueue, Spans
 from ._deadline import left, until
 from ._exporters import log_exporter, metric_exporter, span_exporter
@@ -214,8 +213,6 @@ def build_providers(
         exporting = ExportingReader(Metrics(connection), settings.metric_export_interval, storage)
         all_readers.append(exporting)
     meter_provider = BoundedMeterProvider(all_readers, resource, settings)
-    for reader in all_readers:
-        collects_alone(reader)
     owned.append(meter_provider)
     if type(metrics.get_meter_provider()).__name__ == "_ProxyMeterProvider":
         metrics.set_meter_provider(meter_provider)

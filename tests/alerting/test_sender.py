@@ -180,6 +180,34 @@ def test_when_there_are_too_many_nothing_is_sent_for_a_while(sink):
     assert "汇总" in sink.of("dingtalk")[0]["markdown"]["title"]
 
 
+class Limited(Held):
+    """A channel with few turns, each of which takes all that waits."""
+
+    burst = 2
+    interval = 600.0
+
+    def fold(self, waiting):
+        return len(waiting)
+
+
+def test_on_a_paused_channel_the_most_urgent_messages_use_each_turn():
+    channel = Limited([passes(limited=True, after=3600)])
+    channel.go.release(2)
+    sender = Sender(channel, backoff_seconds=0.01)
+    first = sender.submit(message("warning", "warning"), 1)
+    assert until(lambda: channel.sent)
+    second = sender.submit(message("critical"), 20)
+    assert first.result(20) is second.result(1) is None
+    assert channel.sent == [["warning"], ["critical", "warning"]]
+
+
+def test_a_limited_message_is_not_given_up_before_its_time():
+    channel = Limited([passes(limited=True)] * (MAX_ATTEMPTS + 1))
+    channel.burst = 2 * MAX_ATTEMPTS
+    channel.go.release(2 * MAX_ATTEMPTS)
+    assert Sender(channel, backoff_seconds=0.001).submit(message(), 20).result(20) is None
+
+
 def test_the_most_severe_goes_first():
     channel = Held()
     sender = Sender(channel)

@@ -22,6 +22,7 @@ from tests.servers.uvicorn import free_port
 from wxiai_otel.alerting.bridge._app import Bridge as BridgeApp
 from wxiai_otel.alerting.bridge._config import load
 from wxiai_otel.alerting.bridge._late import LATE_SECONDS
+from wxiai_otel.alerting.bridge._serve import uvicorn_config
 
 BRIDGE_TOKEN = "the-token-of-the-bridge-0123456789"
 
@@ -82,7 +83,7 @@ def bridge_here(
         late: Seconds after which it tells what Alertmanager tries no more.
     """
     app = BridgeApp(load(None, {"WXIAI_BRIDGE_TOKEN": BRIDGE_TOKEN, **environ}), runbooks, late)
-    server = uvicorn.Server(uvicorn.Config(app.app, port=(port := free_port()), log_level="critical", lifespan="off"))
+    server = uvicorn.Server(uvicorn_config(app, "127.0.0.1", port := free_port()))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

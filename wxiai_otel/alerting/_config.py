@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from .._misspelled import did_you_mean
+from .._misspelled import did_you_mean, printable
 from .._parsers import Choice, NotAllowed, Parser, boolean, positive_float, shown, text, url
 from ._errors import AlertConfigError
 from ._secret import Secret
@@ -83,7 +83,7 @@ def unknown_key(key: str, allowed: Sequence[str], suggestion: str) -> AlertConfi
         allowed: The keys that exist there.
         suggestion: See `did_you_mean`.
     """
-    return AlertConfigError(f"{key} is not known: allowed are {', '.join(allowed)}{suggestion}")
+    return AlertConfigError(f"{printable(key)} is not known: allowed are {', '.join(allowed)}{suggestion}")
 
 
 def enabled(

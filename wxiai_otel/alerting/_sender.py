@@ -203,6 +203,9 @@ class Sender:
                     break
                 ready = [item for item in self._waiting if item.wait(now, self._paused_until) <= 0]
                 if ready and self._rate.wait(now) <= 0:
+                    if self.channel.burst:
+                        # Turns are rare: the most urgent messages use this one, though the channel is paused.
+                        ready = [item for item in self._waiting if item.ready_at <= now]
                     return self._take(ready, now)
                 self._idle += 1
                 changed.wait(self._until_something(now, idle_until))
@@ -260,10 +263,13 @@ class Sender:
                 item.attempts += 1
                 item.reason = failed.reason
                 backoff = self._backoff_seconds * 2 ** (item.attempts - 1) * random.uniform(0.8, 1.2)  # noqa: S311
-                # The requested delay yields to the message's last call, our own does not.
-                item.ready_at = max(now + backoff, min(now + (failed.after or 0.0), item.last_call))
+                # The requested delay yields to the message's last call, our own does not. A limit pauses the channel.
+                requested = 0.0 if failed.limited else failed.after or 0.0
+                item.ready_at = max(now + backoff, min(now + requested, item.last_call))
                 late = item.ready_at >= item.deadline - _LEAST_SECONDS
-                if self._stopped or not failed.passes or item.attempts >= MAX_ATTEMPTS or late:
+                # Messages share the turns of a limited channel, so that a few attempts pass quickly.
+                spent = item.attempts >= MAX_ATTEMPTS and not failed.limited
+                if self._stopped or not failed.passes or spent or late:
                     given_up.append(item)
                 else:
                     self._waiting.append(item)

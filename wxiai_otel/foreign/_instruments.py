@@ -1,13 +1,18 @@
-"""Instruments of the OpenTelemetry API whose measurements are bounded before the SDK stores them."""
+"""Instruments of the OpenTelemetry API whose measurements are bounded before the SDK stores them.
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+The SDK holds locks while it creates an instrument, stores a measurement or collects. A destructor, a signal handler or
+a callback may interrupt it there and measure too. Creation and storage are therefore changes of `sdk_storage`.
+"""
+
+from collections.abc import Callable
 from typing import Any, ClassVar
 
-from opentelemetry.context import Context
-from opentelemetry.metrics import CallbackOptions, CallbackT, Counter, Histogram, Observation, UpDownCounter, _Gauge
+from opentelemetry.context import Context, get_current
+from opentelemetry.metrics import Counter, Histogram, UpDownCounter, _Gauge
 from opentelemetry.util.types import Attributes
 
 from .._background import paused, paused_threads, resume
+from .._collection import sdk_storage
 from .._guard import fault
 from ._duplicates import Skip
 from ._values import amount_of
@@ -20,15 +25,16 @@ class Bounded:
     """The part that all instruments share that the application records in. It raises nothing into the application.
 
     Parameters:
-        record: Records a measurement in the SDK.
+        create: Creates the SDK's instrument and returns its method that records; called with the first measurement.
         set_of: Returns the bounded attribute set of a measurement's attributes.
         skip: Decides which measurements are left out; ``None`` for none.
     """
 
     method: ClassVar[str]
 
-    def __init__(self, record: Record, set_of: SetOf, skip: Skip | None) -> None:
-        self._record = record
+    def __init__(self, create: Callable[[], Record], set_of: SetOf, skip: Skip | None) -> None:
+        self._create = create
+        self._record: Record | None = None
         self._set_of = set_of
         self._skip = skip
 
@@ -38,8 +44,18 @@ class Bounded:
             if paused or paused_threads:  # the first measurement after a fork
                 resume()
             if self._skip is None or not self._skip(context):
-                self._record(amount_of(amount), self._set_of(attributes), context)
+                # Of the caller: another thread may store the measurement.
+                current = get_current() if context is None else context
+                sdk_storage.run(self._store, amount_of(amount), self._set_of(attributes), current)
         except Exception:  # noqa: BLE001 - the application may measure anything
+            fault("foreign.record")
+
+    def _store(self, amount: float, attributes: dict[str, Any] | None, context: Context) -> None:
+        try:
+            if self._record is None:
+                self._record = self._create()
+            self._record(amount, attributes, context)
+        except Exception:  # noqa: BLE001 - a change of `sdk_storage` must not raise
             fault("foreign.record")
 
 
@@ -69,36 +85,3 @@ class BoundedGauge(Bounded, _Gauge):
 
     method = "set"
     set = Bounded.measure
-
-
-def bounded_callback(
-    callback: CallbackT, set_of: SetOf, least: float
-) -> Callable[[CallbackOptions], Iterable[Observation]]:
-    """Return a callback whose observations are bounded.
-
-    Parameters:
-        callback: A function, or a generator that receives the options, as in `opentelemetry.metrics`.
-        set_of: Returns the bounded attribute set of an observation's attributes.
-        least: The least value that is allowed.
-    """
-    if isinstance(callback, Generator):
-        next(callback)
-        observe = callback.send
-    else:
-        observe = callback
-
-    def observe_bounded(options: CallbackOptions) -> Iterator[Observation]:
-        try:
-            observations = observe(options)
-        except StopIteration:  # the generator has ended
-            return
-        for one in observations:
-            try:
-                value = amount_of(one.value)
-                if value < least:
-                    raise ValueError(f"a callback must observe values of at least {least}, not {value}")  # noqa: TRY301
-                yield Observation(value, set_of(one.attributes), one.context)
-            except Exception:  # noqa: BLE001 - the other observations are still to be collected
-                fault("foreign.observe")
-
-    return observe_bounded

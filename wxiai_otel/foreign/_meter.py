@@ -1,7 +1,7 @@
 """The meters that the application and other instrumentations use."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from opentelemetry.metrics import (
@@ -18,6 +18,7 @@ from opentelemetry.metrics import (
 )
 
 from .._series import OVERFLOW
+from ._callbacks import BoundedCallback
 from ._described import Scope
 from ._duplicates import Skip
 from ._instruments import (
@@ -26,7 +27,7 @@ from ._instruments import (
     BoundedGauge,
     BoundedHistogram,
     BoundedUpDownCounter,
-    bounded_callback,
+    Record,
 )
 from ._sets import AttributeSets
 
@@ -42,6 +43,12 @@ class Provider(Protocol):
 
     def refuse(self, _context: object) -> bool:
         """Count a measurement of an instrument that is refused."""
+
+    def sdk_meter(self, scope: Scope) -> Meter:
+        """Return the SDK's meter."""
+
+    def observe(self, callbacks: Sequence[BoundedCallback], create: Callable[[], None]) -> None:
+        """Call callbacks at each collection, and create the SDK's instrument that reads them."""
 
 
 class BoundedMeter(Meter):
@@ -60,25 +67,33 @@ class BoundedMeter(Meter):
     def _recorded(self, kind: type[B], create: str, *given: Any, **further: Any) -> B:
         """Return an instrument that the application records in."""
 
-        def make(meter: Meter, described: Given, sets: AttributeSets, skip: Skip | None) -> B:
-            instrument = getattr(meter, create)(*described, **further)
-            return kind(getattr(instrument, kind.method), sets.of, skip)
+        def make(described: Given, sets: AttributeSets, skip: Skip | None) -> B:
+            def create_in_sdk() -> Record:
+                instrument = getattr(self._provider.sdk_meter(self._scope), create)(*described, **further)
+                record: Record = getattr(instrument, kind.method)
+                return record
+
+            return kind(create_in_sdk, sets.of, skip)
 
         admitted = self._provider.admit(self._scope, create, given, make)
-        found: B = admitted if admitted is not None else kind(_nothing, _nothing, self._provider.refuse)
+        found: B = admitted if admitted is not None else kind(lambda: _nothing, _nothing, self._provider.refuse)
         return found
 
     def _observed(self, create: str, callbacks: Sequence[CallbackT] | None, *given: Any) -> Any:
-        """Return an instrument that is observed at each collection."""
+        """Return an instrument that is observed at each collection. It has no methods."""
 
-        def make(meter: Meter, described: Given, sets: AttributeSets, skip: Skip | None) -> Any:
+        def make(described: Given, sets: AttributeSets, skip: Skip | None) -> Any:
             name, unit, description = described
-            if skip is not None:
-                meter = NoOpMeter(OVERFLOW)
             # A negative counter is no valid exposition. The SDK checks only counters that are added to.
             least = 0 if create == "create_observable_counter" else -math.inf
-            bounded = [bounded_callback(callback, sets.of, least) for callback in callbacks or ()]
-            return getattr(meter, create)(name, bounded, unit, description)
+            bounded = [BoundedCallback(callback, sets, least) for callback in callbacks or ()]
+
+            def create_in_sdk() -> None:
+                getattr(self._provider.sdk_meter(self._scope), create)(name, bounded, unit, description)
+
+            if skip is None:
+                self._provider.observe(bounded, create_in_sdk)
+            return getattr(NoOpMeter(OVERFLOW), create)(name)
 
         admitted = self._provider.admit(self._scope, create, given, make)
         return admitted if admitted is not None else getattr(NoOpMeter(OVERFLOW), create)(OVERFLOW)

@@ -10,11 +10,13 @@ from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.util.types import Attributes
 
-from .._guard import fault
+from .._collection import collects_alone, sdk_storage
+from .._guard import fault, guarded
 from .._reentry import may_log
 from .._series import OVERFLOW, Places, Values
 from ..settings import Settings
-from ._described import described, scope_of
+from ._callbacks import BoundedCallback, observe_all
+from ._described import Scope, described, scope_of
 from ._duplicates import Duplicates, Skip
 from ._meter import BoundedMeter
 from ._sets import MAX_SETS, AttributeSets
@@ -25,7 +27,7 @@ MAX_INSTRUMENTS = 1_000
 # Of all instruments together: a histogram writes 18 lines for each.
 MAX_ALL_SETS = 10 * MAX_SETS
 
-Make = Callable[[Meter, tuple[str, str, str], AttributeSets, Skip | None], Any]
+Make = Callable[[tuple[str, str, str], AttributeSets, Skip | None], Any]
 
 
 class BoundedMeterProvider(MeterProvider):
@@ -43,9 +45,17 @@ class BoundedMeterProvider(MeterProvider):
         self._all_sets = Places(MAX_ALL_SETS)
         self._instruments: dict[tuple[object, ...], tuple[Any, AttributeSets]] = {}
         self._places = Places(MAX_INSTRUMENTS)
+        self._callbacks: list[BoundedCallback] = []
         self._unrecorded = 0
         self._logged = False
         super().__init__(readers, resource=resource, shutdown_on_exit=False)
+        for reader in readers:
+            collects_alone(reader, self._observe_all)
+
+    def add_metric_reader(self, metric_reader: MetricReader) -> None:
+        """Add a reader, as the SDK does."""
+        super().add_metric_reader(metric_reader)  # type: ignore[misc, unused-ignore] # newer than the oldest SDK
+        collects_alone(metric_reader, self._observe_all)
 
     def get_meter(
         self, name: str, version: str | None = None, schema_url: str | None = None, attributes: Attributes = None
@@ -61,6 +71,23 @@ class BoundedMeterProvider(MeterProvider):
         """Return a meter of the SDK, for the instruments of the catalog, which have limits of their own."""
         return super().get_meter(name, version)
 
+    def sdk_meter(self, scope: Scope) -> Meter:
+        """Return the SDK's meter. It has locks: see `sdk_storage`."""
+        return super().get_meter(*scope)
+
+    def observe(self, callbacks: Sequence[BoundedCallback], create: Callable[[], None]) -> None:
+        """Call callbacks at each collection.
+
+        Parameters:
+            callbacks: The callbacks of an instrument.
+            create: Creates the SDK's instrument, which reads their observations.
+        """
+        self._callbacks.extend(callbacks)
+        sdk_storage.run(guarded("foreign.instrument")(create))
+
+    def _observe_all(self) -> None:
+        observe_all(self._callbacks.copy())
+
     def admit(self, scope: tuple[Any, ...], kind: str, given: tuple[Any, Any, Any], make: Make) -> Any:
         """Return an instrument, the same one each time; ``None`` if it is refused.
 
@@ -68,7 +95,7 @@ class BoundedMeterProvider(MeterProvider):
             scope: Name, version, schema URL and attributes of its meter.
             kind: The kind of instrument.
             given: Name, unit and description, as the caller gives them.
-            make: Creates the instrument with a meter of the SDK.
+            make: Creates the instrument.
         """
         try:
             text = described(*given)
@@ -78,7 +105,7 @@ class BoundedMeterProvider(MeterProvider):
                 if found is None and self._places:
                     sets = AttributeSets(text[0], self._most_sets, self._all_sets)
                     skip = self._duplicates.skip(scope[0], text[0])
-                    new = make(super().get_meter(*scope), text, sets, skip), sets
+                    new = make(text, sets, skip), sets
                     found = self._places.put(self._instruments, key, new)
                 if found is not None:
                     return found[0]

@@ -35,7 +35,7 @@ def load_settings(arguments: Mapping[str, object], environ: Mapping[str, str] | 
             from ._unknown import meant_argument
 
             raise SettingError(
-                f"there is no setting {name!r}; allowed are {', '.join(sorted(known))}{meant_argument(name)}"
+                f"there is no setting {shown(name)}; allowed are {', '.join(sorted(known))}{meant_argument(name)}"
             )
     values: dict[str, Any] = {}
     for item in fields(Settings):

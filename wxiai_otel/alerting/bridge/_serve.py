@@ -11,6 +11,7 @@ from ..._data import data_folder
 from .._errors import AlertConfigError
 from ._app import Bridge, on
 from ._config import BridgeConfig
+from ._http import MAX_HEADER_BYTES, BoundedHttp
 
 logger = logging.getLogger("wxiai_otel.bridge")
 
@@ -46,22 +47,28 @@ def serve(config: BridgeConfig, host: str, port: int) -> int:
     bridge = Bridge(config, data_folder("alerts") / "runbooks")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logger.info("channels switched on: %s", on(config.channels))
-    server = _Server(
-        uvicorn.Config(
-            bridge.app,
-            host=host,
-            port=port,
-            access_log=False,
-            server_header=False,
-            log_config=None,
-            lifespan="off",
-            limit_concurrency=_MAX_CONNECTIONS,
-            timeout_graceful_shutdown=_END_SECONDS,
-        ),
-        bridge,
-    )
+    server = _Server(uvicorn_config(bridge, host, port), bridge)
     server.run()
     return 0 if server.started else 1
+
+
+def uvicorn_config(bridge: Bridge, host: str, port: int) -> uvicorn.Config:
+    """Return the configuration of the server, with its limits."""
+    return uvicorn.Config(
+        bridge.app,
+        host=host,
+        port=port,
+        loop="asyncio",
+        http=BoundedHttp,
+        ws="none",
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        access_log=False,
+        server_header=False,
+        log_config=None,
+        lifespan="off",
+        limit_concurrency=_MAX_CONNECTIONS,
+        timeout_graceful_shutdown=_END_SECONDS,
+    )
 
 
 def _is_loopback(host: str) -> bool:
