@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ._classes import LIBRARIES, MASK, code_of_class, is_class_of_application, is_reduced_name
+from ._classes import LIBRARIES, MASK, NAMES, code_of_class, is_report
 from ._phrases import PHRASES
 
 # Longer messages of drivers are recognized in other texts by their beginning. What follows it is dropped.
@@ -26,9 +26,13 @@ _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 # The lines around the exceptions of a group.
 _GROUP = re.compile(r" *(?:\+-)?\+-{16} (?:[0-9]{1,3}|\.\.\.) -{16}| *\+-{36}")
 
-_NAME = "|".join(re.escape(library) for library in LIBRARIES)
-# A class of a library and what stands between it and the message: `Class: `, `(Class) ` or `<class 'Class'>: `.
-_NAMED = re.compile(rf"(?<![\w.])((?:{_NAME})(?:\.\w+)+)(?:'>)?(?::|\))\s")
+# A class and what stands between it and the message: `Class: `, `(Class) `, `<class 'Class'>: ` or `Class(`.
+_LIBRARY, _ANY = "|".join(map(re.escape, LIBRARIES)), "|".join(NAMES)
+_NAMED = re.compile(
+    rf"(?:(?<![\w.])|\\[nrt])((?:{_LIBRARY})(?:\.\w+){{0,8}}\.[A-Z]\w*|(?:\w+\.){{0,8}}(?:{_ANY}))"
+    r"(?:'>)?(?:[:)]\s|\(['\"]|(?=\())",
+    re.ASCII,
+)
 _HEADER = re.compile(r"(?: *[|] )?([A-Za-z_][\w.<>]*):(?:\s|\Z)")
 # As SQLAlchemy tells of an exception in a statement, e.g. one of a type of the application.
 _SHAPED = re.compile(r"\([A-Za-z_]\w*(?:\.\w+)+\) ")
@@ -43,14 +47,16 @@ _CODE = re.compile(
     r"(?:<class '(?P<cls>[\w.]+)'>: )?(?:\((?P<number>[0-9]{4}), |(?P<connector>[0-9]{4}) \([0-9A-Z]{5}\): "
     r"|\('(?P<state>[0-9A-Z]{5})', |(?P<oracle>(?:ORA|DPY|DPI)-[0-9]{4,5})\b|E(?P<mongo>[0-9]{5}) )?"
 )
-_COMPILED = tuple((re.compile(pattern), words) for pattern, words in PHRASES)
+_COMPILED = tuple((re.compile(pattern, re.ASCII), words) for pattern, words in PHRASES)
 # Each text that is changed has one of them. To look for words takes a tenth of the time of the patterns.
-WORDS = (*LIBRARIES, "[SQL: ", "[parameters: ", *dict.fromkeys(word for _, words in PHRASES for word in words))
+WORDS = (*LIBRARIES, *NAMES, "[SQL: ", "[parameters: ", *dict.fromkeys(word for _, words in PHRASES for word in words))
 _WORDS = (*WORDS, _START)
 
 
 def may_report(text: str) -> bool:
     """Return whether `Reduction.reduce` might change a text, without having learned anything."""
+    if " " not in text and "(" not in text and text.isascii():  # as in most attributes of spans
+        return False
     for word in _WORDS:  # noqa: SIM110 - `any` takes twice the time
         if word in text:
             return True
@@ -95,7 +101,7 @@ class Reduction:
         """Learn the messages of database errors from the attributes of an exception (``exception.*``)."""
         name, said, stacktrace = (attributes.get(f"exception.{key}") for key in ("type", "message", "stacktrace"))
         if isinstance(said, str):
-            if isinstance(name, str) and _is_database(name):
+            if isinstance(name, str) and is_report(name):
                 self._learn_said(said, name)
             elif (wrapped := _WRAPPED.search(said)) is not None:
                 self._learn_said(said[wrapped.start() :].partition("\n[SQL: ")[0], wrapped[1])
@@ -120,7 +126,7 @@ class Reduction:
         """Return attributes without what databases reported in them."""
         reduced = {key: self._reduced_value(value, key) for key, value in attributes.items()}
         name, said = attributes.get("exception.type"), attributes.get(_MESSAGE)
-        if isinstance(name, str) and isinstance(said, str) and _is_database(name) and not _CODED.match(said):
+        if isinstance(name, str) and isinstance(said, str) and is_report(name) and not _CODED.match(said):
             reduced[_MESSAGE] = _summary(said, name)
         return reduced
 
@@ -187,9 +193,9 @@ def _without_reports(text: str) -> str:
     """Cut a message before the first report of a database."""
     end, replacement = len(text), ""
     for found in _NAMED.finditer(text):
-        if is_reduced_name(found[1]) and not _CODED.match(text, found.end()):
+        if is_report(found[1]) and not _CODED.match(text, found.end()):
             end = found.end()
-            replacement = _summary(text[end:], found[1])
+            replacement = ("" if end > found.end(1) else ": ") + _summary(text[end:], found[1])
             break
     statement = _STATEMENT.search(text, 0, end)
     if statement is not None:
@@ -209,12 +215,7 @@ def _without_reports(text: str) -> str:
 def _database_header(text: str) -> re.Match[str] | None:
     """Match the beginning of the message of a database error in a traceback: its class."""
     found = _HEADER.match(text)
-    return found if found is not None and _is_database(found[1]) else None
-
-
-def _is_database(name: str) -> bool:
-    """Return whether a class is that of a database error: of a library, or of the application by its base classes."""
-    return is_reduced_name(name) or is_class_of_application(name)
+    return found if found is not None and is_report(found[1]) else None
 
 
 def _summary(said: str, name: str) -> str:
