@@ -49,7 +49,10 @@ _CODE = re.compile(
 )
 _COMPILED = tuple((re.compile(pattern, re.ASCII), words) for pattern, words in PHRASES)
 # Each text that is changed has one of them. To look for words takes a tenth of the time of the patterns.
-WORDS = (*LIBRARIES, *NAMES, "[SQL: ", "[parameters: ", *dict.fromkeys(word for _, words in PHRASES for word in words))
+_ALL_WORDS = (*LIBRARIES, *NAMES, "[SQL: ", "[parameters: ", *(word for _, words in PHRASES for word in words))
+WORDS = tuple(
+    word for word in dict.fromkeys(_ALL_WORDS) if not any(other in word for other in _ALL_WORDS if other != word)
+)
 _WORDS = (*WORDS, _START)
 
 
