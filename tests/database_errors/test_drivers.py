@@ -254,6 +254,10 @@ def test_a_class_within_a_function_is_known_by_its_base_class(application, recei
     assert received.spans[0].status.message.endswith("Taken) ****")
 
 
+class DataError(Exception):
+    """An error of the application with a name of the DB-API."""
+
+
 # Texts of applications and of libraries that hold no value.
 HARMLESS = [
     "order 4711: duplicate item (3, 'red'), key is taken",
@@ -278,6 +282,7 @@ HARMLESS = [
     "无效的输入值，请重新填写",
     "对于该类型的输入值没有限制",
     "语法错误，请检查提示词",
+    f"{__name__}.DataError: row 7 is empty",
     "(1024, 'pixels') code 5: 3 (12345): done",
 ]
 

@@ -34,7 +34,7 @@ _CONTAINERS = (list, tuple, set, frozenset)
 
 
 def reduced(text: str, *exceptions: BaseException) -> str:
-    """Return a text without what databases reported in it.
+    """Return a text without messages of databases.
 
     Parameters:
         text: Any text.
@@ -60,7 +60,7 @@ def holds_reports(exception: BaseException) -> bool:
 
 
 def text_of(exception: BaseException) -> str:
-    """Return the text of an exception, without what databases reported."""
+    """Return the text of an exception, without messages of databases."""
     if is_reduced(type(exception)):
         return message(exception)
     text = message_of(exception)
@@ -68,7 +68,7 @@ def text_of(exception: BaseException) -> str:
 
 
 def stacktrace_of(exception: BaseException) -> str:
-    """Return the traceback of an exception and its chain, without what databases reported."""
+    """Return the traceback of an exception and its chain, without messages of databases."""
     shown = TracebackException.from_exception(exception, compact=True)
     known = reduction(exception)
     waiting = [(shown, exception)]

@@ -1,4 +1,4 @@
-"""Reduction of texts in which a database error may be told, in linear time."""
+"""Reduction of texts that may contain the message of a database error, in linear time."""
 
 import json
 import re
@@ -34,7 +34,7 @@ _NAMED = re.compile(
     re.ASCII,
 )
 _HEADER = re.compile(r"(?: *[|] )?([A-Za-z_][\w.<>]*):(?:\s|\Z)")
-# As SQLAlchemy tells of an exception in a statement, e.g. one of a type of the application.
+# How SQLAlchemy writes an exception that a statement caused, e.g. one of a type of the application.
 _SHAPED = re.compile(r"\([A-Za-z_]\w*(?:\.\w+)+\) ")
 _STATEMENT = re.compile(r"\s?\[(?:SQL|parameters)(?:: | parameters hidden)")
 _CODED = re.compile(r"(?:\([\w.<>]+\) )?(?:SQLSTATE [0-9A-Z]{5}|code -?[0-9]{1,9}|[A-Z]{3}-[0-9]{4,5}|\*{4})(?![\w:])")
@@ -57,7 +57,7 @@ _WORDS = (*WORDS, _START)
 
 
 def may_report(text: str) -> bool:
-    """Return whether `Reduction.reduce` might change a text, without having learned anything."""
+    """Return whether `Reduction.reduce` may change a text if it has learned nothing."""
     if " " not in text and "(" not in text and text.isascii():  # as in most attributes of spans
         return False
     for word in _WORDS:  # noqa: SIM110 - `any` takes twice the time
@@ -67,7 +67,7 @@ def may_report(text: str) -> bool:
 
 
 class Reduction:
-    """Removes what databases reported from texts that belong together, e.g. all texts of a span."""
+    """Removes messages of databases from texts that belong together, e.g. all texts of a span."""
 
     __slots__ = ("_beginnings", "_lines", "_messages")
 
@@ -77,12 +77,12 @@ class Reduction:
         self._lines: set[str] = set()
 
     def learn(self, message: str, replacement: str, *, is_whole: bool = True) -> None:
-        """Have a driver's message replaced wherever it stands, also in a ``repr``, in JSON or line by line.
+        """Replace a driver's message in all texts from now on, also in a ``repr``, in JSON or line by line.
 
         Parameters:
-            message: What the driver says.
+            message: The driver's message or its beginning.
             replacement: The text in its place.
-            is_whole: Whether the message may not be longer than this.
+            is_whole: Whether the message is complete. If not, everything behind it is removed.
         """
         message = message.strip()
         if len(message) < _MIN_NEEDLE or len(self._beginnings) > _MAX_NEEDLES or _CODED.fullmatch(message):
@@ -126,7 +126,7 @@ class Reduction:
             self.learn(_CLASS.sub("", drivers, 1), summary, is_whole=is_whole)
 
     def reduce_event(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        """Return attributes without what databases reported in them."""
+        """Return attributes without messages of databases."""
         reduced = {key: self._reduced_value(value, key) for key, value in attributes.items()}
         name, said = attributes.get("exception.type"), attributes.get(_MESSAGE)
         if isinstance(name, str) and isinstance(said, str) and is_report(name) and not _CODED.match(said):
@@ -134,7 +134,7 @@ class Reduction:
         return reduced
 
     def reduce(self, text: str, *, is_stacktrace: bool = False) -> str:
-        """Return a text without what databases reported in it.
+        """Return a text without messages of databases.
 
         Parameters:
             text: Any text.
