@@ -3,6 +3,9 @@
 The libraries are not installed: an exception counts as one of a library by the module of its class.
 """
 
+import asyncio
+import datetime as dt
+import json
 import logging
 from contextlib import suppress
 
@@ -39,6 +42,8 @@ class OracleError:
         return self.message
 
 
+DAY = dt.date(2026, 1, 1)
+DB_API = type("DatabaseError", (type("Error", (Exception,), {"__module__": "dm"}),), {"__module__": "dm"})
 UNIQUE = f'duplicate key value violates unique constraint "users_name_key"\nDETAIL:  Key (name)=({SECRET}) exists.'
 CHINESE = f'错误:  重复键违反唯一约束"users_name_key"\n描述:  键值"(name)=({SECRET})" 已经存在\n背景:  在 {SECRET}'
 DUPLICATE = f"Duplicate entry '{SECRET}' for key 'users.name'"
@@ -76,6 +81,21 @@ ERRORS = {
     "pymongo": (error("pymongo.errors.DuplicateKeyError", MONGO, code=11000), "code 11000"),
     "bson": (error("bson.errors.InvalidDocument", f"cannot encode object: {SECRET}"), "****"),
     "redis": (redis_errors.ResponseError(f"unknown command 'x', with args beginning with: '{SECRET}'"), "****"),
+    "valkey": (error("valkey.exceptions.ResponseError", f"Command # 1 (SET x {SECRET}) of pipeline failed"), "****"),
+    "duckdb": (error("_duckdb.ConstraintException", f'Duplicate key "id: {SECRET}" violates'), "****"),
+    "elasticsearch": (
+        error("elasticsearch.BadRequestError", 400, "parsing", {"reason": [f"Preview of field's value: {SECRET}"]}),
+        "code 400",
+    ),
+    "neo4j": (error("neo4j.exceptions.ClientError", f"Invalid input '{SECRET}'"), "****"),
+    "an unknown driver of the DB-API": (
+        error("dm.IntegrityError", f"[CODE:-6602] {SECRET}", base=DB_API, errno=6602),
+        "code 6602",
+    ),
+    "arguments that contain others": (
+        error("pymongo.errors.BulkWriteError", "failed", 65, {"op": [{"name": SECRET, "at": DAY}]}, code=65),
+        "code 65",
+    ),
     "the session of SQLAlchemy": (
         error("sqlalchemy.orm.exc.FlushError", f"New instance with identity key (User, ('{SECRET}',), None)"),
         "****",
@@ -181,6 +201,30 @@ TEXTS = {
     "SQL Server": f"Violation of UNIQUE KEY constraint. The duplicate key value is ({SECRET}).",
     "a list": f"(1292, 'Truncated incorrect DOUBLE value: {SECRET}')",
     "a pipeline": f"Command # 1 (SET x {SECRET}) of pipeline caused error: OOM",
+    "a class beside Chinese": f"保存失败psycopg2.errors.RaiseException: {SECRET}",
+    "a class of an unknown driver": f"dm.IntegrityError: [CODE:-6602] {SECRET}",
+    "a class without its package": f"OperationalError: {SECRET}",
+    "a repr": f"failed: [IntegrityError('{SECRET}')]",
+    "a repr of numbers": f"failed: OperationalError(1644, 'user {SECRET} is blocked')",
+    "a line of JSON": json.dumps({"exc": f"x\npsycopg2.errors.RaiseException: {SECRET}"}),
+    "a line of JSON without a class": json.dumps({"exc": f"x\nLINE 1: SELECT '{SECRET}'"}),
+    "a detail of PostgreSQL": f"Key (name)=({SECRET}) already exists.",
+    "a row of PostgreSQL": f"Failing row contains (1, {SECRET}).",
+    "a detail in Chinese": f'键值"(name)=({SECRET})" 已经存在',
+    "a foreign key in Chinese": f'更新违反了在 "b" 上的外键约束 "c"\n键值对(id)=({SECRET})仍然是从表"b"引用的',
+    "a type in Chinese": f'对于枚举mood的输入值无效: "{SECRET}"',
+    "a range in Chinese": f'值 "{SECRET}" 超出类型 integer 的范围',
+    "a syntax error in Chinese": f'语法错误 在 "{SECRET}" 或附近的',
+    "SQL Server in Chinese": f"违反了 UNIQUE KEY 约束“U”。重复键值为 ({SECRET})。",
+    "a conversion in Chinese": f"在将 varchar 值 '{SECRET}' 转换成数据类型 int 时失败。",
+    "a truncation in Chinese": f"将截断字符串或二进制数据。截断值:“{SECRET}”。",
+    "a truncation": f"String or binary data would be truncated. Truncated value: '{SECRET}'.",
+    "ClickHouse": f"Code: 6. DB::Exception: Cannot parse string '{SECRET}' as UInt8",
+    "DuckDB": f'Constraint Error: Duplicate key "id: {SECRET}" violates primary key constraint.',
+    "a conversion of DuckDB": f"Conversion Error: Could not convert string '{SECRET}' to INT32",
+    "Elasticsearch": f"failed to parse field [a] of type [float]. Preview of field's value: '{SECRET}'",
+    "Neo4j": f"Node(0) already exists with label `U` and property `n` = '{SECRET}'",
+    "a document of MongoDB": f"{{'code': 11000, 'keyValue': {{'mobile': '{SECRET}'}}}}",
     "a traceback": f'x\nTraceback (most recent call last):\n  File "x.py", line 1, in x\n    x()\nredis.X: {SECRET}',
 }
 
@@ -210,6 +254,10 @@ def test_a_class_within_a_function_is_known_by_its_base_class(application, recei
     assert received.spans[0].status.message.endswith("Taken) ****")
 
 
+class DataError(Exception):
+    """An error of the application with a name of the DB-API."""
+
+
 # Texts of applications and of libraries that hold no value.
 HARMLESS = [
     "order 4711: duplicate item (3, 'red'), key is taken",
@@ -220,6 +268,21 @@ HARMLESS = [
     "redis.exceptions.ConnectionError: Error 111 connecting to cache:6379. Connection refused.",
     "sqlalchemy.exc.TimeoutError: QueuePool limit of size 5 overflow 10 reached",
     "could not import psycopg.errors",
+    "point (1366, 'px') clicked",
+    "[12345] [worker] started",
+    "loaded sqlalchemy.orm: 3 models",
+    "this new row violates the layout",
+    "could not convert string to float: 'abc'",
+    "ValueError: invalid literal for int() with base 10: 'abc'",
+    "InternalError: queue full",
+    "retrying after IntegrityError",
+    "重复内容已跳过, 重复的条目 3 个",
+    "违反社区规范，约束条件未满足",
+    "请求违反频率约束",
+    "无效的输入值，请重新填写",
+    "对于该类型的输入值没有限制",
+    "语法错误，请检查提示词",
+    f"{__name__}.DataError: row 7 is empty",
     "(1024, 'pixels') code 5: 3 (12345): done",
 ]
 
@@ -240,3 +303,83 @@ def test_errors_whose_text_a_library_fixes_keep_it(application, received):
     assert telemetry.force_flush()
 
     assert received.spans[0].status.message == "ConnectionError: Error 111 connecting to cache:6379."
+
+
+async def test_results_of_gathered_tasks_lose_what_a_database_reported(application, received):
+    _, telemetry = application
+
+    async def fail():
+        raise error("psycopg2.errors.RaiseException", f"{SECRET} has no credits", pgcode="P0001")
+
+    results = await asyncio.gather(fail(), return_exceptions=True)
+    LOG.error("results: %s", results)
+    LOG.error("results: %(all)s", {"all": {"first": results}})
+    assert telemetry.force_flush()
+
+    assert [record.body.string_value.count("SQLSTATE P0001") for record in received.records] == [1, 1]
+    assert leaks(received) == []
+
+
+def _fail(*_):
+    raise RuntimeError
+
+
+# What a class of the application may redefine.
+HOSTILE = [
+    {"__cause__": property(_fail)},
+    {"__traceback__": property(_fail)},
+    {"__class__": property(_fail)},
+    {"__dict__": property(_fail), "args": property(_fail)},
+    {"__str__": _fail, "__repr__": _fail, "__bool__": _fail},
+]
+
+
+@pytest.mark.parametrize("members", HOSTILE, ids=", ".join)
+async def test_an_error_that_cannot_be_read_is_recorded_with_its_class(application, received, members):
+    app, telemetry = application
+    hostile = type("Hostile", (DB_API,), members)(SECRET * 2)
+    quiet = logging.getLogger("quiet")
+    quiet.propagate, quiet.handlers = False, [logging.NullHandler()]  # other handlers read the error
+
+    @app.get("/")
+    async def fail():
+        quiet.error("failed", exc_info=(type(hostile), hostile, None))
+        raise hostile
+
+    await get(app, "/")
+    assert telemetry.force_flush()
+
+    span = next(span for span in received.spans if span.name == "GET /")
+    assert len(span.events) == 1
+    assert len(received.records) == 1
+    assert leaks(received) == []
+
+
+async def test_an_argument_that_stands_for_another_object_is_not_asked_for_it(application, received):
+    app, telemetry = application
+    asked = []
+
+    class Proxy:
+        @property
+        def __class__(self):
+            asked.append(self)
+            return dict
+
+        def __bool__(self):
+            asked.append(self)
+            return True
+
+        def __str__(self):
+            return "proxy"
+
+    proxy = Proxy()
+
+    @app.get("/")
+    async def fail():
+        raise ValueError(proxy)
+
+    await get(app, "/")
+    assert telemetry.force_flush()
+
+    assert asked == []
+    assert next(span.status.message for span in received.spans) == "ValueError: proxy"

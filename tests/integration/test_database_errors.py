@@ -43,12 +43,17 @@ TEXTS = {
     "MySQL": f"Error 1062 (23000): Duplicate entry '{SECRET}' for key 'users.name'",
     "MongoDB": f'E11000 duplicate key error collection: a.users dup key: {{ name: "{SECRET}" }}',
     "Oracle": f"java.sql.SQLException: ORA-01722: invalid number {SECRET}",
+    "a driver of the DB-API": f"dm.IntegrityError: {SECRET}",
+    "a repr": f"failed: [IntegrityError('{SECRET}')]",
+    "JSON": json.dumps({"exc": f"x\npsycopg2.errors.RaiseException: {SECRET}"}),
+    "SQL Server in Chinese": f"违反了 UNIQUE KEY 约束“U”。重复键值为 ({SECRET})。",
     "a class": f"asyncpg.exceptions.DataError: invalid {SECRET}",
 }
 OURS = (
     "NotSaved: could not save: (psycopg.errors.UniqueViolation) SQLSTATE 23505",
     "sqlalchemy.exc.IntegrityError: (sqlite3.IntegrityError) code 2067",
     "redis.exceptions.ConnectionError: Error 111 connecting to cache:6379.",
+    "could not save: IntegrityError('(sqlite3.IntegrityError) code 2067')",
     "order 4711: duplicate item (3, 'red'), key is taken",
 )
 
@@ -129,6 +134,14 @@ def test_a_group_keeps_its_other_exceptions(passed):
 def test_the_message_of_a_class_of_a_library_is_masked_as_a_whole(passed):
     one, other = passed(f"bad {SECRET}", **{"exception.type": "bson.errors.InvalidDocument", "why": ""})
     assert values(one.events[0])["exception.message"] == values(other)["exception.message"] == "****"
+
+
+@pytest.mark.parametrize("text", [f"bad {SECRET}", f"could not save: bad {SECRET}!"], ids=["equal", "longer"])
+def test_a_text_that_repeats_the_message_of_such_a_class_loses_it(passed, text):
+    said = {"exception.type": "bson.errors.InvalidDocument", "exception.message": f"bad {SECRET}", "why": ""}
+    one, other = passed(text, **said)
+    left = text.partition("bad ")[0] + "****"
+    assert one.status.message == other.body.string_value == left
 
 
 @pytest.mark.parametrize("text", OURS)

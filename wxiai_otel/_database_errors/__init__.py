@@ -1,6 +1,6 @@
-"""Database errors, reduced to class and code wherever they are told: a driver's message may hold any value."""
+"""Reduction of database errors to class and code, because a driver's message may hold any value."""
 
-from ._classes import inline, is_reduced
+from ._classes import inline, is_exception, is_reduced
 from ._exceptions import event_of, holds_reports, reduced, reduction, stacktrace_of, text_of
 from ._texts import Reduction, may_report
 
@@ -9,6 +9,7 @@ __all__ = [
     "event_of",
     "holds_reports",
     "inline",
+    "is_exception",
     "is_reduced",
     "may_report",
     "reduced",

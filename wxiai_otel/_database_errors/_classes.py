@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeGuard
 
 from .._labels import exception_type
 
@@ -14,48 +14,79 @@ MASK = "****"
 # Packages whose exceptions may repeat values of the application.
 LIBRARIES = (
     "MySQLdb",
+    "_duckdb",
+    "advanced_alchemy",
     "aiomysql",
     "aioodbc",
     "aiopg",
+    "aioredis",
     "aiosqlite",
+    "apsw",
+    "asynch",
     "asyncmy",
     "asyncpg",
+    "beanie",
     "bson",
+    "cassandra",
     "clickhouse_connect",
     "clickhouse_driver",
+    "coredis",
     "cx_Oracle",
     "databases",
     "django.db",
     "duckdb",
+    "elastic_transport",
+    "elasticsearch",
     "gridfs",
+    "ibm_db_dbi",
+    "infi.clickhouse_orm",
+    "mariadb",
+    "mongoengine",
     "mysql.connector",
+    "neo4j",
+    "odmantic",
+    "opensearchpy",
     "oracledb",
     "ormar",
     "peewee",
     "pg8000",
+    "piccolo",
+    "pony.orm",
+    "prisma",
+    "psqlpy",
     "psycopg",
     "psycopg2",
     "psycopg2cffi",
+    "pymilvus",
     "pymongo",
     "pymssql",
     "pymysql",
     "pyodbc",
     "redis",
+    "snowflake",
     "sqlalchemy",
     "sqlite3",
     "sqlmodel",
     "tortoise",
+    "trino",
+    "valkey",
 )
-# Their exceptions whose text the library fixes: counts, tables and hosts, no value of the application.
+# Names of errors in the DB-API (PEP 249) and common wrappers, for texts that name no package or an unknown one.
+# Other fields use the other names of the DB-API too: InternalError, InterfaceError.
+NAMES = (
+    "DBAPIError",
+    "DataError",
+    "DatabaseError",
+    "DuplicateKeyError",
+    "IntegrityError",
+    "NotSupportedError",
+    "OperationalError",
+    "ProgrammingError",
+    "StatementError",
+)
+# Exceptions of these packages whose text the library fixes: counts, tables and hosts, no value of the application.
 FIXED = frozenset(
     (
-        "redis.exceptions.BusyLoadingError",
-        "redis.exceptions.ConnectionError",
-        "redis.exceptions.LockError",
-        "redis.exceptions.LockNotOwnedError",
-        "redis.exceptions.MaxConnectionsError",
-        "redis.exceptions.TimeoutError",
-        "redis.exceptions.WatchError",
         "sqlalchemy.exc.AwaitRequired",
         "sqlalchemy.exc.MissingGreenlet",
         "sqlalchemy.exc.MultipleResultsFound",
@@ -63,24 +94,39 @@ FIXED = frozenset(
         "sqlalchemy.exc.ResourceClosedError",
         "sqlalchemy.exc.TimeoutError",
         "sqlalchemy.orm.exc.StaleDataError",
+        *(
+            f"{client}.exceptions.{name}"
+            for client in ("redis", "valkey")
+            for name in (
+                "BusyLoadingError",
+                "ConnectionError",
+                "LockError",
+                "LockNotOwnedError",
+                "MaxConnectionsError",
+                "TimeoutError",
+                "WatchError",
+            )
+        ),
     )
 )
 _MRO: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
 _NAMESPACE: Callable[[type], dict[str, Any]] = type.__dict__["__dict__"].__get__
+_MODULE: Any = vars(ModuleType)["__dict__"]
 _QUALNAME: Callable[[type], str] = type.__dict__["__qualname__"].__get__
-_ARGS: Callable[[BaseException], tuple[Any, ...]] = BaseException.__dict__["args"].__get__
+# What the interpreter stores in exceptions, whatever their classes define under these names.
+arguments: Callable[[BaseException], tuple[Any, ...]] = BaseException.__dict__["args"].__get__
+attributes_of: Callable[[BaseException], dict[str, Any]] = BaseException.__dict__["__dict__"].__get__
+cause_of: Callable[[BaseException], BaseException | None] = BaseException.__dict__["__cause__"].__get__
+context_of: Callable[[BaseException], BaseException | None] = BaseException.__dict__["__context__"].__get__
+members_of: Callable[[BaseException], tuple[BaseException, ...]] = BaseExceptionGroup.__dict__["exceptions"].__get__
 _PREFIXES = tuple(f"{library}." for library in LIBRARIES)
 _STATE = re.compile(r"[0-9A-Z]{5}")
-# Whether classes of the application are derived from those of the libraries, by name: to search for one takes 1 ms.
-_MAX_DERIVED = 1_000
-_derived: dict[str, bool] = {}
-# Their first argument is the SQLSTATE.
+# What `is_report` returns for other names than those of the libraries: to search for a class takes 1 ms.
+_MAX_KNOWN = 1_000
+_known: dict[str, bool] = {}
+# One of their arguments is the SQLSTATE, usually the first.
 _ODBC = ("pyodbc.", "aioodbc.")
-
-
-def is_reduced_name(name: str) -> bool:
-    """Return whether a dotted name is that of an exception whose text may hold values."""
-    return name.startswith(_PREFIXES) and name not in FIXED
+_ORACLE = ("oracledb.", "cx_Oracle.")
 
 
 def exception_name(cls: type) -> str:
@@ -89,24 +135,33 @@ def exception_name(cls: type) -> str:
 
 
 def is_reduced(cls: type) -> bool:
-    """Return whether the text of a class's exceptions may hold values: the most specific library class decides."""
+    """Return whether the text of a class's exceptions may hold values: the most specific library class decides.
+
+    Classes that follow the DB-API (PEP 249) are those of a library, whatever its name is.
+    """
+    parent = ""
     for base in _MRO(cls):
         if issubclass(base, BaseException):
             name = exception_name(base)
             if name.startswith(_PREFIXES):
                 return name not in FIXED
+            if (parent, _QUALNAME(base)) == ("DatabaseError", "Error"):
+                return True
+            parent = _QUALNAME(base)
     return False
 
 
-def is_class_of_application(name: str) -> bool:
-    """Return whether a name in a text is that of a class of the application that is derived from a library's."""
-    known = _derived.get(name)
+def is_report(name: str) -> bool:
+    """Return whether a name in a text is that of an exception whose text may hold values."""
+    if name.startswith(_PREFIXES):
+        return name not in FIXED
+    known = _known.get(name)
     if known is None:
         cls = _class_named(name)
         # A class that is no attribute of its module: of a function, another class, or made by a library.
-        known = _is_derived(name) if cls is None else is_reduced(cls)
-        if len(_derived) < _MAX_DERIVED:
-            _derived[name] = known
+        known = name.rpartition(".")[2] in NAMES or _is_derived(name) if cls is None else is_reduced(cls)
+        if len(_known) < _MAX_KNOWN:
+            _known[name] = known
     return known
 
 
@@ -127,8 +182,9 @@ def _class_named(name: str) -> type | None:
     """Return the exception class of a name, with or without the module, if the module is imported."""
     module_name, _, qualname = name.rpartition(".")
     module: Any = sys.modules.get(module_name or "__main__")
-    found = vars(module).get(qualname) if isinstance(module, ModuleType) else None
-    return found if isinstance(found, type) and issubclass(found, BaseException) else None
+    # Not `isinstance`: it calls code of proxies and of modules that load themselves.
+    found: Any = _MODULE.__get__(module).get(qualname) if issubclass(type(module), ModuleType) else None
+    return found if issubclass(type(found), type) and issubclass(found, BaseException) else None
 
 
 def code_of_class(name: str) -> str:
@@ -162,22 +218,36 @@ def inline(error: BaseException) -> str:
     return message(error) if _original(error) is not None else f"({exception_type(error)}) {message(error)}"
 
 
-def arguments(error: BaseException) -> tuple[Any, ...]:
-    """Return the arguments of an exception, whatever its class defines under the name ``args``."""
-    return _ARGS(error)
+def is_exception(value: object) -> TypeGuard[BaseException]:
+    """Return whether a value is an exception. `isinstance` calls code of proxies of the application."""
+    return issubclass(type(value), BaseException)
+
+
+def of_oracle(error: BaseException, name: str) -> str:
+    """Return an attribute of the only argument of an error of Oracle's drivers, or an empty string."""
+    args = arguments(error)
+    found = getattr(args[0], name, "") if args and exception_name(type(error)).startswith(_ORACLE) else ""
+    return found if isinstance(found, str) else ""
+
+
+def is_of_library(value: object) -> bool:
+    """Return whether the class of a value is one of a library."""
+    return exception_name(type(value)).startswith(_PREFIXES)
 
 
 def _original(error: BaseException) -> BaseException | None:
     """Return the error that SQLAlchemy or Tortoise wraps."""
-    found = vars(error).get("orig") or next(iter(arguments(error)), None)
-    return found if isinstance(found, BaseException) else None
+    for found in (attributes_of(error).get("orig"), *arguments(error)[:1]):
+        if is_exception(found):
+            return found
+    return None
 
 
 def _origins(error: BaseException) -> Iterator[BaseException]:
     """Yield an error and the errors of drivers that it stands for."""
     yield error
     original = _original(error)
-    for link in (original, error.__cause__, original.__cause__ if original else None):
+    for link in (original, cause_of(error), cause_of(original) if original is not None else None):
         if link is not None and is_reduced(type(link)):
             yield link
 
@@ -191,7 +261,8 @@ def _sqlstate(value: object) -> str:
 
 
 def _code(error: Any) -> str:
-    first = next(iter(arguments(error)), None)
+    args = arguments(error)
+    first = next(iter(args), None)
     for number in (
         getattr(error, "errno", None),  # mysql.connector
         getattr(error, "sqlite_errorcode", None),
@@ -203,7 +274,8 @@ def _code(error: Any) -> str:
     for state in (getattr(error, "sqlstate", None), getattr(error, "pgcode", None)):
         if code := _sqlstate(state):
             return code
-    oracle = getattr(first, "full_code", None)
-    if isinstance(oracle, str) and oracle:
+    oracle = of_oracle(error, "full_code")
+    if oracle:
         return oracle[:16]
-    return _sqlstate(first) if exception_type(error).startswith(_ODBC) else ""
+    states = map(_sqlstate, args) if exception_type(error).startswith(_ODBC) else ()
+    return next(filter(None, states), "")

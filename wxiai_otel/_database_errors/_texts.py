@@ -1,11 +1,11 @@
-"""Reduction of texts in which a database error may be told, in linear time."""
+"""Reduction of texts that may contain the message of a database error, in linear time."""
 
 import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ._classes import LIBRARIES, MASK, code_of_class, is_class_of_application, is_reduced_name
+from ._classes import LIBRARIES, MASK, NAMES, code_of_class, is_report
 from ._phrases import PHRASES
 
 # Longer messages of drivers are recognized in other texts by their beginning. What follows it is dropped.
@@ -26,11 +26,15 @@ _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 # The lines around the exceptions of a group.
 _GROUP = re.compile(r" *(?:\+-)?\+-{16} (?:[0-9]{1,3}|\.\.\.) -{16}| *\+-{36}")
 
-_NAME = "|".join(re.escape(library) for library in LIBRARIES)
-# A class of a library and what stands between it and the message: `Class: `, `(Class) ` or `<class 'Class'>: `.
-_NAMED = re.compile(rf"(?<![\w.])((?:{_NAME})(?:\.\w+)+)(?:'>)?(?::|\))\s")
+# A class and what stands between it and the message: `Class: `, `(Class) `, `<class 'Class'>: ` or `Class(`.
+_LIBRARY, _ANY = "|".join(map(re.escape, LIBRARIES)), "|".join(NAMES)
+_NAMED = re.compile(
+    rf"(?:(?<![\w.])|\\[nrt])((?:{_LIBRARY})(?:\.\w+){{0,8}}\.[A-Z]\w*|(?:\w+\.){{0,8}}(?:{_ANY}))"
+    r"(?:'>)?(?:[:)]\s|\(['\"]|(?=\())",
+    re.ASCII,
+)
 _HEADER = re.compile(r"(?: *[|] )?([A-Za-z_][\w.<>]*):(?:\s|\Z)")
-# As SQLAlchemy tells of an exception in a statement, e.g. one of a type of the application.
+# How SQLAlchemy writes an exception that a statement caused, e.g. one of a type of the application.
 _SHAPED = re.compile(r"\([A-Za-z_]\w*(?:\.\w+)+\) ")
 _STATEMENT = re.compile(r"\s?\[(?:SQL|parameters)(?:: | parameters hidden)")
 _CODED = re.compile(r"(?:\([\w.<>]+\) )?(?:SQLSTATE [0-9A-Z]{5}|code -?[0-9]{1,9}|[A-Z]{3}-[0-9]{4,5}|\*{4})(?![\w:])")
@@ -43,14 +47,19 @@ _CODE = re.compile(
     r"(?:<class '(?P<cls>[\w.]+)'>: )?(?:\((?P<number>[0-9]{4}), |(?P<connector>[0-9]{4}) \([0-9A-Z]{5}\): "
     r"|\('(?P<state>[0-9A-Z]{5})', |(?P<oracle>(?:ORA|DPY|DPI)-[0-9]{4,5})\b|E(?P<mongo>[0-9]{5}) )?"
 )
-_COMPILED = tuple((re.compile(pattern), words) for pattern, words in PHRASES)
+_COMPILED = tuple((re.compile(pattern, re.ASCII), words) for pattern, words in PHRASES)
 # Each text that is changed has one of them. To look for words takes a tenth of the time of the patterns.
-WORDS = (*LIBRARIES, "[SQL: ", "[parameters: ", *dict.fromkeys(word for _, words in PHRASES for word in words))
+_ALL_WORDS = (*LIBRARIES, *NAMES, "[SQL: ", "[parameters: ", *(word for _, words in PHRASES for word in words))
+WORDS = tuple(
+    word for word in dict.fromkeys(_ALL_WORDS) if not any(other in word for other in _ALL_WORDS if other != word)
+)
 _WORDS = (*WORDS, _START)
 
 
 def may_report(text: str) -> bool:
-    """Return whether `Reduction.reduce` might change a text, without having learned anything."""
+    """Return whether `Reduction.reduce` may change a text if it has learned nothing."""
+    if " " not in text and "(" not in text and text.isascii():  # as in most attributes of spans
+        return False
     for word in _WORDS:  # noqa: SIM110 - `any` takes twice the time
         if word in text:
             return True
@@ -58,7 +67,7 @@ def may_report(text: str) -> bool:
 
 
 class Reduction:
-    """Removes what databases reported from texts that belong together, e.g. all texts of a span."""
+    """Removes messages of databases from texts that belong together, e.g. all texts of a span."""
 
     __slots__ = ("_beginnings", "_lines", "_messages")
 
@@ -68,12 +77,12 @@ class Reduction:
         self._lines: set[str] = set()
 
     def learn(self, message: str, replacement: str, *, is_whole: bool = True) -> None:
-        """Have a driver's message replaced wherever it stands, also in a ``repr``, in JSON or line by line.
+        """Replace a driver's message in all texts from now on, also in a ``repr``, in JSON or line by line.
 
         Parameters:
-            message: What the driver says.
+            message: The driver's message or its beginning.
             replacement: The text in its place.
-            is_whole: Whether the message may not be longer than this.
+            is_whole: Whether the message is complete. If not, everything behind it is removed.
         """
         message = message.strip()
         if len(message) < _MIN_NEEDLE or len(self._beginnings) > _MAX_NEEDLES or _CODED.fullmatch(message):
@@ -95,7 +104,7 @@ class Reduction:
         """Learn the messages of database errors from the attributes of an exception (``exception.*``)."""
         name, said, stacktrace = (attributes.get(f"exception.{key}") for key in ("type", "message", "stacktrace"))
         if isinstance(said, str):
-            if isinstance(name, str) and _is_database(name):
+            if isinstance(name, str) and is_report(name):
                 self._learn_said(said, name)
             elif (wrapped := _WRAPPED.search(said)) is not None:
                 self._learn_said(said[wrapped.start() :].partition("\n[SQL: ")[0], wrapped[1])
@@ -117,15 +126,15 @@ class Reduction:
             self.learn(_CLASS.sub("", drivers, 1), summary, is_whole=is_whole)
 
     def reduce_event(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        """Return attributes without what databases reported in them."""
+        """Return attributes without messages of databases."""
         reduced = {key: self._reduced_value(value, key) for key, value in attributes.items()}
         name, said = attributes.get("exception.type"), attributes.get(_MESSAGE)
-        if isinstance(name, str) and isinstance(said, str) and _is_database(name) and not _CODED.match(said):
+        if isinstance(name, str) and isinstance(said, str) and is_report(name) and not _CODED.match(said):
             reduced[_MESSAGE] = _summary(said, name)
         return reduced
 
     def reduce(self, text: str, *, is_stacktrace: bool = False) -> str:
-        """Return a text without what databases reported in it.
+        """Return a text without messages of databases.
 
         Parameters:
             text: Any text.
@@ -187,9 +196,9 @@ def _without_reports(text: str) -> str:
     """Cut a message before the first report of a database."""
     end, replacement = len(text), ""
     for found in _NAMED.finditer(text):
-        if is_reduced_name(found[1]) and not _CODED.match(text, found.end()):
+        if is_report(found[1]) and not _CODED.match(text, found.end()):
             end = found.end()
-            replacement = _summary(text[end:], found[1])
+            replacement = ("" if end > found.end(1) else ": ") + _summary(text[end:], found[1])
             break
     statement = _STATEMENT.search(text, 0, end)
     if statement is not None:
@@ -209,12 +218,7 @@ def _without_reports(text: str) -> str:
 def _database_header(text: str) -> re.Match[str] | None:
     """Match the beginning of the message of a database error in a traceback: its class."""
     found = _HEADER.match(text)
-    return found if found is not None and _is_database(found[1]) else None
-
-
-def _is_database(name: str) -> bool:
-    """Return whether a class is that of a database error: of a library, or of the application by its base classes."""
-    return is_reduced_name(name) or is_class_of_application(name)
+    return found if found is not None and is_report(found[1]) else None
 
 
 def _summary(said: str, name: str) -> str:

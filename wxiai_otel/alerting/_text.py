@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
-from .._database_errors import inline, is_reduced, text_of
+from .._database_errors import inline, is_exception, is_reduced, text_of
 from .._redaction import MARGIN, MASK, is_secret, redacted
 
 CUT = "…"
@@ -80,7 +80,7 @@ def inert_lines(text: str) -> str:
 
 def as_text(value: object) -> str:
     """Return ``str(value)``, even if the value raises; of an exception no report of a database."""
-    if isinstance(value, BaseException):
+    if is_exception(value):
         return inline(value) if is_reduced(type(value)) else text_of(value)
     try:
         return value if type(value) is str else str(value)

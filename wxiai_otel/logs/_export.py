@@ -7,7 +7,9 @@ more, a later `logging.config` takes it away, and what does not propagate, as uv
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
+from itertools import islice
 from typing import Any
 
 from opentelemetry._logs import LogRecord, SeverityNumber, get_logger_provider, set_logger_provider
@@ -19,7 +21,7 @@ from opentelemetry.sdk.resources import Resource
 
 from .._background import in_forked_child
 from .._connections import Connection, wakes_without_lock
-from .._database_errors import Reduction, inline, is_reduced, reduction
+from .._database_errors import Reduction, inline, is_exception, is_reduced, reduction
 from .._deadline import left
 from .._guard import fault
 from .._labels import exception_type, printable
@@ -39,6 +41,9 @@ _MAX_STACK = 65_536
 _FRAMES = 50
 _CAUSES = 5
 _PLAIN = frozenset((str, bytes, int, float, bool, type(None)))
+_CONTAINERS = frozenset((list, tuple, set, frozenset))
+# As many values of a record's arguments are searched for exceptions.
+_MAX_VALUES = 100
 _STACK = "exception.stacktrace"
 # The SDK's default, for a shutdown without a deadline.
 _SHUTDOWN_SECONDS = 30.0
@@ -183,7 +188,8 @@ class LogExport:
                 attributes[name] = value
         if exception is not None:
             attributes["exception.type"] = exception_type(exception)
-            attributes[_STACK] = _stack(exception)
+            with suppress(Exception):  # a class of the application may redefine what Python reads
+                attributes[_STACK] = _stack(exception)
         return LogRecord(
             timestamp=int(record.created * 1e9),
             observed_timestamp=time.time_ns(),
@@ -229,7 +235,7 @@ def _without_reports(record: logging.LogRecord) -> logging.LogRecord:
 
 
 def _reduced(value: Any) -> Any:
-    return inline(value) if isinstance(value, BaseException) and is_reduced(type(value)) else value
+    return inline(value) if is_exception(value) and is_reduced(type(value)) else value
 
 
 def _is_plain(record: logging.LogRecord) -> bool:
@@ -238,9 +244,18 @@ def _is_plain(record: logging.LogRecord) -> bool:
 
 
 def _exceptions(record: logging.LogRecord) -> Iterator[BaseException]:
-    """Yield the exceptions that the message of a record is made of."""
-    args = record.args.values() if isinstance(record.args, Mapping) else record.args or ()
-    return (value for value in (record.msg, *args) if isinstance(value, BaseException))
+    """Yield the exceptions that the message of a record is made of, e.g. the results of `asyncio.gather`."""
+    waiting: list[Any] = [record.msg, record.args]
+    for _ in range(_MAX_VALUES):
+        if not waiting:
+            return
+        value = waiting.pop()
+        if is_exception(value):
+            yield value
+        elif type(value) is dict:
+            waiting += islice(value.values(), _MAX_VALUES)
+        elif type(value) in _CONTAINERS:
+            waiting += islice(value, _MAX_VALUES)
 
 
 def _stack(exception: BaseException) -> str:
