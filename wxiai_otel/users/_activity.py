@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from .._background import Periodic
+from .._background import Periodic, resume
 from .._reentry import Serial
 from ..instruments import Observe
 from ._periods import BUCKET_SECONDS, Calendar
@@ -94,6 +94,7 @@ class Activity:
         self._mark(user_id, now if at is None else _seconds(at, now), now)
 
     def _mark(self, user_id: object, at: float, now: float) -> None:
+        resume()
         bit = position(user_id)
         self._serial.run(self._set, self._calendar.names(at, now), bit)
 
