@@ -1,4 +1,4 @@
-"""What the totals of several workers cost: ours, and prometheus_client's multiprocess mode with the same series.
+"""The cost of totals over several workers: ours, and prometheus_client's multiprocess mode with the same series.
 
 .venv-bench/bin/python -m benchmarks.sharing
 """
@@ -27,7 +27,7 @@ _MEASURED_IN = 20.0  # idle workers keep what they have every few seconds
 
 
 class Row(NamedTuple):
-    """What was measured: of ours, of what it is compared with, and what ours may be at most.
+    """A measurement of ours beside what it is compared with, and the bar.
 
     Parameters:
         at_most: A number, or None where there is no bar.
@@ -43,7 +43,7 @@ class Row(NamedTuple):
 
     @property
     def judged(self) -> list[float]:
-        """What the bar is on, round by round."""
+        """Return the measured ratio of each round."""
         if self.of_other:
             return [one / other for one, other in zip(self.ours, self.other, strict=True)]
         return self.ours

@@ -86,7 +86,7 @@ class ResponseTooLong(OSError):
 
 
 class _Bounded(io.RawIOBase):
-    """What a connection receives, up to a deadline and a number of bytes."""
+    """The bytes that a connection receives, up to a deadline and a number."""
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
         super().__init__()

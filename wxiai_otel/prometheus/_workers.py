@@ -68,7 +68,7 @@ _shared_before: dict[bytes, SeriesValue] = {}
 
 
 class _Member:
-    """What a worker has open.
+    """The open files of a worker.
 
     Parameters:
         named: The setting workers_folder.
