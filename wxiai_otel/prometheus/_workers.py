@@ -60,7 +60,7 @@ _FOLD_SECONDS = 0.3
 _PAUSE_SECONDS = 0.002
 # Between two looks at the directory. After two, all workers have returned to one that was removed.
 _LOOK_SECONDS = 1.0
-_PUBLISH_SECONDS = 10.0
+_PUBLISH_SECONDS = 30.0
 _TOUCH_SECONDS = 600.0
 
 # Counts of prometheus_client that this process shared before telemetry was set up again.
