@@ -2,12 +2,13 @@
 
 from ._rule import BLANK, END, NO_DIGIT_AFTER, NO_DIGIT_BEFORE, NO_LETTER_BEFORE, Boundary, Rule, any_case, words
 
-_NAMES = words(
+_NAMED_BY = (
     "password passwd passphrase passcode pwd pswd secret token credential credentials authorization jsessionid phpsessid"
     " session_id session_key session_cookie verification_code auth_code verify_code sms_code 2fa_code mfa_code captcha otp otp_code pin_code cvv2 cvv cvc"
     " api_key access_key secret_key private_key account_key signing_key encryption_key encrypt_key master_key auth_key"
     " shared_key license_key mch_key merchant_key partner_key consumer_key webhook_key hmac_key v3_key service_key subscription_key client_key app_key pay_key sign_key aes_key des_key rsa_key ssh_key"
 )
+_NAMES = words(_NAMED_BY)
 # `password_hash`, `password2`, `api_key_prod`: other words make another thing of it, as in `token_count`.
 _SUFFIX = (
     rf"(?:[_-]?(?:{words('hash value text plain confirm confirmation repeat again base base64')})|[0-9]{{1,2}}"
@@ -54,12 +55,14 @@ _VALUE = (_QUOTED, _LISTED, _BLOCK, _WORD)
 # Letters and digits, as words of a sentence seldom have.
 _MIXED = r"(?:[A-Za-z_@#$!%^&*.-]{3,64}[0-9]|[A-Za-z]{1,2}[0-9][!-~]{3}|[0-9]{1,64}[A-Za-z_@#$!%^&*.-])[!-~]*"
 
-_HEADERS = words(
-    "authorization proxy_authorization cookie cookie2 cookies set_cookie x_api_key x_auth_token x_csrf_token x_xsrf_token"
-)
+_IN_HEADERS = "authorization proxy_authorization cookie cookie2 cookies set_cookie x_api_key x_auth_token x_csrf_token x_xsrf_token"
+_HEADERS = words(_IN_HEADERS)
 
-ANY_NAME = f"(?:{_NAMES}|{_HEADERS}|{any_case('pass')}){_SUFFIX}"
-CHINESE_NAME = rf"{_CHINESE}(?:[（(][^（）()\r\n]{{0,20}}[)）])?"
+# Its first letters are literals, which `re` finds fastest.
+ANY_NAME = (
+    rf"(?:{words(f'{_NAMED_BY} {_IN_HEADERS} pass')}|{_CHINESE_CODES}|{_CHINESE_WORDS})"
+    rf"(?:{_SUFFIX}|[（(][^（）()\r\n]{{0,20}}[)）])"
+)
 EITHER_SEPARATOR = rf"(?:{_SEPARATOR}|{_BECOMES}{BLANK}{{0,8}})"
 
 NAMED = (
