@@ -172,9 +172,10 @@ def _row(*cells: str) -> str:
 REDACTION_INTRODUCTION = """\
 # Redaction
 
-The SDK masks secrets in labels, log records, notifications and spans. The Collector masks them again, also for other
-SDKs ([where](security.md#redacted)). Both search for the entries of one table, `wxiai_otel/_secrets`. The tests run its
-examples, and about 2,300 texts in Chinese and English, through both.
+The SDK masks secrets in labels, log records, notifications, and the events, status and links of spans. The Collector
+masks them again, also in names and attributes of spans and for other SDKs ([where](security.md#redacted)). Both search
+for the entries of one table, `wxiai_otel/_secrets`. The tests run its examples, and about 2,300 texts in Chinese and
+English, through both.
 
 | kind | text | shown by the SDK |
 |---|---|---|
