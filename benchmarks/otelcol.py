@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import subprocess
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -84,9 +85,21 @@ def collector(config: Config, **knobs: str) -> Iterator[Collector]:
         "COLLECTOR_HEALTH": f"127.0.0.1:{health_port}",
         **knobs,
     }
-    # JSON is YAML. Its own telemetry has a usual port, which another one may have.
+    # Its own telemetry has a usual port, which another one may have.
     quiet = "yaml:service::telemetry: {metrics: {level: none}, logs: {level: error}}"
-    command = [str(find("otelcol")), f"--config=yaml:{json.dumps(config)}", f"--config={quiet}"]
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        # JSON is YAML. An argument has at most 128 KiB.
+        json.dump(config, file)
+        file.flush()
+        command = [str(find("otelcol")), f"--config={file.name}", f"--config={quiet}"]
+        with _running(command, environ, http_port, grpc_port, shown_port, health_port) as running:
+            yield running
+
+
+@contextmanager
+def _running(
+    command: list[str], environ: dict[str, str], http_port: int, grpc_port: int, shown_port: int, health_port: int
+) -> Iterator[Collector]:
     with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE) as process:
         running = Collector(process, http_port, grpc_port, shown_port)
         try:

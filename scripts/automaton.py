@@ -76,6 +76,7 @@ class Automaton:
         ]
         self.neighbors = self._neighbors()
         self._steps_after = cache(self._steps)
+        self._accepts_after = cache(self._accepts)
 
     def _node(self, groups: frozenset[int]) -> _Node:
         self._nodes.append(_Node(groups=groups))
@@ -235,6 +236,9 @@ class Automaton:
 
     def accepts(self, state: int, before: int, after: int) -> bool:
         """Return whether a match is certain to succeed here."""
+        return self._accepts_after(state, self.neighbors[before], after)
+
+    def _accepts(self, state: int, before: int, after: int) -> bool:
         return any(node is self.accept and not unsure for node, _, unsure in self._closure(state, before, after))
 
     def steps(self, state: int, before: int, letter: int) -> tuple[Step, ...]:

@@ -5,14 +5,16 @@ It searches texts for what `wxiai_otel._secrets` lists. The Collector searches f
 
 import re
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from itertools import takewhile
 from typing import Any
 
 from ._database_errors import reduced
-from ._secrets import QUERY, RULES, SECRET_NAMES, SHAPES, USER, Rule, one_of, python
+from ._secrets import HARMLESS, MARK, QUERY, RULES, SECRET_NAMES, SHAPES, USER, Harmless, Rule, one_of, python
 
 MASK = "****"
+
+_TABLE: tuple[Harmless | Rule, ...] = (*HARMLESS, *RULES)
 
 # Values of attributes with longer names are masked.
 _MAX_NAME = 1_024
@@ -28,10 +30,8 @@ _OPEN = re.compile(r"[bBrRuU]{0,2}(?:\\{0,7}[\"'`]|[“‘「【])")
 _CLOSING = str.maketrans("“‘「【", "”’」】", "bBrRuU")
 
 
-def _shown(rule: Rule, kept: str, value: str) -> str:
-    """Return what is shown of a match: all of it if it is harmless, else the mask in the quotes of the value."""
-    if rule.harmless is not None and rule.harmless(kept, value):
-        return kept + value
+def _shown(kept: str, value: str) -> str:
+    """Return what is shown of a match: the mask in the quotes of the value."""
     opening = _OPEN.match(value)
     if opening is None:
         return kept + MASK
@@ -45,21 +45,46 @@ def _form(pattern: str) -> Callable[[str, int], re.Match[str] | None]:
     return compiled.match
 
 
+def _marking(harmless: Harmless) -> Callable[[str], str]:
+    forms = tuple((re.compile(before), _form(after)) for before, after in harmless.forms)
+
+    def marked(text: str) -> str:
+        for before, follows in forms:
+            done = 0
+            pieces: list[str] = []
+            found = before.search(text)
+            while found:
+                at = found.end()
+                if follows(text, at):
+                    pieces += (text[done:at], MARK)
+                    done = at
+                found = before.search(text, at)
+            if pieces:
+                text = "".join((*pieces, text[done:]))
+        return text
+
+    return marked
+
+
 @cache
 def _masking(place: int) -> Callable[[str], str]:
-    """Return a function that masks the matches of a rule, given its place in the table, in a text."""
-    rule = RULES[place]
-    pattern = re.compile(python(rule))
-    if not rule.value:
+    """Return a function that applies an entry of the table, given its place, to a text."""
+    entry = _TABLE[place]
+    if isinstance(entry, Harmless):
+        return _marking(entry)
+    pattern = re.compile(python(entry))
+    if not entry.value:
 
         def replaced(found: re.Match[str]) -> str:
+            if is_valid is not None and not is_valid(found[0]):
+                return found[0]
             kept = next((group for group in found.groups() if group), "")
-            return _shown(rule, kept, found[0][len(kept) :])
+            return _shown(kept, found[0][len(kept) :])
 
-        replacement = replaced if pattern.groups or rule.harmless else MASK
-        return lambda text: pattern.sub(replacement, text)
+        is_valid = entry.is_valid
+        return partial(pattern.sub, replaced if pattern.groups or is_valid else MASK)
 
-    forms = tuple(map(_form, rule.value))
+    forms = tuple(map(_form, entry.value))
 
     def masked(text: str) -> str:
         done = 0
@@ -71,7 +96,7 @@ def _masking(place: int) -> Callable[[str], str]:
             inner = pattern.match(text, at)
             found = None if inner else next(filter(None, (form(text, at) for form in forms)), None)
             if found:
-                shown += (text[done : name.start()], _shown(rule, name[0], found[0]))
+                shown += (text[done : name.start()], _shown(name[0], found[0]))
                 done = at = found.end()
             name = inner or pattern.search(text, at)
         return "".join((*shown, text[done:])) if shown else text
@@ -81,18 +106,18 @@ def _masking(place: int) -> Callable[[str], str]:
 
 def compile_patterns() -> None:
     """Compile all patterns of the table. It takes too long for an import, and for the request that first needs one."""
-    for place in range(len(RULES)):
+    for place in range(len(_TABLE)):
         _masking(place)
 
 
-_QUERY_BIT = 1 << RULES.index(QUERY)
+_QUERY_BIT = 1 << _TABLE.index(QUERY)
 
 
 def _rules_of(word: str) -> int:
-    return sum(1 << place for place, rule in enumerate(RULES) if word in rule.words)
+    return sum(1 << place for place, entry in enumerate(_TABLE) if word in entry.words)
 
 
-_WORDS = {word: _rules_of(word) for word in (word for rule in RULES for word in rule.words) if word not in SHAPES}
+_WORDS = {word: _rules_of(word) for word in (word for entry in _TABLE for word in entry.words) if word not in SHAPES}
 _OTHER = re.compile("|".join(word for word in _WORDS if not word.isascii()))
 # The first three letters of the ASCII words: `re` reads a text fastest with sets, and few texts pass all three.
 _START = 3
@@ -107,7 +132,7 @@ _SHAPES = tuple((re.compile(pattern), _rules_of(shape)) for shape, pattern in SH
 
 
 def _rules_for(text: str) -> int:
-    """Return the rules that may find something in a text, as bits. Most texts have none of the words."""
+    """Return the entries that may find something in a text, as bits. Most texts have none of the words."""
     rules = 0
     if text.isascii():
         lowered = text.lower()
@@ -199,9 +224,11 @@ def redacted(
     if quotes:
         text = (_QUOTED_OR_CUT if may_be_split else _QUOTED).sub("?", text)
     if rules := _rules_for(text) & (-1 if queries else ~_QUERY_BIT):
-        for place in range(len(RULES)):
+        for place in range(len(_TABLE)):
             if rules >> place & 1:
                 text = _masking(place)(text)
+        if MARK in text:
+            text = text.replace(MARK, "")
     if may_be_split:
         # A secret that the cut splits is at the end of the text, without a mask: drop the unmasked end.
         ends = zip(before[: -MARGIN - 1 : -1], text[: -MARGIN - 1 : -1], strict=False)
@@ -212,4 +239,4 @@ def redacted(
 
 def without_users(text: str) -> str:
     """Mask users and passwords in URLs: settings hold no other secrets."""
-    return _masking(RULES.index(USER))(text[:MAX_TEXT])
+    return _masking(_TABLE.index(USER))(text[:MAX_TEXT])

@@ -12,7 +12,7 @@ from tests.alerts.files import ALERT_RULES
 from tests.docs import thousand
 from upstream import table
 from wxiai_otel import Settings
-from wxiai_otel._secrets import RULES
+from wxiai_otel._secrets import HARMLESS, RULES
 from wxiai_otel.catalogue import CONTRACT, RULE_METRICS
 
 ROOT = Path(__file__).parents[2]
@@ -172,32 +172,43 @@ def _row(*cells: str) -> str:
 REDACTION_INTRODUCTION = """\
 # Redaction
 
-The SDK masks what looks like a secret in labels, log records, notifications, and the texts of spans; the Collector does
-so again, also for other SDKs ([where](security.md#redacted)). Both search for the entries of one table,
-`wxiai_otel/_secrets`. The tests run its examples, and about 1,700 texts in Chinese and English, through both.
+The SDK masks secrets in labels, log records, notifications, and the events, status and links of spans. The Collector
+masks them again, also in names and attributes of spans and for other SDKs ([where](security.md#redacted)). Both search
+for the entries of one table, `wxiai_otel/_secrets`. The tests run its examples, and about 2,300 texts in Chinese and
+English, through both.
 
-| kind | text | shown in the process |
+| kind | text | shown by the SDK |
 |---|---|---|
+"""
+REDACTION_KEPT = """
+## Harmless texts
+
+Neither masks what is no secret although it follows a name or looks like a number of a person:
+
+| kind | examples |
+|---|---|
 """
 REDACTION_LIMITS = """
 ## Differences in the Collector
 
-- It has neither check digits nor a list of harmless words, so it also masks 16-digit numbers that begin like a card,
-  decimals with exactly 11 digits that begin like a mobile number, and the second word of `password: required`.
+- It reads no check digits, so it also masks 16-digit numbers that begin like a card, unless a word such as `order`
+  precedes them.
 - It masks the quotes of a value too: `"password": ****`.
-- In lists, objects and resource attributes it masks a whole match, with the name before the value.
+- In lists, objects and resource attributes it masks a whole match with the name before the value, and harmless texts.
 - It turns the body of a log record into text if the body is an object with a word such as `password` in it.
+- A log attribute named `redaction.body` does not get through: the body has this name during redaction.
 
 ## Not recognized
 
 - A secret without a form or a name: `hunter2` alone, names and addresses of people, words that are a password.
 - An unquoted value after its first blank or Chinese punctuation mark: `password=correct horse`.
-- A password made of Chinese characters without quotes, and a code of letters alone in prose.
+- A password made of Chinese characters without quotes, and in prose a code with letters.
 - Cards in one piece without a valid check digit, unless they begin with 62 or follow `卡号` or `card number`.
+- Keys glued to a word before them, such as `wxsk-…` and `Tokenabc…`.
 - Secrets that are encoded (Base64, URL) in a text without a name, or cut into pieces by the application.
 - URL passwords that begin with digits and a slash, which look like a port and a path.
 
-Put no secret into a text.
+Do not rely on redaction for a secret that you can leave out of a text.
 """
 
 
@@ -207,7 +218,8 @@ def redaction_page() -> str:
     for rule in RULES:
         for text, shown in rule.masked[:2]:
             rows.append(_row(rule.name, _example(text), _example(shown)))
-    return REDACTION_INTRODUCTION + "\n".join(rows) + "\n" + REDACTION_LIMITS
+    kept = [f"| {one.name} | {', '.join(map(_example, one.kept))} |" for one in HARMLESS]
+    return REDACTION_INTRODUCTION + "\n".join(rows) + "\n" + REDACTION_KEPT + "\n".join(kept) + "\n" + REDACTION_LIMITS
 
 
 def _example(text: str) -> str:

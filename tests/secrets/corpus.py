@@ -6,6 +6,8 @@ In a text with a secret, the part between ⟦ and ⟧ must not be shown.
 import re
 from itertools import product
 
+from tests.secrets.operations import WITH_SECRETS, WITHOUT_SECRETS
+
 _JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
 
 # Where a number or a key may stand.
@@ -403,12 +405,13 @@ SECRETS = dict(
             *_named(_CHINESE_NAMES, (*_NAMED, *_CHINESE_NAMED)),
             *_OTHERS,
             *_FOREIGN.strip().splitlines(),
+            *WITH_SECRETS,
         ),
     )
 )
 
-HARMLESS = tuple(
-    """\
+HARMLESS = (
+    *"""\
 订单20240115123456789已支付
 订单号：2024011512345678901
 order 202401151234567890 shipped
@@ -729,5 +732,6 @@ def f(token, *, secret=None): ...
 mail sent in 12 ms
 a=1;b=2;c=3
 x-request-id: 4f2a9c1b7d3e
-""".splitlines()
+""".splitlines(),
+    *WITHOUT_SECRETS,
 )

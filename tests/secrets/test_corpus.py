@@ -8,10 +8,12 @@ from fastapi import FastAPI
 from tests.secrets.corpus import HARMLESS, SECRETS
 from wxiai_otel import _redaction, setup_telemetry
 from wxiai_otel._redaction import redacted
+from wxiai_otel._secrets import HARMLESS as PASSED
 from wxiai_otel._secrets import RULES, SHAPES
 
 MASKED = [(rule.name, text, shown) for rule in RULES for text, shown in rule.masked]
 KEPT = [(rule.name, text) for rule in RULES for text in (*rule.kept, *rule.kept_in_process)]
+KEPT += [(harmless.name, text) for harmless in PASSED for text in harmless.kept]
 
 
 def test_no_secret_is_shown():
@@ -35,15 +37,28 @@ def test_what_a_rule_is_for_is_masked(name, text, shown):
     assert redacted(shown) == shown
 
 
+@pytest.mark.parametrize("rule", RULES, ids=[rule.name for rule in RULES])
+def test_every_rule_masks_its_examples_without_the_others(rule):
+    masking = _redaction._masking(_redaction._TABLE.index(rule))
+    assert [text for text, _ in rule.masked if masking(text) == text] == []
+
+
+@pytest.mark.parametrize("harmless", PASSED, ids=[harmless.name for harmless in PASSED])
+def test_a_rule_would_mask_what_is_passed_over(harmless, monkeypatch):
+    without = len(PASSED)
+    monkeypatch.setattr(_redaction, "_rules_for", lambda _: (1 << len(_redaction._TABLE)) - (1 << without))
+    assert [text for text in harmless.kept if redacted(text) == text] == []
+
+
 @pytest.mark.parametrize(("name", "text"), KEPT)
 def test_what_looks_like_it_stays(name, text):
     assert redacted(text) == text
 
 
-@pytest.mark.parametrize("rule", RULES, ids=[rule.name for rule in RULES])
-def test_every_example_has_a_word_of_its_rule(rule):
-    for text, _ in rule.masked:
-        assert any(re.search(SHAPES[word], text) if word in SHAPES else word in text.lower() for word in rule.words)
+@pytest.mark.parametrize("entry", [*PASSED, *RULES], ids=[entry.name for entry in (*PASSED, *RULES)])
+def test_every_example_has_a_word_of_its_entry(entry):
+    for text in entry.kept if entry in PASSED else dict(entry.masked):
+        assert any(re.search(SHAPES[word], text) if word in SHAPES else word in text.lower() for word in entry.words)
 
 
 @pytest.mark.parametrize("text", ["password=hunter2", "13800138000", "密码：hunter2"])

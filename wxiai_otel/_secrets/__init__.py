@@ -1,16 +1,31 @@
 """The table of secrets: what is searched for in texts, by the process and by the Collector.
 
 Both interpreters are generated from the table: `wxiai_otel._redaction` compiles it for `re`, and
-``collector/generate.py`` writes it for RE2.
+``collector/redaction.py`` writes it for RE2.
 """
 
+from ._harmless import HARMLESS
 from ._keys import KEYS, QUERY, USER
 from ._labels import LABELS
 from ._numbers import NUMBERS
-from ._rule import SHAPES, Rule, one_of, python, re2
+from ._rule import MARK, SHAPES, Harmless, Rule, for_re2, one_of, python, re2
 from ._values import VALUES
 
-__all__ = ["QUERY", "RULES", "SECRET_NAMES", "SHAPES", "USER", "Rule", "one_of", "python", "re2"]
+__all__ = [
+    "HARMLESS",
+    "MARK",
+    "QUERY",
+    "RULES",
+    "SECRET_NAMES",
+    "SHAPES",
+    "USER",
+    "Harmless",
+    "Rule",
+    "for_re2",
+    "one_of",
+    "python",
+    "re2",
+]
 
 # In this order: URLs before the names and mail addresses within them, and values before the lines and query strings
 # around them, since what follows a masked name is not recognized.

@@ -1,32 +1,31 @@
 """Values that a name before them tells to be secrets: in prose, JSON, forms, headers, commands and settings."""
 
-import re
+from ._rule import BLANK, END, NO_DIGIT_AFTER, NO_DIGIT_BEFORE, NO_LETTER_BEFORE, Boundary, Rule, any_case, words
 
-from ._rule import BLANK, BLANKS, END, NO_DIGIT_AFTER, NO_LETTER_BEFORE, Rule, any_case, words
-
-_NAMES = words(
+_NAMED_BY = (
     "password passwd passphrase passcode pwd pswd secret token credential credentials authorization jsessionid phpsessid"
-    " session_id session_key session_cookie verification_code auth_code captcha otp otp_code pin_code cvv2 cvv cvc"
+    " session_id session_key session_cookie verification_code auth_code verify_code sms_code 2fa_code mfa_code captcha otp otp_code pin_code cvv2 cvv cvc"
     " api_key access_key secret_key private_key account_key signing_key encryption_key encrypt_key master_key auth_key"
-    " shared_key license_key service_key subscription_key client_key app_key pay_key sign_key aes_key des_key rsa_key ssh_key"
+    " shared_key license_key mch_key merchant_key partner_key consumer_key webhook_key hmac_key v3_key service_key subscription_key client_key app_key pay_key sign_key aes_key des_key rsa_key ssh_key"
 )
+_NAMES = words(_NAMED_BY)
 # `password_hash`, `password2`, `api_key_prod`: other words make another thing of it, as in `token_count`.
 _SUFFIX = (
     rf"(?:[_-]?(?:{words('hash value text plain confirm confirmation repeat again base base64')})|[0-9]{{1,2}}"
     rf"|[_-]?(?:{words('for prod dev test live staging admin root user super secure main local')})[A-Za-z0-9_]{{0,24}}"
-    r"| (?:for|of) [^ :=：\r\n]{1,64})?"
+    r"| (?:provided|given|received)| (?:for|of) [^ :=：\r\n]{1,64})?"
 )
 _NAME = f"(?:{_NAMES}){_SUFFIX}"
 _CHINESE_CODES = "验证码|驗證碼|校验码|动态码|授权码|安全码|兑换码"
-_CHINESE_WORDS = "密码|密碼|口令|令牌|密钥|密鑰|秘钥|私钥|凭证|凭据|会话ID|会话标识"
+_CHINESE_WORDS = "密[ 　]{0,2}码|密碼|口令|令牌|密钥|密鑰|秘钥|私钥|凭证|凭据|会话ID|会话标识"
 _CHINESE = f"(?:{_CHINESE_CODES}|{_CHINESE_WORDS})"
 _DOCUMENTS = "身份证|护照|通行证|证件|卡号|银行卡|信用卡|手机|手机号|电话|联系方式|社保号"
 _DOCUMENT = rf"(?:(?:{_DOCUMENTS})(?:号码|号)?|{words('passport_number passport_no passport hkid id_card_number id_card_no id_card card_number card_no phone_number ssn')})"
 
 # After a name: what closes its own quotes, in JSON in JSON too.
-_CLOSED = r"\\{0,7}(?:[\"'`”’」】]|&quot;|&#3[49];|%2[27]|u002[27])?\]?"
+CLOSED = r"\\{0,7}(?:[\"'`”’」】]|&quot;|&#3[49];|%2[27]|u002[27])?\]?"
 _SEPARATOR = (
-    rf"{_CLOSED}{BLANK}{{0,8}}(?:[=-]>|→|:=|={{1,3}}|[:：＝]|%3[AaDd]|\\{{1,7}}u003[aAdD]|&#(?:58|61);){BLANK}{{0,8}}"
+    rf"{CLOSED}{BLANK}{{0,8}}(?:[=-]>|→|:=|={{1,3}}|[:：＝]|%3[AaDd]|\\{{1,7}}u003[aAdD]|&#(?:58|61);){BLANK}{{0,8}}"
 )
 _BECOMES = "(?:由|从|已?(?:重置|修改|更新|变更|设置|改|设|置|换)(?:成|为)|是|为)[:：]?"
 
@@ -56,56 +55,17 @@ _VALUE = (_QUOTED, _LISTED, _BLOCK, _WORD)
 # Letters and digits, as words of a sentence seldom have.
 _MIXED = r"(?:[A-Za-z_@#$!%^&*.-]{3,64}[0-9]|[A-Za-z]{1,2}[0-9][!-~]{3}|[0-9]{1,64}[A-Za-z_@#$!%^&*.-])[!-~]*"
 
-_HEADERS = words(
-    "authorization proxy_authorization cookie cookie2 cookies set_cookie x_api_key x_auth_token x_csrf_token x_xsrf_token"
+_IN_HEADERS = "authorization proxy_authorization cookie cookie2 cookies set_cookie x_api_key x_auth_token x_csrf_token x_xsrf_token"
+_HEADERS = words(_IN_HEADERS)
+
+# Its first letters are literals, which `re` finds fastest.
+ANY_NAME = (
+    rf"(?:{words(f'{_NAMED_BY} {_IN_HEADERS} pass')}|{_CHINESE_CODES}|{_CHINESE_WORDS})"
+    rf"(?:{_SUFFIX}|[（(][^（）()\r\n]{{0,20}}[)）])"
 )
+EITHER_SEPARATOR = rf"(?:{_SEPARATOR}|{_BECOMES}{BLANK}{{0,8}})"
 
-# After a separator these are no secrets, nor are placeholders, types and numbers of things.
-_HARMLESS_WORDS = (
-    "none null nil undefined true false yes no ok empty blank missing required invalid expired incorrect wrong mismatch"
-    " mismatched failed failure error unknown unset redacted masked hidden str string int integer bytes bool optional any dict"
-    " list object field value must should cannot can may is are was were not too has have had at least the a an your this"
-    " please enter input len length type format rotated revoked changed updated reset set used valid and or for from with"
-    " sha1 sha224 sha256 sha384 sha512 md5 hmac bcrypt argon2 argon2id scrypt pbkdf2 base64 aes128 aes256 rsa2048 rsa4096"
-    " default disabled enabled present absent provided configured found exists rejected accepted denied granted success"
-)
-# Without what closes them.
-_PLACEHOLDERS = (
-    r"\?|%s|%\([a-z_]*\)s|\$[0-9]+|:[a-z_]+|\$?\{{1,2}[A-Za-z_. ]*|<[A-Za-z_. -]*|\*+|x{3,}"
-    # A call, a length, a time.
-    r"|[A-Za-z_.]{1,64}\([\s\S]*"
-    r"|[0-9]{1,3}(?:[-~到至][0-9]{1,3})?(?:位|个|次|字符|小时|分钟|秒|天|年)[^A-Za-z0-9]*"
-)
-_CLOSING = "\"'`”’」】])>},;.!"
-_HARMLESS = re.compile(
-    rf"(?:[bBrRuU]?[\"'`“‘「【\[(<{{])?"
-    rf"(?:{_HARMLESS_WORDS.replace(' ', '|')}|(?:this )?field (?:is )?required|{_PLACEHOLDERS})",
-    re.IGNORECASE,
-)
-_HARMLESS_LINE = re.compile(rf"(?:{_HARMLESS_WORDS.replace(' ', '|')})(?:[ .,;!]|\Z)", re.IGNORECASE)
-_HASHES = re.compile(r"(?:sha|md|aes|rsa|base|utf|ipv?|http|v)[_-]?[0-9]{1,4}[^A-Za-z0-9]*", re.IGNORECASE)
-_COUNT = re.compile(r"[\"']?[0-9]{1,5}[\"']?")
-_COUNTED = re.compile(r"(?:token|key|secret|credentials?|pass)[^A-Za-z0-9]*", re.IGNORECASE)
-
-
-def _is_harmless(name: str, value: str) -> object:
-    """Return whether the value after a name is a word of a message, a placeholder, a type, a count or a path."""
-    if value.startswith("/") and name.casefold().startswith("pwd"):
-        return True
-    return _HARMLESS.fullmatch(value.rstrip(_CLOSING)) or (
-        _COUNT.fullmatch(value) and _COUNTED.match(name[-16:].lstrip())
-    )
-
-
-def _is_harmless_line(_name: str, value: str) -> object:
-    return _HARMLESS_LINE.match(value)
-
-
-def _is_hash(_name: str, value: str) -> object:
-    return _HASHES.match(value)
-
-
-_NAMED = (
+NAMED = (
     "pass",
     "pwd",
     "pswd",
@@ -116,19 +76,31 @@ _NAMED = (
     "auth",
     "session",
     "sessid",
-    "verification",
+    "verif",
+    "sms",
+    "2fa",
+    "mfa",
     "otp",
     "cvv",
     "cvc",
 )
-_NAMED_IN_CHINESE = ("码", "碼", "口令", "令牌", "钥", "鑰", "凭证", "凭据", "会话")
-_ALL_NAMED = (*_NAMED, *_NAMED_IN_CHINESE)
+NAMED_IN_CHINESE = ("码", "碼", "口令", "令牌", "钥", "鑰", "凭证", "凭据", "会话")
+
+# Fields of forms, and headers as ASGI has them.
+_OF_PAIRS = words(
+    "password passwd passphrase pwd secret token credentials authorization cookie session_id captcha otp verification_code"
+    " api_key access_key secret_key private_key"
+)
+_CODE_AFTER = (
+    rf" ?(?:(?:is|as) your [A-Za-z ]{{0,32}}(?:code|OTP|PIN)|[是为][您你]的[一-鿿]{{0,6}}(?:{_CHINESE_CODES}))"
+)
+_NAMED_AFTER = Boundary(f"(?={_CODE_AFTER})", _CODE_AFTER)
 
 LABELS = (
     Rule(
         "named value",
         _NAME + _SEPARATOR,
-        _NAMED,
+        NAMED,
         masked=(
             ('{"password": "correct horse, \\"battery\\"", "user": "x"}', '{"password": "****", "user": "x"}'),
             (r"{\"password\": \"hun,ter2\", \"user\": \"x\"}", r"{\"password\": \"****\", \"user\": \"x\"}"),
@@ -147,13 +119,11 @@ LABELS = (
             "cache key: user:42",
         ),
         value=_VALUE,
-        harmless=_is_harmless,
-        kept_in_process=("password: field required", "token: 512", "WHERE token = ? AND", "password=None, secret=%s"),
     ),
     Rule(
         "named value of a pair",
-        rf"(?:\([bBuU]?|\[[bB])[\"'][A-Za-z0-9_.-]{{0,64}}(?:{_NAMES}|{_HEADERS})[\"'][ ]{{0,4}},[ ]{{0,4}}",
-        (*_NAMED, "cookie"),
+        rf"(?:\([bBuU]?|\[[bB])[\"'][A-Za-z0-9_.-]{{0,64}}(?:{_OF_PAIRS})[\"'][ ]{{0,4}},[ ]{{0,4}}",
+        ("('", '("', "(b", "(u", "[b"),
         masked=(
             (
                 "[(b'authorization', b'Basic YTpi'), ('password', 'a b')]",
@@ -166,7 +136,7 @@ LABELS = (
     Rule(
         "named value in Chinese",
         rf"{_CHINESE}(?:[（(][^（）()\r\n]{{0,20}}[)）])?(?:{_SEPARATOR}|{_BECOMES}{BLANK}{{0,8}})",
-        _NAMED_IN_CHINESE,
+        NAMED_IN_CHINESE,
         masked=(
             ("密码：hunter2，请修改", "密码：****，请修改"),
             ("口令=“a b”错误", "口令=“****”错误"),
@@ -174,8 +144,6 @@ LABELS = (
         ),
         kept=("密码错误", "请输入密码", "密码长度至少8位", "密码：不能为空", "令牌是否有效"),
         value=(_QUOTED, _LISTED, _BLOCK, f"[!-~０-ｚ](?:{_WORD})?"),
-        harmless=_is_harmless,
-        kept_in_process=("密码为8-16位字符",),
     ),
     Rule(
         "value after a name in prose",
@@ -186,8 +154,6 @@ LABELS = (
         ("pass", "secret", "token"),
         masked=(("the password is hunter2.", "the password is ****"), ("passwd[hunter2]", "passwd[****")),
         kept=("the token is invalid", "password was changed"),
-        harmless=_is_hash,
-        kept_in_process=("the password is sha256 hashed",),
     ),
     Rule(
         "code in prose",
@@ -195,19 +161,30 @@ LABELS = (
             rf"((?:{words('verification_code security_code confirmation_code login_code your_code passcode otp pin')})"
             r"(?: is|:| =)? )[0-9]{4,8}"
         ),
-        ("code", "otp", "pin"),
+        ("verif", "security", "confirmation", "login", "your", "passcode", "otp", "pin ", "pin:"),
         masked=(("Your verification code is 482913.", "Your verification code is ****."),),
         kept=("error code 10061", "your code is not valid"),
         after=NO_DIGIT_AFTER,
     ),
     Rule(
+        "code before its name",
+        r"(?:G-)?[0-9]{4,8}",
+        ("s your ", "您的", "你的"),
+        masked=(
+            ("482913 is your verification code", "**** is your verification code"),
+            ("G-482913 is your code, 4829为您的验证码", "**** is your code, ****为您的验证码"),
+        ),
+        kept=("4829 is your order", "任务4829是您的第3个任务"),
+        before=NO_DIGIT_BEFORE,
+        after=_NAMED_AFTER,
+    ),
+    Rule(
         "quoted value after a name",
-        rf"(?:{words('password passwd passphrase passcode secret api_key private_key access_key')}|{_CHINESE})[ \t　]{{1,4}}",
-        _ALL_NAMED,
+        rf"(?:{words('password passwd passphrase passcode secret api_key private_key access_key')}|{_CHINESE})(?: is| was|是|为)?[ \t　]{{1,4}}",
+        ("pass", "secret", "key", *NAMED_IN_CHINESE),
         masked=(("private key 'hop enobody' refused", "private key '****' refused"),),
         kept=("'password' is 'x'", "password reset"),
         value=(_QUOTED,),
-        harmless=_is_harmless,
     ),
     Rule(
         "value named pass",
@@ -217,24 +194,20 @@ LABELS = (
         kept=("bypass=all", "passed: 12"),
         before=NO_LETTER_BEFORE,
         value=(_QUOTED, _WORD),
-        harmless=_is_harmless,
-        kept_in_process=("pass: 12, fail: 3",),
     ),
     Rule(
         "value after a name in Chinese prose",
         (
-            rf"({_CHINESE}[ \t　（(\[]{{0,2}}){_MIXED}|({_CHINESE}[「“【])[!-~][^」”】]*"
+            rf"({_CHINESE}(?:[ \t　（(\[]{{0,2}}|[一-鿿]{{2,3}}[:：]{BLANK}?)){_MIXED}|({_CHINESE}[「“【])[!-~][^」”】]*"
             rf"|((?:{_CHINESE_CODES})[ \t　（(\[【「“\"']{{0,2}})[0-9]{{4,8}}"
         ),
-        _NAMED_IN_CHINESE,
+        NAMED_IN_CHINESE,
         masked=(
             ("验证码123456，五分钟内有效", "验证码****，五分钟内有效"),
             ("密码 hunter2错误", "密码 ****错误"),
             ("密码「p@ss」", "密码「****」"),
         ),
         kept=("密码不正确", "验证码5分钟内有效"),
-        harmless=_is_hash,
-        kept_in_process=("密码sha256加密",),
     ),
     Rule(
         "named document or number",
@@ -273,25 +246,24 @@ LABELS = (
         ),
         kept=("run --token-file x", "docker run -u 1000:1000"),
         value=(_QUOTED, f"[^{END}-]{_WORD}"),
-        harmless=_is_harmless,
     ),
     Rule(
         "element of XML",
         rf"(<[A-Za-z0-9_.:-]{{0,64}}(?:{_NAME})>(?:<!\[CDATA\[)?)[^<]+",
-        _NAMED,
+        ("<",),
         masked=(("<user><password>hun ter2</password></user>", "<user><password>****</password></user>"),),
         kept=("<token/>", "<tokens>5</tokens>"),
     ),
     Rule(
         "field of a form",
         rf"(name=\\?[\"'][A-Za-z0-9_.-]{{0,64}}(?:{_NAME})\\?[\"'](?:\r?\n\r?\n|(?:\\r)?\\n(?:\\r)?\\n))[^\r\n\\]+",
-        _NAMED,
+        ("name=",),
         masked=(('name="password"\r\n\r\nhunter2\r\n--', 'name="password"\r\n\r\n****\r\n--'),),
         kept=('<input name="password"> needed',),
     ),
     Rule(
         "header with credentials",
-        rf"(?:{_HEADERS}){_CLOSED}{BLANK}{{0,8}}[:=：]{BLANK}{{0,8}}",
+        rf"(?:{_HEADERS}){CLOSED}{BLANK}{{0,8}}[:=：]{BLANK}{{0,8}}",
         ("auth", "cookie", "csrf", "xsrf", "x-api", "x_api"),
         masked=(
             ("Cookie: a=b; c=d", "Cookie: ****"),
@@ -299,8 +271,6 @@ LABELS = (
             ("{'cookie': 'a=b; c=d', 'x': 1}", "{'cookie': '****', 'x': 1}"),
         ),
         kept=("cookie consent", "authorization failed"),
-        value=(_QUOTED, _BLOCK, rf"[^{BLANKS}\r\n][^\r\n]*"),
-        harmless=_is_harmless_line,
-        kept_in_process=("Authorization: missing",),
+        value=(_QUOTED, _BLOCK, rf"[^{END}][^\r\n]*"),
     ),
 )

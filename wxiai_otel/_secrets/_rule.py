@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 # Blanks within a line, of both widths. `\s` is Unicode-aware in Python and ASCII in RE2.
-BLANKS = " \t\u00a0\u3000"
+BLANKS = " \\t\u00a0\u3000"
 BLANK = f"[{BLANKS}]"
 # Where a word ends: blanks of both widths and Chinese punctuation, which no value has in it.
 END = rf"{BLANKS}\r\n\f\v，。；！？、（）【】「」《》“”"
@@ -36,10 +36,6 @@ NO_DIGIT_BEFORE = Boundary(r"(?<![0-9])", r"(?:\b|[A-Za-z_])")
 NO_DIGIT_AFTER = Boundary(r"(?![0-9])", r"(?:\b|[A-Za-z_])", "[A-Za-z_]")
 NO_WIDE_DIGIT_BEFORE = Boundary(r"(?<![０-９])", r"(?:^|[^０-９])")
 NO_WIDE_DIGIT_AFTER = Boundary(r"(?![０-９])", r"(?:$|[^０-９])", "[^０-９]")
-# Not the decimals of a number either.
-NO_NUMBER_BEFORE = Boundary(r"(?<![0-9])(?<![0-9]\.)", r"(?:^|[^0-9.]|(?:^|[^0-9])\.)")
-# The same, but RE2 takes the decimals for a number, so that it consumes no neighbor.
-NO_DECIMALS_BEFORE = Boundary(NO_NUMBER_BEFORE.python, NO_DIGIT_BEFORE.re2)
 NO_LETTER_BEFORE = Boundary(r"(?<![A-Za-z0-9])", r"(?:\b|_)")
 TEXT_BEFORE = Boundary(rf"(?<=[^{BLANKS}\r\n])", "")
 AT_AFTER = Boundary(r"(?=@)", "@")
@@ -58,8 +54,8 @@ class Rule(NamedTuple):
         kept: Texts that stay as they are.
         before: What may not stand before it.
         after: What may not stand after it.
-        harmless: Returns whether a match is harmless after all, given the part that is not masked and the rest. It is called in
-            the process only. The Collector masks such a match.
+        is_valid: Returns whether the check digit of a match is right. It is called in the process only: the Collector masks
+            the match anyway.
         kept_in_process: Texts that stay as they are in the process only.
         re2: The pattern for RE2, if it is another one.
     """
@@ -72,10 +68,30 @@ class Rule(NamedTuple):
     before: Boundary = ANY
     after: Boundary = ANY
     value: tuple[str, ...] = ()
-    harmless: Callable[[str, str], object] | None = None
+    is_valid: Callable[[str], bool] | None = None
     kept_in_process: tuple[str, ...] = ()
     re2: str | None = None
 
+
+class Harmless(NamedTuple):
+    """A kind of text that rules would mask although it is no secret.
+
+    Attributes:
+        name: What it is, as the documentation lists it.
+        forms: Pairs of regular expressions that Python and RE2 read alike: `MARK` is put between what they match, one after
+            the other, while the rules run.
+        words: As those of a `Rule`.
+        kept: Texts that stay as they are.
+    """
+
+    name: str
+    forms: tuple[tuple[str, str], ...]
+    words: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+# No value of a rule begins with it, and no number has it.
+MARK = "\v\f"
 
 # Instead of a word: a text has a number that is long enough, or the end of a Discord token.
 NUMBER = "\0number"
@@ -102,13 +118,18 @@ def re2(rule: Rule, *, captured: bool = False) -> str:
     if rule.value:
         name = f"(?:{pattern})+"
         pattern = (f"({name})" if captured else name) + f"(?:{'|'.join(rule.value)})"
-    for long, short in _SHORT_FORMS.items():
-        pattern = pattern.replace(long, short)
-    pattern = _PYTHON_ONLY.sub(_for_re2, pattern)
+    pattern = for_re2(pattern)
     if rule.after.between:
         pattern = f"{pattern}(?:{rule.after.between}{pattern})*"
     before, after = (f"({one})" if captured and one else one for one in (rule.before.re2, rule.after.re2))
     return before + pattern + after
+
+
+def for_re2(pattern: str) -> str:
+    """Return a pattern of the table as RE2 reads it, without a boundary."""
+    for long, short in _SHORT_FORMS.items():
+        pattern = pattern.replace(long, short)
+    return _PYTHON_ONLY.sub(_for_re2, pattern)
 
 
 def _for_re2(found: re.Match[str]) -> str:
@@ -131,12 +152,18 @@ def any_case(text: str) -> str:
 def words(text: str) -> str:
     """Return a pattern for one of several words in any case, of which an underscore is an optional separator."""
     pattern = one_of(text.split(), any_case)
-    _SHORT_FORMS[pattern] = "(?i:" + one_of(text.split(), _separated) + ")"
+    endings: dict[str, list[str]] = {}
+    for word in text.split():
+        beginning, _, ending = word.rpartition("_")
+        endings.setdefault(f"_{ending}" if beginning else "", []).append(beginning or ending)
+    _SHORT_FORMS[pattern] = (
+        "(?i:" + "|".join(f"(?:{one_of(texts, _separated)}){_separated(end)}" for end, texts in endings.items()) + ")"
+    )
     return pattern
 
 
 def _separated(text: str) -> str:
-    return "[ _.-]?" if text == "_" else re.escape(text)
+    return text.replace("_", "[ _.-]?")
 
 
 def one_of(texts: Iterable[str], pattern: Callable[[str], str]) -> str:
