@@ -162,9 +162,12 @@ def test_images_are_of_the_native_stacks_versions(objects):
 @pytest.mark.parametrize(("kind", "name"), [("DaemonSet", "agent"), ("StatefulSet", "gateway")])
 def test_the_collector_reads_what_its_pod_is_given(request, which, kind, name, tmp_path):
     objects = list(yaml.safe_load_all(request.getfixturevalue(which)))
-    for file, content in one(objects, "ConfigMap", "collector")["data"].items():
-        (tmp_path / file).write_text(content)
-    (container,) = one(objects, kind, name)["spec"]["template"]["spec"]["containers"]
+    pod = one(objects, kind, name)["spec"]["template"]["spec"]
+    (volume,) = (volume for volume in pod["volumes"] if volume["name"] == "config")
+    for source in volume["projected"]["sources"]:
+        for file, content in one(objects, "ConfigMap", source["configMap"]["name"])["data"].items():
+            (tmp_path / file).write_text(content)
+    (container,) = pod["containers"]
     arguments = [argument.replace("/etc/otelcol/", f"{tmp_path}/") for argument in container["args"]]
     environ = {variable["name"]: variable["value"] for variable in container["env"]}
     command = [find("otelcol"), "validate", *arguments]
@@ -177,7 +180,10 @@ def test_the_collector_reads_what_its_pod_is_given(request, which, kind, name, t
 
 @pytest.mark.built
 def test_configuration_is_the_files_that_compose_has(objects):
-    data = one(objects, "ConfigMap", "collector")["data"]
+    data = {
+        **one(objects, "ConfigMap", "collector-contract")["data"],
+        **one(objects, "ConfigMap", "collector-layers")["data"],
+    }
     assert data == {name: (ROOT / "collector" / name).read_text() for name in data}
     secret = one(objects, "Secret", "alertmanager-config")["data"]["alertmanager.yaml"]
     assert base64.b64decode(secret).decode() == (ROOT / "alerts" / "alertmanager.yml").read_text()

@@ -47,9 +47,9 @@ VALUES = (
             "行包含",
         ),
         masked=(
-            ("duplicate\nDETAIL:  Key (name)=(s3cret) already exists.\nmore", "duplicate\nDETAIL:  ****\nmore"),
+            ("x\nDETAIL:  Returned type unknown s3cret.\nmore", "x\nDETAIL:  ****\nmore"),
             ('重复键\n描述:  键值"(手机)=(x)"已经存在', "重复键\n描述:  ****"),
-            ("Key (name)=(s3cret) already exists", "Key (name)=(****"),
+            ("Reading (name)=(s3cret) failed", "Reading (name)=(****"),
         ),
         kept=('{"detail": "Not Found"}', "描述：一只猫", "Detail: see the log", "context: request 12"),
     ),
