@@ -100,6 +100,10 @@ def _statements(context: str, rules: tuple[Rule, ...]) -> Iterator[str]:
     has_body = context == "log"
     values = f"[Values({attributes}), log.body]" if has_body else f"Values({attributes})"
     yield f"set({text}, ToLowerCase(String({values})))"
+    if has_body:
+        # A list of OTTL cannot have an object in it.
+        values = f'Concat([String(Values({attributes})), String(log.body)], " ")'
+        yield f"set({text}, ToLowerCase({values})) where not IsString(log.body)"
     flags: dict[tuple[str, ...], str] = {}
     for words in sorted(dict.fromkeys((*(one.words for one in HARMLESS), *(one.words for one in rules)), 0), key=len):
         flags[words] = f'{context}.cache["{len(flags)}"]'
