@@ -4,6 +4,7 @@ import gc
 import os
 import threading
 import time
+import traceback
 from weakref import ref
 
 import pytest
@@ -191,8 +192,11 @@ class TestAFork:
         if (process := os.fork()) == 0:
             try:
                 os.write(writing, str(child()).encode())
+            except BaseException:
+                os.write(writing, traceback.format_exc().encode())
             finally:
                 os._exit(0)
+        os.close(writing)
         os.waitpid(process, 0)
         return os.read(reading, 1000).decode()
 

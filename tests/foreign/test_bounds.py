@@ -120,9 +120,10 @@ def test_instruments_and_meters_are_bounded(caplog):
         metrics.get_meter(f"meter {n}", f"{n}", attributes={"n": n}).create_counter(f"stranger.n{n}").add(1)
     metrics.get_meter("late").create_observable_gauge("late.gauge", [lambda _options: [Observation(1)]])
 
-    text = telemetry.render_metrics()[0].decode()
-    assert text.count("# TYPE stranger_n") == 1_000
-    assert refused(telemetry, "other") == 500
+    shown = telemetry.render_metrics()[0].decode().count("# TYPE stranger_n")
+    # Libraries that other tests have imported may have instruments too.
+    assert 950 <= shown <= 1_000
+    assert refused(telemetry, "other") == 1_500 - shown
     assert len([record for record in caplog.records if "is not recorded" in record.getMessage()]) == 1
 
 
