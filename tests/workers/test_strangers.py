@@ -2,7 +2,6 @@
 
 import os
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -148,11 +147,14 @@ def test_whatever_stands_in_for_files_of_workers_changes_and_delays_nothing(spaw
 
 
 def place(path: Path, junk: str, content: bytes, owner: int) -> None:
+    """Put something in the place of a file, as another user would: it never belongs to this user in between."""
     remove(path)
-    strangers.JUNK[junk](path, content)
-    if not path.is_symlink() and junk != "hard link to another user's file":
-        with suppress(FileNotFoundError):  # a worker has removed it already
-            os.chown(path, owner, owner)
+    made = path.parent.with_name("made") / path.name
+    made.parent.mkdir(exist_ok=True)
+    strangers.JUNK[junk](made, content)
+    if not made.is_symlink() and junk != "hard link to another user's file":
+        os.chown(made, owner, owner)
+    made.rename(path)
 
 
 @pytest.mark.parametrize("owner", [None, STRANGER], ids=["own", "a stranger's"])
