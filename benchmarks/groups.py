@@ -158,7 +158,7 @@ class Group:
 def _work(
     connection: Connection, other_end: Connection, kind: str, folder: str, sets: tuple[int, int], series: Path
 ) -> None:
-    """Be a worker: record, then do what is asked, until the group ends."""
+    """Run as a worker: record, then execute commands until the group ends."""
     other_end.close()
     logging.disable()  # failed payments are logged
     served = Series(series.read_text()) if kind == "multiprocess" else Application(kind, folder, *sets)

@@ -1,4 +1,4 @@
-"""Collections of the SDK and forks: a child must not inherit a lock of the SDK that nobody releases."""
+"""A fork beside a collection of the SDK: the child must not inherit a held lock."""
 
 import os
 import threading
@@ -20,7 +20,7 @@ def in_child(check) -> bool:
 
 @pytest.fixture
 def collection():
-    """A collection that runs on another thread until it is told to end."""
+    """A collection that runs on another thread until an event is set."""
     begun, end = threading.Event(), threading.Event()
 
     def collect():

@@ -92,7 +92,7 @@ async def test_a_response_is_bounded_in_time_and_size(sink, config, kind, channe
 
 
 class MailServer:
-    """An SMTP server that answers what it is told to, and that again and again."""
+    """An SMTP server that repeats a given reply."""
 
     def __init__(self, repeated: bytes, pause: float) -> None:
         self._listening = socket.create_server(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""The directory of the workers: the same one for all workers of a server, and nobody else's."""
+"""The worker directory: the same for all workers of a server, and inaccessible to other users."""
 
 import multiprocessing
 import os

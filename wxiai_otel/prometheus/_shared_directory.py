@@ -1,9 +1,9 @@
 """The private directory that the workers of one server share.
 
-Its name contains a digest of a secret that the workers have in common and other users cannot read: they cannot create
-the directory first. It is used only if it belongs to this user and to nobody else, and every file in
-it is opened relative to it and without following links. Each process that uses it holds a lock on it, which the kernel
-releases however the process ends: no other server, in whatever namespace, takes it for forgotten.
+Its name contains a digest of a secret that the workers have in common and other users cannot read, so that they cannot
+create the directory first. It is used only if it belongs to this user and is closed to all others. Files in it are
+opened relative to it and without following links. Each process that uses it holds a lock on it, which the kernel
+releases however the process ends, so that no other server, in whatever namespace, removes it as abandoned.
 """
 
 import fcntl
