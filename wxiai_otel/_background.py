@@ -47,7 +47,10 @@ paused_threads: list[Callable[[], object]] = []
 
 
 def resume() -> None:
-    """Do what is paused. Threads stay paused while this thread may not start any: see `may_log`."""
+    """Do what is paused, before the first measurement after a fork.
+
+    Threads stay paused while this thread may not start any: see `may_log`.
+    """
     _run_all(paused)
     if paused_threads and may_log():
         _run_all(paused_threads)

@@ -52,10 +52,6 @@ class Places:
     def __bool__(self) -> bool:
         return self._left > 0
 
-    def add(self, places: int) -> None:
-        """Add places."""
-        self._left += places
-
     def put(self, entries: dict[K, T], key: K, new: T) -> T | None:
         """Add an entry and return it. Return an existing entry instead, or ``None`` if the dictionary is full."""
         if not self.take():
@@ -74,9 +70,9 @@ class Places:
         self._left += 1
         return False
 
-    def give_back(self) -> None:
-        """Give a place back."""
-        self._left += 1
+    def give_back(self, places: int = 1) -> None:
+        """Give places back."""
+        self._left += places
 
 
 class Series(Generic[T]):
@@ -118,7 +114,7 @@ class Series(Generic[T]):
         """Start without series, in constant time. Return the previous ones, without the overflow series."""
         found, self._found, self._overflow = self._found, {}, {}
         self.find = self._found.get
-        self._places.add(len(found))
+        self._places.give_back(len(found))
         return found
 
     def _known(self, values: Values) -> Values:

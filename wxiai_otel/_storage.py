@@ -37,7 +37,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import TraceFlags, get_current_span
 
-from ._background import in_forked_child, paused, paused_threads, resume
+from ._background import in_forked_child, paused, resume
 from ._series import Attributes, Series, Values
 from ._version import SCOPE_NAME, VERSION
 from .catalogue import Instrument, Kind
@@ -258,8 +258,7 @@ class StoredRecorder:
             self.series.of(values)
 
     def _make(self, attributes: Attributes) -> _Total | _Distribution:
-        if paused or paused_threads:  # the first measurement after a fork
-            resume()
+        resume()
         made = self._kind(attributes, self._instrument.buckets, self._unshared)
         self._copy(made)
         return made

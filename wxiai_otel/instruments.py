@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from opentelemetry.context import Context, get_current
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
-from ._background import paused, paused_threads, resume
+from ._background import resume
 from ._collection import sdk_storage
 from ._guard import fault, faults
 from ._series import Attributes, Series, Values
@@ -54,8 +54,7 @@ class _SdkRecorder:
 
     def record(self, value: float, values: Values = (), context: Context | None = None) -> None:
         """See `Recorder.record`."""
-        if paused or paused_threads:  # the first measurement after a fork
-            resume()
+        resume()
         if context is None:
             context = get_current()  # of the caller: another thread may record the value
         sdk_storage.run(self._record, value, self.series.of(values), context)

@@ -17,13 +17,6 @@ SOLD = series_key("own", "credits.purchased", {})
 
 
 @pytest.fixture
-def directory(tmp_path):
-    directory = SharedDirectory(tmp_path / "shared")
-    yield directory
-    directory.close()
-
-
-@pytest.fixture
 def worker(directory):
     """Makes a worker that has sold as much."""
     segments = []

@@ -9,14 +9,6 @@ import pytest
 
 from wxiai_otel.prometheus import _segment
 from wxiai_otel.prometheus._segment import HEADER_BYTES, Header, Record, Segment, packed, records
-from wxiai_otel.prometheus._shared_directory import SharedDirectory
-
-
-@pytest.fixture
-def directory(tmp_path):
-    directory = SharedDirectory(tmp_path / "shared")
-    yield directory
-    directory.close()
 
 
 @pytest.fixture

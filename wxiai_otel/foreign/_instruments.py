@@ -11,7 +11,7 @@ from opentelemetry.context import Context, get_current
 from opentelemetry.metrics import Counter, Histogram, UpDownCounter, _Gauge
 from opentelemetry.util.types import Attributes
 
-from .._background import paused, paused_threads, resume
+from .._background import resume
 from .._collection import sdk_storage
 from .._guard import fault
 from ._duplicates import Skip
@@ -41,8 +41,7 @@ class Bounded:
     def measure(self, amount: float, attributes: Attributes = None, context: Context | None = None) -> None:
         """Record a measurement, as the instrument's method in the API."""
         try:
-            if paused or paused_threads:  # the first measurement after a fork
-                resume()
+            resume()
             if self._skip is None or not self._skip(context):
                 # Of the caller: another thread may store the measurement.
                 current = get_current() if context is None else context

@@ -83,25 +83,31 @@ def fold(directory: SharedDirectory, max_series: int, known: bytes) -> None:
     with directory.opened(_LOCK, os.O_RDWR | os.O_CREAT) as lock:
         if not _lock_process(lock, fcntl.LOCK_EX):
             return
-        folded, totals, number = ended(directory.read(ENDED, MOST_BYTES))
-        if is_removed := ended(known)[2] > number:
-            folded, totals, number = ended(known)
-        present, gone = set(), []
-        for member, fd, is_live in members(directory):
-            present.add(member)
-            if not is_live:
-                gone.append(member)
-                if member not in folded:
-                    number += 1
-                    add_records(totals, records(read(fd)))
-        if gone or is_removed:
-            # They are named there, because this process may be killed before it removes their files.
-            names = Record(json.dumps(["folded", gone]).encode(), 0, 0, [number, 0.0])
-            kept = [total.record(key) for key, total in bounded(totals, max_series).items()]
-            directory.write(ENDED, packed([names, *kept]))
+        found = {member: is_live for member, _, is_live in members(directory)}
+        present, gone = set(found), [member for member, is_live in found.items() if not is_live]
+        content = directory.read(ENDED, MOST_BYTES)
+        # Usually nothing has changed since the last look, a second ago.
+        if gone or content != known:
+            _move(directory, gone, content, known, max_series)
         for name in directory.names():
             if _is_left(directory, name, present, gone):
                 directory.remove(name)
+
+
+def _move(directory: SharedDirectory, gone: list[str], content: bytes, known: bytes, max_series: int) -> None:
+    folded, totals, number = ended(content)
+    before = ended(known)
+    if is_removed := before[2] > number:
+        folded, totals, number = before
+    for member, fd, _ in members(directory) if gone else ():
+        if member in gone and member not in folded:
+            number += 1
+            add_records(totals, records(read(fd)))
+    if gone or is_removed:
+        # They are named there, because this process may be killed before it removes their files.
+        names = Record(json.dumps(["folded", gone]).encode(), 0, 0, [number, 0.0])
+        kept = [total.record(key) for key, total in bounded(totals, max_series).items()]
+        directory.write(ENDED, packed([names, *kept]))
 
 
 @contextmanager

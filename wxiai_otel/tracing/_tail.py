@@ -12,7 +12,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, SynchronousMultiSpanProcessor
 from opentelemetry.trace import StatusCode
 
-from .._background import Periodic, paused_threads, resume
+from .._background import Periodic, resume
 from .._guard import fault, guarded
 from ._trace import LocalTrace, sampled
 
@@ -74,8 +74,7 @@ class TailProcessor(SynchronousMultiSpanProcessor):
 
     def begin(self, trace: LocalTrace, root: int) -> None:
         """The local root of a trace has started: the span of this id."""
-        if paused_threads:  # the first trace after a fork
-            resume()
+        resume()
         trace.opened = monotonic()
         trace.root = root
         if not trace.decided:
