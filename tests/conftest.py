@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from fastapi import FastAPI
 from opentelemetry import metrics, trace
 from opentelemetry._logs import _internal as logs_internal
 from opentelemetry.metrics import _internal as metrics_internal
@@ -11,7 +12,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.util._once import Once
 
-from wxiai_otel import _guard, _runtime
+from tests.servers.postgresql import PostgresqlServer, run_postgresql
+from tests.servers.redis import RedisServer, run_redis, run_redis_cluster
+from wxiai_otel import Telemetry, _guard, _runtime, setup_telemetry
 
 pytest_plugins = ["pytester", "wxiai_otel.testing.plugin"]
 
@@ -68,3 +71,46 @@ def spans() -> InMemorySpanExporter:
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
     return exporter
+
+
+@pytest.fixture
+def app() -> FastAPI:
+    """An application without routes."""
+    return FastAPI()
+
+
+@pytest.fixture
+def live(request: pytest.FixtureRequest, app: FastAPI) -> Telemetry:
+    """The telemetry of `app`, as in production: with its threads and exports."""
+    if "spans" in request.fixturenames:
+        request.getfixturevalue("spans")
+    return setup_telemetry(app)
+
+
+@pytest.fixture(scope="session")
+def running_redis() -> Iterator[RedisServer]:
+    """The Redis of a test process, with what earlier tests have left in it."""
+    with run_redis("--enable-debug-command", "local") as server:
+        yield server
+
+
+@pytest.fixture
+def redis_server(running_redis: RedisServer) -> RedisServer:
+    """A Redis that is empty and has counted nothing."""
+    for command in ("FLUSHALL", "SCRIPT FLUSH", "CONFIG RESETSTAT"):
+        running_redis.ask(*command.split())
+    return running_redis
+
+
+@pytest.fixture(scope="session")
+def redis_cluster() -> Iterator[RedisServer]:
+    """One primary of a Redis cluster of three."""
+    with run_redis_cluster() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgresqlServer]:
+    """The PostgreSQL of a test process."""
+    with run_postgresql() as server:
+        yield server

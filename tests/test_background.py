@@ -9,17 +9,11 @@ from weakref import ref
 
 import pytest
 
+from tests.until import until
 from wxiai_otel import _background
 from wxiai_otel._background import Periodic, in_forked_child, resume, side_by_side
 from wxiai_otel._deadline import left
 from wxiai_otel._own import is_own_traffic
-
-
-def until(condition, timeout: float = 5) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 @pytest.fixture

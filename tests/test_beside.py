@@ -6,10 +6,8 @@ import sys
 import threading
 
 import pytest
-from fastapi import FastAPI
 from opentelemetry import metrics
 
-import wxiai_otel
 from wxiai_otel._beside import garbage_kept, short_turns
 
 USUAL_SECONDS = 0.005
@@ -125,13 +123,7 @@ class TestAForkedChild:
 
 class TestAScrape:
     @pytest.fixture
-    def telemetry(self):
-        made = wxiai_otel.setup_telemetry(FastAPI(), traces_exporter="none", metrics_exporter="none")
-        yield made
-        made.shutdown()
-
-    @pytest.fixture
-    def seen(self, telemetry):
+    def seen(self, live):
         """What the process is like while a gauge of the application is asked for its value."""
         found = []
 
@@ -142,14 +134,14 @@ class TestAScrape:
         metrics.get_meter("shop").create_observable_gauge("shop.looked", [look])
         return found
 
-    def test_takes_short_turns_and_brings_on_no_collection(self, telemetry, seen):
-        telemetry.render_metrics()
+    def test_takes_short_turns_and_brings_on_no_collection(self, live, seen):
+        live.render_metrics()
         [(is_collecting, turn)] = seen
         assert not is_collecting
         assert turn < USUAL_SECONDS / 5
 
-    def test_leaves_all_as_it_was(self, telemetry, seen):
-        telemetry.render_metrics()
+    def test_leaves_all_as_it_was(self, live, seen):
+        live.render_metrics()
         assert gc.isenabled()
         assert sys.getswitchinterval() == USUAL_SECONDS
 

@@ -11,7 +11,7 @@ from opentelemetry.sdk.metrics.export import MetricExporter, MetricsData
 
 from tests.otlp import grpc_receiver, http_receiver
 from tests.scrape import scrape
-from tests.servers.uvicorn import free_port
+from tests.servers.ports import free_port
 from tests.until import until
 from wxiai_otel import _connections, setup_telemetry
 from wxiai_otel._guard import faults

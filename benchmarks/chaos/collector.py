@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from tests.servers.uvicorn import free_port
+from tests.servers.ports import free_port
 
 from .parts import Application, Row, application
 from .relay import Relay, relay

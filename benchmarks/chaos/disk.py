@@ -3,7 +3,7 @@
 import uuid
 
 from tests.servers.disk import Disk, can_mount, disk
-from tests.servers.pipeline import until
+from tests.until import until
 
 from .parts import Row, application
 from .world import World
@@ -45,7 +45,7 @@ def _outage(at: World, row: Row, small: Disk) -> tuple[int, bool]:
         at.parts["jaeger"].kill()
         try:
             felt = app.ask(at.disturbed_seconds)
-            told = bool(until(lambda: bool(at.pipeline.query(ALERT)), True, 10))
+            told = bool(until(lambda: bool(at.pipeline.query(ALERT)), 10))
         finally:
             at.parts["jaeger"].start()
             small.free()

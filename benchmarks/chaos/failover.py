@@ -4,9 +4,9 @@ import os
 import signal
 from contextlib import ExitStack
 
-from tests.servers.pipeline import until
-from tests.servers.postgresql import postgresql_server
-from tests.servers.redis import RedisServer, redis_server
+from tests.until import until
+from tests.servers.postgresql import run_postgresql
+from tests.servers.redis import RedisServer, run_redis
 
 from .parts import Application, Row
 from .relay import relay
@@ -19,8 +19,8 @@ SILENT_SECONDS = 6.0
 
 def _replica(stack: ExitStack, of: RedisServer) -> RedisServer:
     """A server that has what another has."""
-    server = stack.enter_context(redis_server("--replicaof", f"127.0.0.1 {of.port}"))
-    until(lambda: "master_link_status:up" in server.ask("INFO", "replication"), True, 20)
+    server = stack.enter_context(run_redis("--replicaof", f"127.0.0.1 {of.port}"))
+    until(lambda: "master_link_status:up" in server.ask("INFO", "replication"), 20)
     return server
 
 
@@ -30,7 +30,7 @@ def redis(at: World) -> Row:
     )
     took: list[float] = []
     with ExitStack() as stack:
-        first = stack.enter_context(redis_server())
+        first = stack.enter_context(run_redis())
         second = _replica(stack, first)
         way = stack.enter_context(relay(first.port))
         app = stack.enter_context(begun(at, row, CHAOS_REDIS=f"redis://127.0.0.1:{way.port}/0"))
@@ -58,7 +58,7 @@ def redis(at: World) -> Row:
         way.target = second.port
         row.expect("it is healthy with the replica", is_well(app))
         more_users()
-        told_so_far = until(users_told, seen, 30)
+        told_so_far = until(users_told, timeout=30, equals=seen)
         row.expect(f"{told_so_far} of {seen} users with the replica", told_so_far == seen)
         third = _replica(stack, second)
         third.ask("REPLICAOF", "NO", "ONE")
@@ -69,8 +69,8 @@ def redis(at: World) -> Row:
         more_users()
         row.disturbed = disturbed
         row.expect("it is healthy after the switch", is_well(app))
-        users = until(users_told, seen, 60)
-        tasks = until(lambda: at.value(f'sum(ai_tasks_total{{job="{app.job}",status="success"}})'), app.sent, 60)
+        users = until(users_told, timeout=60, equals=seen)
+        tasks = until(lambda: at.value(f'sum(ai_tasks_total{{job="{app.job}",status="success"}})'), timeout=60, equals=app.sent)
         row.sent = f"{seen} users, {app.sent} tasks"
         row.arrived = f"{users:.0f} users, {tasks:.0f} tasks; health within {max(took):.1f} s"
         row.expect(f"{users} of {seen} users", users == seen)
@@ -83,7 +83,7 @@ def postgresql(at: World) -> Row:
     row = Row("PostgreSQL slow, then silent, then killed and another one at its address, then all connections ended")
     took: list[float] = []
     with ExitStack() as stack:
-        first, second = (stack.enter_context(postgresql_server()) for _ in range(2))
+        first, second = (stack.enter_context(run_postgresql()) for _ in range(2))
         way = stack.enter_context(relay(first.port))
         url = f"postgresql+asyncpg://postgres@127.0.0.1:{way.port}/shop"
         app = stack.enter_context(begun(at, row, CHAOS_DATABASE=url))

@@ -16,9 +16,10 @@ from benchmarks.detection.platform import again
 from benchmarks.detection.programs import Program, running
 from benchmarks.load import durations
 from stack.services import SERVICES
-from tests.servers.pipeline import Pipeline, until
+from tests.servers.pipeline import Pipeline
+from tests.until import until
 from tests.servers.program import answers
-from tests.servers.uvicorn import free_port
+from tests.servers.ports import free_port
 
 RATE = 50.0
 END_SECONDS = 5.0
@@ -40,7 +41,7 @@ class Part:
     def kill(self) -> None:
         if self._own.alive():
             os.kill(self._own.pid, signal.SIGKILL)
-            until(self._own.alive, False, 10)
+            until(self._own.alive, timeout=10, equals=False)
         else:
             self.program.kill()
 
@@ -50,7 +51,7 @@ class Part:
         self.program.start()
         (service,) = (one for one in SERVICES if one.name == self.name)
         name, path = service.health
-        until(lambda: answers(self._pipeline.url(name) + path), True, 60)
+        until(lambda: answers(self._pipeline.url(name) + path), 60)
 
     def freeze(self) -> None:
         os.kill(self.pid, signal.SIGSTOP)

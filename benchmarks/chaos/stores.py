@@ -10,10 +10,10 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from tests.servers.pipeline import until
-from tests.servers.postgresql import postgresql_server
-from tests.servers.redis import redis_server
-from tests.servers.uvicorn import free_port
+from tests.until import until
+from tests.servers.postgresql import run_postgresql
+from tests.servers.redis import run_redis
+from tests.servers.ports import free_port
 
 from .parts import Application, Row, application
 from .world import World
@@ -42,7 +42,7 @@ def told(app: Application, name: str, took: list[float]) -> bool:
         took.append(seconds)
         return checks[name]
 
-    return bool(until(ask, False, 15))
+    return bool(until(ask, timeout=15, equals=False))
 
 
 def helpers(app: Application, users: range) -> int:
@@ -52,7 +52,7 @@ def helpers(app: Application, users: range) -> int:
 
 def is_well(app: Application, seconds: float = 30) -> bool:
     """Whether it says so within the time."""
-    return until(lambda: health(app)[0], 200, seconds) == 200
+    return until(lambda: health(app)[0], timeout=seconds, equals=200) == 200
 
 
 @contextmanager
@@ -70,10 +70,10 @@ def stores(at: World) -> Row:
     took: list[float] = []
     said: list[bool] = []
     with ExitStack() as stack:
-        database = stack.enter_context(postgresql_server())
+        database = stack.enter_context(run_postgresql())
         port = free_port()
         first = ExitStack()
-        server = first.enter_context(redis_server(port=port))
+        server = first.enter_context(run_redis(port=port))
         environ = {"CHAOS_DATABASE": database.url("asyncpg"), "CHAOS_REDIS": server.url}
         app = stack.enter_context(begun(at, row, **environ))
         row.undisturbed = [app.ask(3, "/helpers?user=user-0") for _ in range(at.rounds)]
@@ -93,10 +93,10 @@ def stores(at: World) -> Row:
         disturbed.append(app.ask(5, "/helpers?user=user-0"))
         failed += helpers(app, range(seen, seen + USERS))
         seen += USERS
-        stack.enter_context(redis_server(port=port))
+        stack.enter_context(run_redis(port=port))
         row.expect("redis is healthy again", is_well(app))
-        users = until(lambda: at.value(f'max(daily_active_users{{job="{app.job}"}})'), seen, 60)
-        tasks = until(lambda: at.value(f'sum(ai_tasks_total{{job="{app.job}",status="success"}})'), app.sent, 60)
+        users = until(lambda: at.value(f'max(daily_active_users{{job="{app.job}"}})'), timeout=60, equals=seen)
+        tasks = until(lambda: at.value(f'sum(ai_tasks_total{{job="{app.job}",status="success"}})'), timeout=60, equals=app.sent)
         row.disturbed = disturbed
         row.sent = f"{seen} users, {app.sent} tasks"
         row.arrived = f"{users:.0f} users, {tasks:.0f} tasks; health within {max(took):.1f} s"

@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 
 from benchmarks.load import durations
-from tests.servers.pipeline import until
+from tests.until import until
 
 from .parts import END_SECONDS, GUNICORN, Application, Row, application
 from .world import World
@@ -66,9 +66,9 @@ def reload(at: World) -> Row:
         for number in range(3):
             before = _children(app.program.pid)
             (folder / "changed.py").write_text(f"# {number}\n")
-            until(lambda before=before: bool(_children(app.program.pid) - before), True, 15)  # type: ignore[misc]
+            until(lambda before=before: bool(_children(app.program.pid) - before), 15)  # type: ignore[misc]
             # The new one takes requests once it has imported all.
-            until(lambda: len(durations(app.port, "/slow?seconds=0", 0.01, 1)[0]), 1, 20)
+            until(lambda: len(durations(app.port, "/slow?seconds=0", 0.01, 1)[0]), timeout=20, equals=1)
             app.ask(2)
         row.end = app.end()
         _judge(at, row, app)
@@ -80,13 +80,13 @@ def preload(at: World) -> Row:
     row = Row("gunicorn --preload, a worker killed while the Collector is frozen")
     options = ("--workers", "1", "--preload")
     with application(at.folder, _job(), at.pipeline.url("otlp_http"), *options, server=GUNICORN) as app:
-        until(lambda: len(durations(app.port, "/slow?seconds=0", 0.01, 1)[0]), 1, 20)
+        until(lambda: len(durations(app.port, "/slow?seconds=0", 0.01, 1)[0]), timeout=20, equals=1)
         at.collector.freeze()
         time.sleep(2)
         (first,) = _children(app.program.pid)
         os.kill(first, signal.SIGKILL)
-        until(lambda: bool(_children(app.program.pid) - {first}), True, 15)
-        until(lambda: len(durations(app.port, "/slow?seconds=0", 0.01, 1)[0]), 1, 20)
+        until(lambda: bool(_children(app.program.pid) - {first}), 15)
+        until(lambda: len(durations(app.port, "/slow?seconds=0", 0.01, 1)[0]), timeout=20, equals=1)
         app.ask(2)
         at.collector.thaw()
         app.ask(2)

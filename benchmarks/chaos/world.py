@@ -11,7 +11,8 @@ from unittest.mock import patch
 
 from benchmarks.detection.platform import stack
 from benchmarks.detection.sinks import Sinks
-from tests.servers.pipeline import Pipeline, until
+from tests.servers.pipeline import Pipeline
+from tests.until import until
 from tests.servers.robots import Robots, robots
 
 from .parts import Part
@@ -57,13 +58,13 @@ class World:
     def counted(self, job: str, expected: int, endpoint: str = "/work", seconds: float = 60) -> float:
         """The requests that Prometheus has of a job in the end."""
         query = f'sum(last_over_time(http_requests_total{{job="{job}",endpoint="{endpoint}"}}[1h]))'
-        found = until(lambda: self.value(query), expected, seconds)
+        found = until(lambda: self.value(query), timeout=seconds, equals=expected)
         assert isinstance(found, float)
         return found
 
     def spans(self, job: str, expected: int, seconds: float = 60) -> int:
         """The spans that Jaeger has of a job in the end, each once."""
-        found = until(lambda: len(self._span_ids(job)), expected, seconds)
+        found = until(lambda: len(self._span_ids(job)), timeout=seconds, equals=expected)
         assert isinstance(found, int)
         return found
 

@@ -9,8 +9,8 @@ from tests.alerting.test_bridge import environ
 from tests.servers.alertmanager import CONFIG, alert, alertmanager, quick
 from tests.servers.bridge import BRIDGE_TOKEN, bridge
 from tests.servers.mailpit import mailpit
+from tests.servers.ports import free_port
 from tests.servers.robots import SECRET
-from tests.servers.uvicorn import free_port
 from tests.until import until
 from wxiai_otel import AlertManager, Delivery
 

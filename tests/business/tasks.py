@@ -2,12 +2,12 @@
 
 import socket
 import threading
-import time
 from contextlib import ExitStack, contextmanager
 
 from fastapi import FastAPI
 
 from tests.scrape import Scrape, scrape
+from tests.until import until
 from wxiai_otel import setup_telemetry
 
 
@@ -27,15 +27,10 @@ def ended(seen: Scrape) -> dict[tuple[str, str], float]:
     return {labels: count for labels, count in counts.items() if count and labels[1] != "pending"}
 
 
-def until(telemetry, count: float, timeout: float = 10) -> Scrape:
+def after(telemetry, count: float) -> Scrape:
     """Scrape until so many tasks have ended."""
-    deadline = time.monotonic() + timeout
-    while True:
-        seen = scrape(telemetry)
-        if sum(ended(seen).values()) >= count:
-            return seen
-        assert time.monotonic() < deadline, ended(seen)
-        time.sleep(0.02)
+    until(lambda: sum(ended(scrape(telemetry)).values()) >= count)
+    return scrape(telemetry)
 
 
 @contextmanager

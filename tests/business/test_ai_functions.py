@@ -12,11 +12,6 @@ from tests.business.ai_tasks import Wrong, counts
 from wxiai_otel import monitor_ai_task, setup_telemetry
 
 
-@pytest.fixture
-def telemetry(spans):
-    return setup_telemetry(FastAPI())
-
-
 class Studio:
     name = "studio"
 
@@ -49,7 +44,7 @@ class Studio:
 
 
 class TestWhatIsCalled:
-    async def test_methods_of_every_kind(self, telemetry):
+    async def test_methods_of_every_kind(self, live):
         studio = Studio()
         assert await studio.method(1) == ("studio", 1)
         assert await Studio.method(studio, 1) == ("studio", 1)
@@ -57,9 +52,9 @@ class TestWhatIsCalled:
         assert studio.inside_of_classmethod(1) == ("studio", 1)
         assert Studio.outside_of_staticmethod(1) == studio.outside_of_staticmethod(1) == ("static", 1)
         assert Studio.inside_of_staticmethod(1) == ("static", 1)
-        assert counts(telemetry) == (7, 7, 0)
+        assert counts(live) == (7, 7, 0)
 
-    async def test_partial_objects_instances_and_bound_methods(self, telemetry):
+    async def test_partial_objects_instances_and_bound_methods(self, live):
         async def add(x, y):
             return x + y
 
@@ -68,9 +63,9 @@ class TestWhatIsCalled:
         assert await observe(Studio())(1) == ("called", 1)
         assert await observe(add)(1, 2) == 3
         assert observe(len)("four") == 4
-        assert counts(telemetry) == (4, 4, 0)
+        assert counts(live) == (4, 4, 0)
 
-    async def test_twice_decorated_counts_for_both(self, telemetry):
+    async def test_twice_decorated_counts_for_both(self, live):
         @monitor_ai_task("flux")
         @monitor_ai_task("kling")
         async def draw():
@@ -78,15 +73,15 @@ class TestWhatIsCalled:
 
         with pytest.raises(Wrong):
             await draw()
-        assert counts(telemetry, "flux") == counts(telemetry, "kling") == (1, 0, 1)
+        assert counts(live, "flux") == counts(live, "kling") == (1, 0, 1)
 
-    def test_recursion(self, telemetry):
+    def test_recursion(self, live):
         @monitor_ai_task("flux")
         def draw(depth):
             return depth and draw(depth - 1)
 
         draw(9)
-        assert counts(telemetry) == (10, 10, 0)
+        assert counts(live) == (10, 10, 0)
 
 
 def plain(a: int, /, b: "str" = "x", *args: float, c: bool = False, **rest: object) -> bytes:
@@ -127,7 +122,7 @@ class TestAFunctionStays:
         ):
             assert is_one(decorated) == is_one(function)
 
-    async def test_an_endpoint_of_fastapi_with_its_parameters(self, telemetry):
+    async def test_an_endpoint_of_fastapi_with_its_parameters(self, live):
         app = FastAPI()
 
         @app.get("/draw/{n}")
@@ -138,4 +133,4 @@ class TestAFunctionStays:
         setup_telemetry(app)
         assert (await get(app, "/draw/4?size=5")).body == b"20"
         assert (await get(app, "/draw/4?size=x")).status == 422
-        assert counts(telemetry) == (1, 1, 0)
+        assert counts(live) == (1, 1, 0)

@@ -3,29 +3,23 @@
 import asyncio
 
 import pytest
-from fastapi import FastAPI
 from opentelemetry import trace
 
 from tests.business.ai_tasks import Wrong, cancelled, counts
-from wxiai_otel import monitor_ai_task, setup_telemetry
-
-
-@pytest.fixture
-def telemetry(spans):
-    return setup_telemetry(FastAPI())
+from wxiai_otel import monitor_ai_task
 
 
 class TestAnAsyncGenerator:
-    async def test_ends_when_it_is_exhausted(self, telemetry):
+    async def test_ends_when_it_is_exhausted(self, live):
         @monitor_ai_task("flux")
         async def stream(count):
             for n in range(count):
                 yield n
 
         assert [n async for n in stream(3)] == [0, 1, 2]
-        assert counts(telemetry) == (1, 1, 0)
+        assert counts(live) == (1, 1, 0)
 
-    async def test_is_told_what_is_sent_and_thrown_in(self, telemetry):
+    async def test_is_told_what_is_sent_and_thrown_in(self, live):
         @monitor_ai_task("flux")
         async def stream():
             got = []
@@ -47,9 +41,9 @@ class TestAnAsyncGenerator:
         assert caught.value.args == (["a", error, "b"],)
         with pytest.raises(StopAsyncIteration):
             await generator.asend(None)
-        assert counts(telemetry) == (1, 0, 1)
+        assert counts(live) == (1, 0, 1)
 
-    async def test_that_its_consumer_leaves_is_closed_and_cancelled(self, telemetry, spans):
+    async def test_that_its_consumer_leaves_is_closed_and_cancelled(self, live, spans):
         closed_within = []
 
         @monitor_ai_task("flux")
@@ -68,9 +62,9 @@ class TestAnAsyncGenerator:
         (span,) = spans.get_finished_spans()
         assert closed_within[0].get_span_context() == span.get_span_context()
         assert span.attributes["ai.task.outcome"] == "cancelled"
-        assert (counts(telemetry), cancelled(telemetry)) == ((1, 0, 0), 1)
+        assert (counts(live), cancelled(live)) == ((1, 0, 0), 1)
 
-    async def test_that_is_forgotten_is_closed_by_the_event_loop(self, telemetry):
+    async def test_that_is_forgotten_is_closed_by_the_event_loop(self, live):
         closed = asyncio.Event()
 
         @monitor_ai_task("flux")
@@ -85,9 +79,9 @@ class TestAnAsyncGenerator:
             break
         await asyncio.wait_for(closed.wait(), 2)
         await asyncio.sleep(0)
-        assert (counts(telemetry), cancelled(telemetry)) == ((1, 0, 0), 1)
+        assert (counts(live), cancelled(live)) == ((1, 0, 0), 1)
 
-    async def test_that_yields_when_it_is_closed_is_an_error_as_ever(self, telemetry):
+    async def test_that_yields_when_it_is_closed_is_an_error_as_ever(self, live):
         @monitor_ai_task("flux")
         async def stream():
             try:
@@ -100,7 +94,7 @@ class TestAnAsyncGenerator:
         with pytest.raises(RuntimeError, match="ignored GeneratorExit"):
             await generator.aclose()
 
-    async def test_has_its_context_only_while_it_runs(self, telemetry):
+    async def test_has_its_context_only_while_it_runs(self, live):
         @monitor_ai_task("flux")
         async def stream():
             for _ in range(2):
@@ -112,7 +106,7 @@ class TestAnAsyncGenerator:
             assert trace.get_current_span() is before is not within
         assert trace.get_current_span() is before
 
-    async def test_may_be_exhausted_by_another_task_than_began_it(self, telemetry, caplog):
+    async def test_may_be_exhausted_by_another_task_than_began_it(self, live, caplog):
         @monitor_ai_task("flux")
         async def stream():
             yield 1
@@ -123,7 +117,7 @@ class TestAnAsyncGenerator:
         assert await asyncio.create_task(_next(generator)) == 2
         with pytest.raises(StopAsyncIteration):
             await generator.asend(None)
-        assert counts(telemetry) == (1, 1, 0)
+        assert counts(live) == (1, 1, 0)
         assert not caplog.records
 
 
@@ -132,7 +126,7 @@ async def _next(generator):
 
 
 class TestAGenerator:
-    def test_gives_its_value_to_whoever_delegates_to_it(self, telemetry):
+    def test_gives_its_value_to_whoever_delegates_to_it(self, live):
         @monitor_ai_task("flux")
         def stream():
             got = yield 1
@@ -150,9 +144,9 @@ class TestAGenerator:
         with pytest.raises(StopIteration) as stop:
             generator.throw(LookupError())
         assert stop.value.value == "returned"
-        assert counts(telemetry) == (1, 1, 0)
+        assert counts(live) == (1, 1, 0)
 
-    def test_that_is_closed_is_cancelled_and_closes_within_its_context(self, telemetry, spans):
+    def test_that_is_closed_is_cancelled_and_closes_within_its_context(self, live, spans):
         within = []
 
         @monitor_ai_task("flux")
@@ -168,9 +162,9 @@ class TestAGenerator:
         (span,) = spans.get_finished_spans()
         assert within == [span.get_span_context()]
         assert span.attributes["ai.task.outcome"] == "cancelled"
-        assert (counts(telemetry), cancelled(telemetry)) == ((1, 0, 0), 1)
+        assert (counts(live), cancelled(live)) == ((1, 0, 0), 1)
 
-    def test_that_raises_has_failed(self, telemetry):
+    def test_that_raises_has_failed(self, live):
         @monitor_ai_task("flux")
         def stream():
             yield 1
@@ -178,4 +172,4 @@ class TestAGenerator:
 
         with pytest.raises(Wrong):
             list(stream())
-        assert counts(telemetry) == (1, 0, 1)
+        assert counts(live) == (1, 0, 1)

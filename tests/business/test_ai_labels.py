@@ -13,13 +13,8 @@ from tests.scrape import scrape
 from wxiai_otel import monitor_ai_task, setup_telemetry
 
 
-@pytest.fixture
-def telemetry(spans):
-    return setup_telemetry(FastAPI())
-
-
 class TestServiceModeAndRole:
-    async def test_are_values_or_callables_of_the_arguments(self, telemetry):
+    async def test_are_values_or_callables_of_the_arguments(self, live):
         @monitor_ai_task(
             lambda self, provider, **_: provider,
             mode=lambda *_, fast=False: "fast" if fast else "relax",
@@ -31,7 +26,7 @@ class TestServiceModeAndRole:
         await draw(None, "kling", fast=True)
         await draw(None, "flux")
         await draw(None, "nobody's")
-        seen = scrape(telemetry)
+        seen = scrape(live)
         assert seen.series("ai_task_duration_seconds_count", "service", "mode") == {
             ("kling", "fast"): 1,
             ("flux", "relax"): 1,
@@ -51,15 +46,15 @@ class TestServiceModeAndRole:
             (lambda: ["a"], "a b", ["admin"], ("other", "a b", "other")),
         ],
     )
-    def test_are_known_words(self, telemetry, service, mode, role, expected):
+    def test_are_known_words(self, live, service, mode, role, expected):
         monitor_ai_task(service, mode=mode, user_role=role)(lambda: None)()
-        seen = scrape(telemetry)
+        seen = scrape(live)
         assert ai(seen) == {(expected[0], status, expected[2]): 1 for status in ("pending", "success")}
         assert seen.series("ai_task_duration_seconds_count", "service", "mode") == {expected[:2]: 1}
         assert is_consistent(seen, expected[0])
 
     @pytest.mark.faulty
-    async def test_that_raise_are_other_and_default_and_the_task_runs(self, telemetry):
+    async def test_that_raise_are_other_and_default_and_the_task_runs(self, live):
         def broken(*_args):
             raise Wrong
 
@@ -68,11 +63,11 @@ class TestServiceModeAndRole:
             return 7
 
         assert await draw() == 7
-        seen = scrape(telemetry)
+        seen = scrape(live)
         assert ai(seen) == {("other", "pending", "anonymous"): 1, ("other", "success", "anonymous"): 1}
         assert seen.value("ai_task_duration_seconds_count", service="other", mode="default") == 1
 
-    def test_modes_and_error_types_are_bounded_and_nothing_is_lost(self, telemetry):
+    def test_modes_and_error_types_are_bounded_and_nothing_is_lost(self, live):
         for n in range(300):
 
             @monitor_ai_task("flux", mode=f"mode{n}")
@@ -81,13 +76,13 @@ class TestServiceModeAndRole:
 
             with pytest.raises(Wrong):
                 draw()
-        seen = scrape(telemetry)
+        seen = scrape(live)
         modes = seen.series("ai_task_duration_seconds_count", "mode")
         errors = seen.series("ai_service_failures_total", "error_type")
         assert (len(modes), modes[("other",)]) == (51, 250)
         assert (len(errors), errors[("other",)]) == (201, 100)
         assert seen.series("application_errors_total", "error_type") == errors
-        assert counts(telemetry) == (300, 0, 300)
+        assert counts(live) == (300, 0, 300)
 
 
 @pytest.fixture

@@ -15,13 +15,8 @@ from tests.scrape import scrape
 from wxiai_otel import monitor_ai_task, monitor_credits_operation, setup_telemetry
 
 
-@pytest.fixture
-def telemetry(spans):
-    return setup_telemetry(FastAPI())
-
-
 class TestManyAtATime:
-    def test_threads_and_event_loops_are_counted_exactly(self, telemetry):
+    def test_threads_and_event_loops_are_counted_exactly(self, live):
         quick = monitor_ai_task("flux")(_wrong_thirds)
 
         @monitor_ai_task("kling")
@@ -43,7 +38,7 @@ class TestManyAtATime:
             thread.start()
         for thread in threads:
             thread.join()
-        assert counts(telemetry, "flux") == counts(telemetry, "kling") == (2400, 1600, 800)
+        assert counts(live, "flux") == counts(live, "kling") == (2400, 1600, 800)
 
 
 def _wrong_thirds(n):
@@ -100,7 +95,7 @@ def counts_of_pending(telemetry) -> float:
 
 @pytest.mark.faulty
 class TestWhatIsTheApplications:
-    def test_an_exception_without_a_text_is_counted(self, telemetry, spans):
+    def test_an_exception_without_a_text_is_counted(self, live, spans):
         class Mute(Exception):
             def __str__(self):
                 raise LookupError
@@ -109,10 +104,10 @@ class TestWhatIsTheApplications:
         with pytest.raises(Mute) as caught:
             monitor_ai_task("flux")(_raise)(error)
         assert caught.value is error
-        assert counts(telemetry) == (1, 0, 1)
+        assert counts(live) == (1, 0, 1)
         assert [span.attributes["error.type"] for span in spans.get_finished_spans()] == ["Mute"]
 
-    def test_a_processor_of_spans_that_raises_loses_no_count(self, telemetry, spans):
+    def test_a_processor_of_spans_that_raises_loses_no_count(self, live, spans):
         class Processor(SpanProcessor):
             def on_end(self, span):
                 raise LookupError
@@ -121,13 +116,13 @@ class TestWhatIsTheApplications:
         monitor_ai_task("flux")(lambda: None)()
         with pytest.raises(Wrong):
             monitor_ai_task("flux")(_raise)(Wrong())
-        assert counts(telemetry) == (2, 1, 1)
+        assert counts(live) == (2, 1, 1)
 
 
 @pytest.mark.faulty
 class TestAFaultOfOurs:
     @pytest.mark.parametrize("name", ["_count_submitted", "count_ended", "_attributes", "_say_outcome", "word"])
-    async def test_changes_nothing(self, telemetry, monkeypatch, name):
+    async def test_changes_nothing(self, live, monkeypatch, name):
         from wxiai_otel.business import _ai
 
         def broken(*_args, **_kwargs):
@@ -147,7 +142,7 @@ def _raise(error):
 class TestWhatAPlainFunctionReturns:
     """It is looked at only for whether the work goes on in it."""
 
-    def test_is_not_resolved(self, telemetry):
+    def test_is_not_resolved(self, live):
         class LazyProxy:
             """As those of Werkzeug, Celery and Django, which resolve their object for `isinstance`."""
 
@@ -159,15 +154,15 @@ class TestWhatAPlainFunctionReturns:
         for result in returned:
             assert monitor_ai_task("flux")(lambda result=result: result)() is result
             assert monitor_credits_operation("refund")(lambda result=result: result)() is result
-        assert counts(telemetry) == (2, 2, 0)
-        assert scrape(telemetry).value("credits_operations_total", operation="refund") == 2
+        assert counts(live) == (2, 2, 0)
+        assert scrape(live).value("credits_operations_total", operation="refund") == 2
 
     @pytest.mark.faulty
-    def test_may_be_a_future_that_cannot_be_followed(self, telemetry):
+    def test_may_be_a_future_that_cannot_be_followed(self, live):
         class Future(concurrent.futures.Future):
             def add_done_callback(self, _callback):
                 raise RuntimeError("refused")
 
         future = Future()
         assert monitor_ai_task("flux")(lambda: future)() is future
-        assert counts(telemetry) == (1, 1, 0)
+        assert counts(live) == (1, 1, 0)

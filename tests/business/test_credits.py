@@ -23,11 +23,6 @@ BAD += [True, False, "5", b"5", [5], object(), 1j, 10**400, 10**5000, Decimal("1
 
 
 @pytest.fixture
-def telemetry():
-    return setup_telemetry(FastAPI())
-
-
-@pytest.fixture
 def lenient():
     return setup_telemetry(FastAPI(), strict=False)
 
@@ -86,23 +81,23 @@ class TestTheAmount:
             (positional, ("u", Fraction(1, 4)), {}, 0.25),
         ],
     )
-    def test_is_the_argument_of_that_name(self, telemetry, function, args, kwargs, expected):
+    def test_is_the_argument_of_that_name(self, live, function, args, kwargs, expected):
         monitor_credits_operation("consume")(function)(*args, **kwargs)
-        assert consumed(telemetry) == expected
-        assert operations(telemetry) == {("consume", "anonymous"): 1}
+        assert consumed(live) == expected
+        assert operations(live) == {("consume", "anonymous"): 1}
 
     @pytest.mark.parametrize("amount", [7, lambda user, cost: cost + 5, lambda *_: Decimal(7)])
-    def test_is_a_value_or_a_callable_of_the_arguments(self, telemetry, amount):
+    def test_is_a_value_or_a_callable_of_the_arguments(self, live, amount):
         monitor_credits_operation("consume", amount=amount)(lambda user, cost: None)("u", 2)
-        assert consumed(telemetry) == 7
+        assert consumed(live) == 7
 
-    def test_need_not_be_there(self, telemetry):
+    def test_need_not_be_there(self, live):
         monitor_credits_operation("consume")(lambda: None)()
         monitor_credits_operation("consume")(max)(1, 2)
-        assert (operations(telemetry), consumed(telemetry)) == ({("consume", "anonymous"): 2}, 0)
+        assert (operations(live), consumed(live)) == ({("consume", "anonymous"): 2}, 0)
 
     @pytest.mark.parametrize("amount", BAD, ids=lambda value: str(type(value).__name__))
-    def test_that_is_none_is_refused_before_anything_is_done(self, telemetry, amount):
+    def test_that_is_none_is_refused_before_anything_is_done(self, live, amount):
         done = []
 
         @monitor_credits_operation("consume")
@@ -116,7 +111,7 @@ class TestTheAmount:
         with pytest.raises(ValueError, match="`balance` must be"):
             record_credits("consume", 1, balance=amount)
         assert done == []
-        assert (operations(telemetry), consumed(telemetry)) == ({}, 0)
+        assert (operations(live), consumed(live)) == ({}, 0)
 
     @pytest.mark.parametrize("amount", BAD, ids=lambda value: str(type(value).__name__))
     def test_that_is_none_is_a_warning_in_production_and_left_out(self, lenient, amount, caplog):
@@ -140,7 +135,7 @@ class TestTheAmount:
             record_credits("consume", -1)
         assert [r.levelno for r in caplog.records if "record_credits" in r.message].count(logging.WARNING) == 1
 
-    async def test_of_a_coroutine_is_refused_when_it_is_awaited(self, telemetry):
+    async def test_of_a_coroutine_is_refused_when_it_is_awaited(self, live):
         done = []
 
         @monitor_credits_operation("consume")
@@ -151,23 +146,23 @@ class TestTheAmount:
             await consume(-1)
         assert done == []
 
-    def test_that_the_function_cannot_be_called_with_is_the_functions_error(self, telemetry):
+    def test_that_the_function_cannot_be_called_with_is_the_functions_error(self, live):
         with pytest.raises(TypeError, match="missing 1 required positional argument"):
             monitor_credits_operation("consume")(positional)("u")
-        seen = scrape(telemetry)
+        seen = scrape(live)
         assert seen.series("application_errors_total", "error_type", "component") == {
             ("TypeError", "credits_system"): 1
         }
-        assert operations(telemetry) == {}
+        assert operations(live) == {}
 
     @pytest.mark.faulty
-    def test_whose_callable_raises_is_left_out(self, telemetry):
+    def test_whose_callable_raises_is_left_out(self, live):
         def broken(*_args):
             raise Wrong
 
         decorate = monitor_credits_operation("consume", amount=broken, service=broken, user_role=broken, balance=broken)
         assert decorate(lambda: 7)() == 7
-        assert (operations(telemetry), consumed(telemetry)) == ({("consume", "anonymous"): 1}, 0)
+        assert (operations(live), consumed(live)) == ({("consume", "anonymous"): 1}, 0)
 
 
 class TestTheBalance:
@@ -186,35 +181,35 @@ class TestTheBalance:
             ((1, 42), lambda result: result[1], 1, 42),
         ],
     )
-    def test_is_found_in_the_result_of_a_consume(self, telemetry, result, balance, count, total):
+    def test_is_found_in_the_result_of_a_consume(self, live, result, balance, count, total):
         assert monitor_credits_operation("consume", balance=balance)(lambda: result)() is result
-        seen = scrape(telemetry)
+        seen = scrape(live)
         assert seen.value("user_credits_balance_count") == count
         assert seen.value("user_credits_balance_sum") == total
-        assert operations(telemetry) == {("consume", "anonymous"): 1}
+        assert operations(live) == {("consume", "anonymous"): 1}
 
     @pytest.mark.parametrize("operation", ["refund", "purchase"])
-    def test_is_of_a_consume_only(self, telemetry, operation):
+    def test_is_of_a_consume_only(self, live, operation):
         monitor_credits_operation(operation)(lambda amount: {"credit": 5})(1)
         record_credits(operation, 1, balance=5)
-        assert scrape(telemetry).value("user_credits_balance_count") == 0
+        assert scrape(live).value("user_credits_balance_count") == 0
 
     @pytest.mark.faulty
-    def test_that_cannot_be_read_leaves_the_operation_counted(self, telemetry):
+    def test_that_cannot_be_read_leaves_the_operation_counted(self, live):
         result = Broken()
         assert monitor_credits_operation("consume")(lambda amount: result)(3) is result
-        assert (operations(telemetry), consumed(telemetry)) == ({("consume", "anonymous"): 1}, 3)
+        assert (operations(live), consumed(live)) == ({("consume", "anonymous"): 1}, 3)
 
 
 class TestAnOperation:
-    def test_is_added_to_what_it_moved(self, telemetry):
+    def test_is_added_to_what_it_moved(self, live):
         for operation, amount in (("consume", 3), ("refund", 5), ("purchase", 7)):
             monitor_credits_operation(operation)(lambda amount: None)(amount)
             record_credits(operation, amount)
-        seen = scrape(telemetry)
+        seen = scrape(live)
         assert seen.value("credits_consumed_total") == 6
         assert seen.value("credits_purchased_total") == 14
-        assert operations(telemetry) == {(name, "anonymous"): 2 for name in ("consume", "refund", "purchase")}
+        assert operations(live) == {(name, "anonymous"): 2 for name in ("consume", "refund", "purchase")}
 
     @pytest.mark.parametrize("operation", ["spend", "", None, "CONSUME", ["consume"]])
     def test_that_is_none_is_an_error_at_once(self, operation):
@@ -223,7 +218,7 @@ class TestAnOperation:
         with pytest.raises(ValueError, match="must be one of consume, refund, purchase"):
             record_credits(operation, 1)
 
-    async def test_that_raises_is_an_error_and_none(self, telemetry):
+    async def test_that_raises_is_an_error_and_none(self, live):
         error = Wrong()
 
         @monitor_credits_operation("consume")
@@ -239,22 +234,22 @@ class TestAnOperation:
         assert caught.value is error
         with pytest.raises(Wrong):
             purchase(5)
-        seen = scrape(telemetry)
+        seen = scrape(live)
         assert seen.series("application_errors_total", "error_type", "component") == {("Wrong", "credits_system"): 2}
-        assert operations(telemetry) == {}
-        assert consumed(telemetry) == seen.value("credits_purchased_total") == 0
+        assert operations(live) == {}
+        assert consumed(live) == seen.value("credits_purchased_total") == 0
 
-    async def test_that_is_cancelled_is_neither_an_error_nor_an_operation(self, telemetry):
+    async def test_that_is_cancelled_is_neither_an_error_nor_an_operation(self, live):
         @monitor_credits_operation("consume")
         async def consume(amount):
             await asyncio.sleep(10)
 
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(consume(5), 0.01)
-        assert operations(telemetry) == {}
-        assert not scrape(telemetry).has("application_errors_total")
+        assert operations(live) == {}
+        assert not scrape(live).has("application_errors_total")
 
-    async def test_of_methods_of_every_kind(self, telemetry):
+    async def test_of_methods_of_every_kind(self, live):
         class Ledger:
             @monitor_credits_operation("consume")
             async def method(self, amount):
@@ -273,15 +268,15 @@ class TestAnOperation:
         assert await Ledger().method(1) == {"credit": 9}
         Ledger.of_class("u")
         Ledger.static("u", 4)
-        assert (operations(telemetry), consumed(telemetry)) == ({("consume", "anonymous"): 3}, 7)
+        assert (operations(live), consumed(live)) == ({("consume", "anonymous"): 3}, 7)
 
-    def test_has_a_service_and_a_role(self, telemetry):
+    def test_has_a_service_and_a_role(self, live):
         role = Enum("Role", {"VIP": "vip"}).VIP
         monitor_credits_operation("consume", service=lambda amount: "kling", user_role=role)(lambda amount: None)(3)
         record_credits("consume", 4, service="flux", user_role="vip")
         record_credits("consume", 5, service="suno", user_role="root")
         record_credits("consume", 6)
-        assert scrape(telemetry).series("credits_consumed_total", "service") == {
+        assert scrape(live).series("credits_consumed_total", "service") == {
             ("kling",): 3,
             ("flux",): 4,
             ("other",): 11,
@@ -289,7 +284,7 @@ class TestAnOperation:
             ("dreamwork",): 0,
             ("jimeng",): 0,
         }
-        assert operations(telemetry) == {
+        assert operations(live) == {
             ("consume", "vip"): 2,
             ("consume", "other"): 1,
             ("consume", "anonymous"): 1,
@@ -313,7 +308,7 @@ class TestAnOperation:
         assert inspect.signature(decorated) == inspect.signature(with_default)
         assert (decorated.__name__, decorated.__doc__) == ("with_default", None)
 
-    def test_is_added_exactly_by_many_threads(self, telemetry):
+    def test_is_added_exactly_by_many_threads(self, live):
         consume = monitor_credits_operation("consume")(lambda amount: {"credit": amount})
 
         def work():
@@ -326,11 +321,11 @@ class TestAnOperation:
             thread.start()
         for thread in threads:
             thread.join()
-        seen = scrape(telemetry)
+        seen = scrape(live)
         assert seen.value("credits_consumed_total") == 1000
         assert seen.value("credits_purchased_total") == 8 * sum(range(500))
         assert seen.value("user_credits_balance_count") == 4000
-        assert operations(telemetry) == {("consume", "anonymous"): 4000, ("purchase", "anonymous"): 4000}
+        assert operations(live) == {("consume", "anonymous"): 4000, ("purchase", "anonymous"): 4000}
 
 
 class TestWithoutTelemetry:
@@ -347,7 +342,7 @@ class TestWithoutTelemetry:
 
 @pytest.mark.faulty
 @pytest.mark.parametrize("name", ["_count", "class_name", "_credit_of"])
-def test_a_fault_of_ours_changes_nothing(telemetry, monkeypatch, name):
+def test_a_fault_of_ours_changes_nothing(live, monkeypatch, name):
     def broken(*_args):
         raise RuntimeError("a fault")
 

@@ -34,11 +34,6 @@ class Severity(Enum):
     CRITICAL = "critical"
 
 
-@pytest.fixture
-def telemetry(spans):
-    return setup_telemetry(FastAPI())
-
-
 def told(spans, caplog, record, *args, **kwargs):
     """What a helper adds to the span and to the log: (name, attributes), (level, name, attributes)."""
     caplog.clear()
@@ -125,43 +120,41 @@ def told(spans, caplog, record, *args, **kwargs):
         ),
     ],
 )
-def test_each_is_counted_and_told(
-    telemetry, spans, caplog, record, args, kwargs, metric, labels, event, level, attributes
-):
+def test_each_is_counted_and_told(live, spans, caplog, record, args, kwargs, metric, labels, event, level, attributes):
     events, records = told(spans, caplog, record, *args, **kwargs)
-    seen = scrape(telemetry)
+    seen = scrape(live)
     assert seen.value(metric, **labels) == seen.value(metric) == 1
     assert events == [(event, attributes)]
     assert records == [(level, event, attributes)]
 
 
-def test_a_failed_login_is_a_security_event_too(telemetry):
+def test_a_failed_login_is_a_security_event_too(live):
     record_login_failure(Channel.ALIPAY)
     record_login_failure("")
-    seen = scrape(telemetry)
+    seen = scrape(live)
     assert seen.series("login_failures_total", "reason") == {("alipay",): 1, ("unknown",): 1}
     assert seen.value("security_events_total", event_type="login_failure", severity="info") == 2
     assert seen.value("security_events_total") == 2
 
 
-def test_an_account_is_told_to_nobody(telemetry, spans, caplog):
+def test_an_account_is_told_to_nobody(live, spans, caplog):
     told(spans, caplog, record_login_failure, "password", account="someone@example.org")
     assert "someone" not in caplog.text
-    assert "someone" not in telemetry.render_metrics()[0].decode()
+    assert "someone" not in live.render_metrics()[0].decode()
 
 
-def test_a_thread_that_outlives_its_request_is_told_of_no_span_that_has_ended(telemetry, caplog):
+def test_a_thread_that_outlives_its_request_is_told_of_no_span_that_has_ended(live, caplog):
     with trace.get_tracer("test").start_as_current_span("request"):
         late = contextvars.copy_context()
     late.run(record_error, ValueError("x"), "late")
-    assert scrape(telemetry).value("application_errors_total", component="late") == 1
+    assert scrape(live).value("application_errors_total", component="late") == 1
     assert not [record for record in caplog.records if record.name.startswith("opentelemetry")]
 
 
-def test_a_registration_is_counted(telemetry):
+def test_a_registration_is_counted(live):
     for _ in range(3):
         record_user_registration()
-    assert scrape(telemetry).value("user_registrations_total") == 3
+    assert scrape(live).value("user_registrations_total") == 3
 
 
 @pytest.mark.parametrize(
@@ -198,12 +191,12 @@ def test_a_severity_that_is_none_is_a_warning_in_production(severity):
     assert scrape(telemetry).value("security_events_total") == 0
 
 
-def test_channels_reasons_and_components_are_bounded(telemetry):
+def test_channels_reasons_and_components_are_bounded(live):
     for n in range(250):
         record_payment_failure(f"channel{n}", f"error{n}")
         record_login_failure(f"reason{n}")
         record_error(f"error{n}", f"component{n}")
-    seen = scrape(telemetry)
+    seen = scrape(live)
     channels = seen.series("payment_failures_total", "channel")
     components = seen.series("application_errors_total", "component")
     reasons = seen.series("login_failures_total", "reason")
@@ -258,7 +251,7 @@ def test_without_telemetry_nothing_is_recorded(record, args):
 @pytest.mark.faulty
 class TestAFaultInside:
     @pytest.mark.parametrize(("record", "args"), CALLS)
-    def test_reaches_no_caller(self, telemetry, monkeypatch, record, args):
+    def test_reaches_no_caller(self, live, monkeypatch, record, args):
         def broken(*_args, **_kwargs):
             raise RuntimeError("a fault")
 
@@ -268,7 +261,7 @@ class TestAFaultInside:
         monkeypatch.setattr(type(business.instruments), "__getitem__", broken)
         record(*args)
 
-    def test_of_a_logging_handler_does_not_either(self, telemetry):
+    def test_of_a_logging_handler_does_not_either(self, live):
         class Handler(logging.Handler):
             def emit(self, record):
                 raise RuntimeError("of the application's")
@@ -281,9 +274,9 @@ class TestAFaultInside:
                 record(*args)
         finally:
             logger.removeHandler(handler)
-        assert scrape(telemetry).value("payment_failures_total") == 1
+        assert scrape(live).value("payment_failures_total") == 1
 
-    def test_of_what_is_given_does_not_either(self, telemetry):
+    def test_of_what_is_given_does_not_either(self, live):
         class Hostile:
             def __str__(self):
                 raise RuntimeError("hostile")

@@ -6,11 +6,11 @@ import time
 import pytest
 import redis as redis_py
 
-from tests.business.tasks import ended, set_up, settled, silent_server, until
+from tests.business.tasks import after, ended, set_up, settled, silent_server
 from tests.otlp import http_receiver
 from tests.scrape import scrape
-from tests.servers.redis import redis_server
-from tests.servers.uvicorn import free_port
+from tests.servers.ports import free_port
+from tests.servers.redis import run_redis
 from wxiai_otel import complete_ai_task, start_ai_task
 from wxiai_otel.business import _task_store, _tasks
 
@@ -80,17 +80,17 @@ class TestARedisThatDoesNotAnswer:
             complete_ai_task(token, "success")
         time.sleep(0.5)
         assert ended(scrape(telemetry)) == {}
-        with redis_server(port=port):
-            until(telemetry, 1500)
+        with run_redis(port=port):
+            after(telemetry, 1500)
             for token in tokens:
                 complete_ai_task(token, "failed")
             assert ended(settled(telemetry)) == {("kling", "success"): 1500}
         assert len([r for r in caplog.records if "cannot be settled" in r.message]) == 1
 
-    def test_that_stalls_in_the_middle_counts_each_claim_once(self, redis):
-        telemetry = set_up(state_redis=redis.url, redis_poll_timeout=0.2)
+    def test_that_stalls_in_the_middle_counts_each_claim_once(self, redis_server):
+        telemetry = set_up(state_redis=redis_server.url, redis_poll_timeout=0.2)
         settled(telemetry)
-        redis.ask("CLIENT", "PAUSE", "700", "ALL")
+        redis_server.ask("CLIENT", "PAUSE", "700", "ALL")
         tokens = [start_ai_task("kling").token for _ in range(300)]
         for token in tokens * 2:
             complete_ai_task(token, "success")
@@ -110,7 +110,7 @@ class TestAClaimThatWasNotAnswered:
     @pytest.mark.parametrize("method", ["claim", "close", "overdue", "open"])
     @pytest.mark.parametrize("when", ["before", "after"])
     @pytest.mark.parametrize("completed", [10, 0], ids=["of_a_callback", "of_a_timeout"])
-    def test_is_made_again_and_counted_once(self, redis, monkeypatch, method, when, completed):
+    def test_is_made_again_and_counted_once(self, redis_server, monkeypatch, method, when, completed):
         original = getattr(_task_store.RedisTaskStore, method)
         failures = iter([True, True])
 
@@ -124,11 +124,11 @@ class TestAClaimThatWasNotAnswered:
             return result
 
         monkeypatch.setattr(_task_store.RedisTaskStore, method, lossy)
-        telemetry = set_up(state_redis=redis.url, task_timeout=0.6)
+        telemetry = set_up(state_redis=redis_server.url, task_timeout=0.6)
         tokens = [start_ai_task("kling").token for _ in range(20)]
         for token in tokens[:completed] * 2:
             complete_ai_task(token, "success")
-        until(telemetry, 20)
+        after(telemetry, 20)
         time.sleep(0.3)
         seen = settled(telemetry)
         assert seen.value("ai_tasks_total", status="success") == completed
@@ -136,43 +136,43 @@ class TestAClaimThatWasNotAnswered:
 
 
 class TestMemoryUntilARedisIsSeen:
-    def test_what_was_counted_before_is_not_counted_again(self, redis):
+    def test_what_was_counted_before_is_not_counted_again(self, redis_server):
         telemetry = set_up(state_redis=None)
         tokens = [start_ai_task("kling").token for _ in range(1100)]
         for token in tokens[:600]:
             complete_ai_task(token, "success")
         assert ended(settled(telemetry)) == {("kling", "success"): 600}
-        assert redis.ask("KEYS", "*task*") == "*0\r\n"
+        assert redis_server.ask("KEYS", "*task*") == "*0\r\n"
 
-        redis_py.Redis(port=redis.port).ping()
+        redis_py.Redis(port=redis_server.port).ping()
         for token in tokens:
             complete_ai_task(token, "success")
         assert ended(settled(telemetry)) == {("kling", "success"): 1100}
         telemetry.shutdown()
 
-        another = set_up(state_redis=redis.url)
+        another = set_up(state_redis=redis_server.url)
         for token in tokens:
             complete_ai_task(token, "success")
         assert ended(settled(another)) == {}
 
-    def test_what_is_open_times_out_there(self, redis):
+    def test_what_is_open_times_out_there(self, redis_server):
         telemetry = set_up(state_redis=None, task_timeout=1)
         for _ in range(700):
             start_ai_task("kling")
         settled(telemetry)
-        redis_py.Redis(port=redis.port).ping()
+        redis_py.Redis(port=redis_server.port).ping()
         settled(telemetry)
         telemetry.shutdown()
-        another = set_up(state_redis=redis.url, task_timeout=1)
-        until(another, 700)
+        another = set_up(state_redis=redis_server.url, task_timeout=1)
+        after(another, 700)
         assert ended(settled(another)) == {("kling", "failed"): 700}
 
-    def test_memory_stays_memory_where_the_setting_says_so(self, redis):
+    def test_memory_stays_memory_where_the_setting_says_so(self, redis_server):
         telemetry = set_up(state_redis="memory")
-        redis_py.Redis(port=redis.port).ping()
+        redis_py.Redis(port=redis_server.port).ping()
         complete_ai_task(start_ai_task("kling").token, "success")
         assert ended(settled(telemetry)) == {("kling", "success"): 1}
-        assert redis.ask("KEYS", "*task*") == "*0\r\n"
+        assert redis_server.ask("KEYS", "*task*") == "*0\r\n"
 
     def test_memory_is_bounded(self, monkeypatch):
         monkeypatch.setattr(_task_store, "MAX_REMEMBERED", 10)

@@ -11,7 +11,7 @@ from opentelemetry import trace
 from opentelemetry.trace import StatusCode
 
 from tests.business.ai_tasks import ai, is_consistent
-from tests.business.tasks import ended, set_up, settled, until
+from tests.business.tasks import after, ended, set_up, settled
 from tests.scrape import scrape
 from wxiai_otel import TaskTokenError, complete_ai_task, start_ai_task
 from wxiai_otel.business import _ai
@@ -181,7 +181,7 @@ class TestATimeout:
         telemetry = set_up(task_timeout=0.4)
         tokens = [start_ai_task("kling", user_role="vip").token for _ in range(20)]
         complete_ai_task(tokens[0], "success")
-        until(telemetry, 20)
+        after(telemetry, 20)
         for token in tokens:
             complete_ai_task(token, "success")
         seen = settled(telemetry)
@@ -190,10 +190,10 @@ class TestATimeout:
         assert seen.value("ai_tasks_total", status="failed", user_role="vip") == 19
         assert is_consistent(seen, "kling")
 
-    def test_is_counted_once_by_all_who_look_for_it_in_redis(self, redis):
-        telemetry = set_up(task_timeout=0.4, state_redis=redis.url)
+    def test_is_counted_once_by_all_who_look_for_it_in_redis(self, redis_server):
+        telemetry = set_up(task_timeout=0.4, state_redis=redis_server.url)
         tokens = [start_ai_task("kling").token for _ in range(1200)]
-        until(telemetry, 1200)
+        after(telemetry, 1200)
         complete_ai_task(tokens[0], "success")
         assert ended(settled(telemetry)) == {("kling", "failed"): 1200}
 
@@ -208,12 +208,12 @@ class TestATimeout:
 
 
 class TestAFork:
-    def test_has_nothing_of_its_parents_pending(self, redis):
-        telemetry = set_up(state_redis=redis.url, task_timeout=600)
+    def test_has_nothing_of_its_parents_pending(self, redis_server):
+        telemetry = set_up(state_redis=redis_server.url, task_timeout=600)
         tokens = [start_ai_task("kling").token for _ in range(300)]
         settled(telemetry)
         before = scrape(telemetry)
-        redis.ask("CLIENT", "PAUSE", "300", "ALL")
+        redis_server.ask("CLIENT", "PAUSE", "300", "ALL")
         for token in tokens[:200]:
             complete_ai_task(token, "success")
         reading, writing = os.pipe()
@@ -245,7 +245,7 @@ class TestAFork:
                 os._exit(0)
         os.waitpid(child, 0)
         assert float(os.read(reading, 100)) == 0
-        assert ended(until(telemetry, 1)) == {("kling", "failed"): 1}
+        assert ended(after(telemetry, 1)) == {("kling", "failed"): 1}
 
 
 class TestWithoutTelemetry:

@@ -13,8 +13,8 @@ import pytest
 
 from tests.business.worker import ROLES, SERVICES, status_of
 from tests.otlp import Received, http_receiver
-from tests.servers.redis import redis_server
-from tests.servers.uvicorn import free_port
+from tests.servers.ports import free_port
+from tests.servers.redis import run_redis
 
 TASKS = 10_000
 SECRET = "a secret that all processes share"
@@ -126,8 +126,8 @@ def ends(received: Received) -> Counter:
     return Counter({labels: count for labels, count in found.items() if labels[1] != "pending"})
 
 
-def test_ended_is_submitted_though_a_worker_is_told_to_end_in_between(received, redis):
-    where = f"single:{redis.port}"
+def test_ended_is_submitted_though_a_worker_is_told_to_end_in_between(received, redis_server):
+    where = f"single:{redis_server.port}"
     tokens = submit(received, where, TASKS)
     shares = doubled_and_tripled(tokens)
     with workers(received, where, len(shares[0]) // 2, 0, 0, 0) as (first, *others):
@@ -157,8 +157,8 @@ def test_ended_is_submitted_though_a_worker_is_told_to_end_in_between(received, 
     }
 
 
-def test_when_a_worker_is_killed_no_more_is_counted_than_was_submitted(received, redis):
-    where = f"single:{redis.port}"
+def test_when_a_worker_is_killed_no_more_is_counted_than_was_submitted(received, redis_server):
+    where = f"single:{redis_server.port}"
     tokens = submit(received, where, 2000)
     shares = doubled_and_tripled(tokens)
     half = len(shares[0]) // 2
@@ -179,13 +179,13 @@ def test_when_a_worker_is_killed_no_more_is_counted_than_was_submitted(received,
 @pytest.mark.parametrize("kind", ["cluster", "sentinel"])
 def test_a_cluster_and_a_sentinel_are_a_redis_too(received, kind, request):
     if kind == "cluster":
-        where = f"cluster:{request.getfixturevalue('cluster').port}"
+        where = f"cluster:{request.getfixturevalue('redis_cluster').port}"
         _two_workers_end_what_one_has_submitted(received, where)
         return
-    master = request.getfixturevalue("redis")
+    master = request.getfixturevalue("redis_server")
     port = free_port()
     monitor = f"sentinel monitor mymaster 127.0.0.1 {master.port} 1"
-    with redis_server(monitor, port=port, sentinel=True):
+    with run_redis(monitor, port=port, sentinel=True):
         _two_workers_end_what_one_has_submitted(received, f"sentinel:{port}")
 
 
@@ -199,12 +199,12 @@ def _two_workers_end_what_one_has_submitted(received: Received, where: str) -> N
     assert ends(received) == expected_ends(tokens)
 
 
-def test_what_a_killed_process_has_submitted_times_out_once(received, redis):
-    where, env = f"single:{redis.port}", {"WXIAI_OTEL_TASK_TIMEOUT": "1"}
+def test_what_a_killed_process_has_submitted_times_out_once(received, redis_server):
+    where, env = f"single:{redis_server.port}", {"WXIAI_OTEL_TASK_TIMEOUT": "1"}
     submitter = Worker(received, where, "submit", 200, "hang", **env)
     tokens = [submitter.process.stdout.readline().strip() for _ in range(200)]
     deadline = time.monotonic() + 30
-    while total(received, "ai.tasks.submitted").total() < 200 or _open_tasks(redis) < 200:
+    while total(received, "ai.tasks.submitted").total() < 200 or _open_tasks(redis_server) < 200:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     submitter.process.kill()
@@ -219,9 +219,9 @@ def test_what_a_killed_process_has_submitted_times_out_once(received, redis):
 
     assert total(received, "ai.tasks", "status") == {("pending",): 200, ("failed",): 200}
     assert total(received, "ai.service.failures", "error.type") == {("timeout",): 200}
-    assert _open_tasks(redis) == 0
+    assert _open_tasks(redis_server) == 0
 
 
-def _open_tasks(redis) -> int:
-    keys = redis.ask("KEYS", "*:open").splitlines()
-    return int(redis.ask("ZCARD", keys[2]).strip().lstrip(":")) if len(keys) > 2 else 0
+def _open_tasks(redis_server) -> int:
+    keys = redis_server.ask("KEYS", "*:open").splitlines()
+    return int(redis_server.ask("ZCARD", keys[2]).strip().lstrip(":")) if len(keys) > 2 else 0

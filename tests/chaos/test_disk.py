@@ -11,7 +11,7 @@ from tests.otlp import grpc_receiver
 from tests.otlp_spans import new_trace, span, traces
 from tests.servers.collector import collector
 from tests.servers.disk import can_mount, disk
-from tests.servers.uvicorn import free_port
+from tests.servers.ports import free_port
 from tests.until import until
 
 pytestmark = [pytest.mark.built, pytest.mark.skipif(not can_mount(), reason="a small disk needs root")]

@@ -23,11 +23,6 @@ def registry():
         found.unregister(collector)
 
 
-@pytest.fixture
-def telemetry():
-    return setup_telemetry(FastAPI())
-
-
 class Collects:
     """A collector of the application's own."""
 
@@ -51,7 +46,7 @@ def family(name: str, kind: str, *samples: tuple) -> Metric:
     return metric
 
 
-def test_all_kinds_are_shown_as_they_are(telemetry):
+def test_all_kinds_are_shown_as_they_are(live):
     Counter("own_jobs", "Jobs.", ["queue"]).labels("mail").inc(3, exemplar={"job": "7"})
     Gauge("own_depth", "Depth.").set(4)
     Histogram("own_seconds", "Seconds.", buckets=[1, 2]).observe(1.5)
@@ -59,7 +54,7 @@ def test_all_kinds_are_shown_as_they_are(telemetry):
     Info("own_build", "Build.").info({"commit": "abc"})
     Enum("own_state", "State.", states=["up", "down"]).state("down")
 
-    seen = scrape(telemetry)
+    seen = scrape(live)
 
     assert seen.value("own_jobs_total", queue="mail") == 3
     assert [sample.exemplar.labels for sample in seen.samples if sample.name == "own_jobs_total"] == [{"job": "7"}]
@@ -83,14 +78,14 @@ def test_they_are_at_the_endpoint_in_prometheus_text_too():
     assert seen.value("orders_created") == 5
 
 
-def test_what_the_import_has_registered_is_not_shown(telemetry):
-    shown = {sample.name for sample in scrape(telemetry).samples}
+def test_what_the_import_has_registered_is_not_shown(live):
+    shown = {sample.name for sample in scrape(live).samples}
     assert not [name for name in shown if name.startswith(("process_", "python_"))]
 
 
-def test_the_applications_own_of_these_collectors_is(telemetry):
+def test_the_applications_own_of_these_collectors_is(live):
     ProcessCollector(namespace="shop")
-    assert scrape(telemetry).value("shop_process_resident_memory_bytes") > 0
+    assert scrape(live).value("shop_process_resident_memory_bytes") > 0
 
 
 def test_a_name_of_the_contract_is_ours_alone_and_the_application_is_told_once(caplog):
@@ -118,10 +113,10 @@ def test_the_setting_leaves_them_out():
     assert not scrape(telemetry).has("own_jobs_total")
 
 
-def test_families_that_a_collector_keeps_are_not_altered(telemetry, registry):
+def test_families_that_a_collector_keeps_are_not_altered(live, registry):
     kept = family("own_kept", "counter", ("own_kept_total", {}, 1), ("own_kept_created", {}, 1.0))
     registry.register(Collects(kept))
-    telemetry.render_metrics()
+    live.render_metrics()
     assert [sample.name for sample in kept.samples] == ["own_kept_total", "own_kept_created"]
 
 
@@ -136,11 +131,11 @@ def test_families_that_a_collector_keeps_are_not_altered(telemetry, registry):
     ],
     ids=["raises", "has a label of no text", "has a value of no number"],
 )
-def test_a_collector_that_is_broken_takes_nothing_with_it(telemetry, registry, broken, accept):
+def test_a_collector_that_is_broken_takes_nothing_with_it(live, registry, broken, accept):
     registry.register(Collects(broken))
     Counter("own_jobs", "Jobs.").inc()
 
-    body = telemetry.render_metrics(accept)[0].decode()
+    body = live.render_metrics(accept)[0].decode()
 
     assert "system_info{" in body
     assert "own_jobs_total 1.0" in body

@@ -13,8 +13,9 @@ from fastapi import FastAPI
 
 from tests.doctor.conftest import DOCTOR, ROOT
 from tests.otlp import http_receiver
-from tests.servers.redis import redis_server
-from tests.servers.uvicorn import free_port, uvicorn
+from tests.servers.ports import free_port
+from tests.servers.redis import run_redis
+from tests.servers.uvicorn import uvicorn
 
 
 def package(folder: Path, name: str, version: str, *metadata: str, code: str | None = None) -> None:
@@ -277,7 +278,7 @@ class TestEndpoints:
         assert "hidden" not in json.dumps(seen.said)
 
     def test_the_redis_that_workers_share(self, doctor):
-        with redis_server() as server:
+        with run_redis() as server:
             assert doctor(WXIAI_OTEL_STATE_REDIS=server.url).of("state_redis") == ("ok", "answers")
 
     def test_a_running_application_and_its_clock(self, doctor):

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.scrape import Scrape, parse
-from tests.servers.uvicorn import free_port
+from tests.servers.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = {

@@ -74,7 +74,7 @@ OVERFLOW = (("otel_metric_overflow", "true"),)
 
 
 @pytest.fixture
-def telemetry() -> Telemetry:
+def bounded() -> Telemetry:
     return setup_telemetry(FastAPI(), max_series=MOST)
 
 

@@ -19,43 +19,43 @@ def attack(first: int = 0) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_attribute_sets_beyond_the_limit_are_one_overflow_series(telemetry, kind):
+def test_attribute_sets_beyond_the_limit_are_one_overflow_series(bounded, kind):
     Measured(kind).measure(*attack())
 
-    found = series(telemetry)
+    found = series(bounded)
     assert len(found) == MOST + 1
     assert found[(("host", "h0.example.com"),)] == 1
     assert OVERFLOW in found
 
 
 @pytest.mark.parametrize("kind", ADDED_UP)
-def test_totals_stay_exact(telemetry, kind):
+def test_totals_stay_exact(bounded, kind):
     Measured(kind).measure(*attack())
 
-    found = series(telemetry)
+    found = series(bounded)
     assert sum(found.values()) == ATTACKS
     assert found[OVERFLOW] == ATTACKS - MOST
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_series_stay_bounded_over_time(telemetry, kind):
+def test_series_stay_bounded_over_time(bounded, kind):
     things = Measured(kind)
     for round_ in range(5):
         things.measure(*attack(round_ * ATTACKS))
-        series(telemetry)
+        series(bounded)
 
-    assert len(series(telemetry)) <= MOST + 1
+    assert len(series(bounded)) <= MOST + 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_refused_measurements_are_counted_and_logged_once(telemetry, kind, caplog):
+def test_refused_measurements_are_counted_and_logged_once(bounded, kind, caplog):
     things = Measured(kind)
     things.measure(*attack())
-    series(telemetry)
+    series(bounded)
     things.measure(*attack(ATTACKS))
-    series(telemetry)
+    series(bounded)
 
-    assert refused(telemetry) >= 2 * ATTACKS - MOST
+    assert refused(bounded) >= 2 * ATTACKS - MOST
     assert len([record for record in caplog.records if "shop.things" in record.getMessage()]) == 1
 
 
@@ -79,18 +79,18 @@ def test_what_is_exported_is_bounded_in_either_engine(receiver, monkeypatch, his
             assert sum(getattr(p, "count", 0) or getattr(p, "as_int", 0) for p in points) == ATTACKS, kind
 
 
-def test_without_attributes_a_measurement_has_a_series_of_its_own(telemetry):
+def test_without_attributes_a_measurement_has_a_series_of_its_own(bounded):
     things = Measured("counter")
     things.measure(*attack())
     things.measure(None, {})
 
-    assert series(telemetry)[()] == 2
+    assert series(bounded)[()] == 2
 
 
-def test_the_order_of_attributes_does_not_matter(telemetry):
+def test_the_order_of_attributes_does_not_matter(bounded):
     Measured("counter").measure({"a": 1, "b": 2}, {"b": 2, "a": 1})
 
-    assert series(telemetry) == {(("a", "1"), ("b", "2")): 2}
+    assert series(bounded) == {(("a", "1"), ("b", "2")): 2}
 
 
 def test_keys_are_bounded_over_all_sets_of_an_instrument():
@@ -127,14 +127,14 @@ def test_instruments_and_meters_are_bounded(caplog):
     assert len([record for record in caplog.records if "is not recorded" in record.getMessage()]) == 1
 
 
-def test_an_instrument_that_is_created_again_is_the_same(telemetry):
+def test_an_instrument_that_is_created_again_is_the_same(bounded):
     for _ in range(5):
         Measured("counter").measure({"a": 1})
     for n in range(MOST):
         Measured("counter").measure({"n": n})
 
-    assert series(telemetry)[(("a", "1"),)] == 5
-    assert len(series(telemetry)) == MOST + 1
+    assert series(bounded)[(("a", "1"),)] == 5
+    assert len(series(bounded)) == MOST + 1
 
 
 def test_series_stay_bounded_after_a_second_set_up():
@@ -157,7 +157,7 @@ def test_an_instrument_made_before_the_set_up_is_bounded_too():
     assert sum(series(telemetry).values()) == ATTACKS
 
 
-def test_a_generator_may_observe(telemetry):
+def test_a_generator_may_observe(bounded):
     def counts():
         options = yield []
         while options:
@@ -165,20 +165,20 @@ def test_a_generator_may_observe(telemetry):
 
     metrics.get_meter("shop").create_observable_counter("shop.things", [counts()])
 
-    assert sum(series(telemetry).values()) == 2 * ATTACKS
-    assert len(series(telemetry)) == MOST + 1
+    assert sum(series(bounded).values()) == 2 * ATTACKS
+    assert len(series(bounded)) == MOST + 1
 
 
-def test_memory_and_the_exposition_stay_flat(telemetry):
+def test_memory_and_the_exposition_stay_flat(bounded):
     things = [Measured(kind, f"shop.{kind}") for kind in KINDS]
 
     def load(first: int) -> tuple[int, int]:
         for one in things:
             one.measure(*({"host": f"h{n}"} for n in range(first, first + 500)))
-        size = len(telemetry.render_metrics()[0])
+        size = len(bounded.render_metrics()[0])
         for one in things:
             one.measure()
-        telemetry.render_metrics()
+        bounded.render_metrics()
         gc.collect()
         return tracemalloc.get_traced_memory()[0], size
 

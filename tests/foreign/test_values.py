@@ -56,11 +56,11 @@ SHOWN = {
 
 
 @pytest.mark.parametrize(("value", "label"), SHOWN.values(), ids=SHOWN)
-def test_a_value_within_the_limits_is_shown(telemetry, value, label):
+def test_a_value_within_the_limits_is_shown(bounded, value, label):
     Measured("counter").measure({"a": value}, {"a": value})
 
-    assert series(telemetry) == {(("a", label),): 2}
-    assert refused(telemetry) == 0
+    assert series(bounded) == {(("a", label),): 2}
+    assert refused(bounded) == 0
 
 
 CUT = {
@@ -76,44 +76,44 @@ CUT = {
 
 
 @pytest.mark.parametrize(("value", "label"), CUT.values(), ids=CUT)
-def test_a_value_beyond_a_limit_is_cut_and_counted(telemetry, value, label):
+def test_a_value_beyond_a_limit_is_cut_and_counted(bounded, value, label):
     Measured("counter").measure({"a": value}, {"a": value})
 
-    assert series(telemetry) == {(("a", label),): 2}
-    assert refused(telemetry) == 2
+    assert series(bounded) == {(("a", label),): 2}
+    assert refused(bounded) == 2
 
 
 @pytest.mark.parametrize("key", ["k" * 129, ""])
-def test_a_key_that_is_not_allowed_is_in_the_overflow_series(telemetry, key):
+def test_a_key_that_is_not_allowed_is_in_the_overflow_series(bounded, key):
     Measured("counter").measure({key: 1})
 
-    assert series(telemetry) == {OVERFLOW: 1}
-    assert refused(telemetry) == 1
+    assert series(bounded) == {OVERFLOW: 1}
+    assert refused(bounded) == 1
 
 
-def test_keys_of_other_types_are_shown_as_text(telemetry):
+def test_keys_of_other_types_are_shown_as_text(bounded):
     Measured("counter").measure({1: "a"}, {None: "b"}, {("x", 1): "c"})
 
-    assert sum(series(telemetry).values()) == 3
-    assert series(telemetry)[(("None", "b"),)] == 1
+    assert sum(series(bounded).values()) == 3
+    assert series(bounded)[(("None", "b"),)] == 1
 
 
-def test_attributes_that_are_no_mapping_are_left_out(telemetry):
+def test_attributes_that_are_no_mapping_are_left_out(bounded):
     Measured("counter").measure(["a"], "text", 7)
 
-    assert series(telemetry) == {(): 3}
-    assert refused(telemetry) == 3
+    assert series(bounded) == {(): 3}
+    assert refused(bounded) == 3
 
 
 @pytest.mark.faulty
 @pytest.mark.parametrize("attributes", [Lying(), {"a": Mute()}])
-def test_attributes_that_fail_are_counted_in_the_overflow_series(telemetry, attributes):
+def test_attributes_that_fail_are_counted_in_the_overflow_series(bounded, attributes):
     Measured("counter").measure(attributes)
 
-    assert series(telemetry) == {OVERFLOW: 1}
+    assert series(bounded) == {OVERFLOW: 1}
 
 
-def test_attributes_that_the_application_changes_later_stay_as_measured(telemetry):
+def test_attributes_that_the_application_changes_later_stay_as_measured(bounded):
     attributes = {"a": ["x"]}
     things = Measured("counter")
     things.measure(attributes)
@@ -121,21 +121,21 @@ def test_attributes_that_the_application_changes_later_stay_as_measured(telemetr
     attributes["b"] = 1
     things.measure({"a": ["x"]})
 
-    assert series(telemetry) == {(("a", '["x"]'),): 2}
+    assert series(bounded) == {(("a", '["x"]'),): 2}
 
 
-def test_equal_labels_are_one_series(telemetry):
+def test_equal_labels_are_one_series(bounded):
     Measured("counter").measure({"a.b": 1}, {"a_b": "1"}, {"a_b": "1", "c": ""})
     metrics.get_meter("another").create_counter("shop.things").add(1, {"a.b": "1"})
 
-    assert series(telemetry) == {(("a_b", "1"),): 4}
+    assert series(bounded) == {(("a_b", "1"),): 4}
 
 
-def test_equal_names_of_several_meters_keep_their_labels(telemetry):
+def test_equal_names_of_several_meters_keep_their_labels(bounded):
     for meter in ("one", "two"):
         metrics.get_meter(meter).create_histogram("shop.things").record(1, {meter: "x"})
 
-    assert series(telemetry) == {(("one", "x"),): 1, (("two", "x"),): 1}
+    assert series(bounded) == {(("one", "x"),): 1, (("two", "x"),): 1}
 
 
 AMOUNTS = [True, 2**40, 10**30, 1.5, Decimal(2), "2", "no number", None, 10**400, math.nan, math.inf, -1]
@@ -164,24 +164,24 @@ def test_no_amount_hurts_the_application_a_scrape_or_an_export(receiver, kind):
 
 
 @pytest.mark.parametrize("name", ["", "1x", "a b", "x" * 256, "名字", None, 7])
-def test_an_instrument_with_a_name_that_is_not_allowed_is_not_recorded_and_counted(telemetry, name, caplog):
+def test_an_instrument_with_a_name_that_is_not_allowed_is_not_recorded_and_counted(bounded, name, caplog):
     metrics.get_meter("shop").create_counter(name).add(1)
     metrics.get_meter("shop").create_observable_gauge(name, [lambda _options: ()])
 
-    assert refused(telemetry, "other") == 1
+    assert refused(bounded, "other") == 1
     assert "1 to 255 ASCII characters" in caplog.text
 
 
-def test_units_and_descriptions_are_bounded(telemetry):
+def test_units_and_descriptions_are_bounded(bounded):
     meter = metrics.get_meter(
         "m" * 10_000, "v" * 10_000, schema_url="s" * 10_000, attributes={"k" * 1_000: "v" * 1_000}
     )
     meter.create_counter("shop.things", "u" * 64, "d" * 10_000).add(1)
 
-    text = telemetry.render_metrics()[0].decode()
+    text = bounded.render_metrics()[0].decode()
     (documented,) = [line for line in text.splitlines() if line.startswith("# HELP shop_things")]
     assert len(documented) < 1_100
-    assert series(telemetry) == {(): 1}
+    assert series(bounded) == {(): 1}
 
 
 VALUES = st.recursive(
@@ -193,8 +193,8 @@ VALUES = st.recursive(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.dictionaries(st.text() | st.integers(), VALUES, max_size=4), max_size=10))
-def test_whatever_the_attributes_are_the_total_is_exact_and_all_parses(telemetry, attributes):
-    before = sum(series(telemetry).values())
+def test_whatever_the_attributes_are_the_total_is_exact_and_all_parses(bounded, attributes):
+    before = sum(series(bounded).values())
     Measured("counter").measure(*attributes)
 
-    assert sum(series(telemetry).values()) == before + len(attributes)
+    assert sum(series(bounded).values()) == before + len(attributes)

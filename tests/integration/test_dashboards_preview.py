@@ -16,7 +16,7 @@ from dashboards.preview.browser import browser
 from dashboards.preview.pictures import show
 from stack.programs import ROOT
 from tests.servers.demo import number
-from tests.servers.uvicorn import free_port
+from tests.servers.ports import free_port
 
 pytestmark = [pytest.mark.built, pytest.mark.timeout(300)]
 

@@ -10,7 +10,7 @@ from tests.otlp_json import NOW, attributes
 from tests.otlp_logs import logs, record
 from tests.otlp_spans import ERROR, new_trace, span, traces
 from tests.servers.collector import collector
-from tests.servers.pipeline import until
+from tests.until import until
 
 pytestmark = pytest.mark.built
 
@@ -90,7 +90,7 @@ def passed(running, backends):
         failed = span(new_trace(), status=status, events=[event], values={"error.message": text})
         _send(running, "traces", traces({"service.name": "x"}, failed))
         _send(running, "logs", logs({"service.name": "x"}, record(text, said)))
-        assert until(lambda: len(spans.spans), 1) == until(lambda: len(records.records), 1) == 1
+        assert until(lambda: len(spans.spans), equals=1) == until(lambda: len(records.records), equals=1) == 1
         return spans.spans[0], records.records[0]
 
     return passed

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from stack.programs import ROOT
-from tests.servers.uvicorn import free_port
+from tests.servers.ports import free_port
 
 pytestmark = pytest.mark.built
 

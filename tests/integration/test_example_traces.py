@@ -8,9 +8,10 @@ import httpx
 import pytest
 
 from stack.running import down, up
-from tests.servers.pipeline import Pipeline, until
-from tests.servers.redis import redis_server
+from tests.servers.pipeline import Pipeline
+from tests.servers.redis import run_redis
 from tests.servers.uvicorn import uvicorn
+from tests.until import until
 
 pytestmark = pytest.mark.built
 
@@ -43,7 +44,7 @@ def pipeline(request, decides):
 @pytest.fixture
 def served(pipeline, decides, job, tmp_path):
     """The example, whose Redis can be made to wait."""
-    with redis_server() as redis, uvicorn("examples.wxiai.provider:app") as provider:
+    with run_redis() as redis, uvicorn("examples.wxiai.provider:app") as provider:
         environ = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": pipeline.url("otlp_http"),
             "OTEL_SERVICE_NAME": job,
@@ -72,9 +73,9 @@ def test_a_slow_request_is_found_with_all_it_did_and_by_its_exemplar(pipeline, j
         answered = client.post("/api/v1/images/flux/preview", headers=headers, json={"prompt": SECRETS[-1]})
     assert answered.status_code in (200, 502)  # the provider refuses now and then
 
-    assert until(lambda: len(search(pipeline, job, minDuration="1s")), 1) == 1
+    until(lambda: len(search(pipeline, job, minDuration="1s")), equals=1)
     (trace,) = search(pipeline, job, minDuration="1s")
-    spans = {span["spanID"]: span for span in trace["spans"]}
+    spans = {span["spanID"]: span for span in pipeline.whole_trace(trace["traceID"])}
     parents = {span["operationName"]: span["references"] for span in spans.values()}
     (root,) = [span for span in spans.values() if not span["references"]]
     assert root["operationName"] == "POST /api/v1/images/{service}/preview"
@@ -95,7 +96,7 @@ def test_a_slow_request_is_found_with_all_it_did_and_by_its_exemplar(pipeline, j
         data = json.loads(pipeline.get("prometheus", f"/api/v1/query_exemplars?{asked}"))["data"]
         return {one["labels"]["trace_id"] for series in data for one in series["exemplars"] if float(one["value"]) > 1}
 
-    assert until(slow_exemplars, {trace["traceID"]}) == {trace["traceID"]}
+    until(slow_exemplars, equals={trace["traceID"]})
 
 
 def test_no_secret_of_a_request_is_in_any_span(pipeline, job, served):
@@ -108,7 +109,7 @@ def test_no_secret_of_a_request_is_in_any_span(pipeline, job, served):
             client.get("/api/v1/tasks", params={"limit": AMOUNT, "mail": "li.lei@example.com", "password": "hunter2"})
         client.get("/api/v1/broken")
 
-    until(lambda: len(search(pipeline, job)) > 5, True)
+    until(lambda: len(search(pipeline, job)) > 5)
     time.sleep(3)
     body = json.dumps(search(pipeline, job), ensure_ascii=False)
     assert "INSERT INTO" in body

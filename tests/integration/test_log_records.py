@@ -15,7 +15,7 @@ from tests.otlp_json import attributes
 from tests.otlp_logs import logs, record
 from tests.secret_texts import TEXTS
 from tests.servers.collector import collector
-from tests.servers.pipeline import until
+from tests.until import until
 from wxiai_otel import setup_telemetry
 
 pytestmark = pytest.mark.built
@@ -57,7 +57,7 @@ def send(running, *records) -> None:
 
 
 def arrived(backend, count: int) -> list:
-    assert until(lambda: len(backend.records), count) == count
+    until(lambda: len(backend.records), equals=count)
     return backend.records
 
 
@@ -133,6 +133,6 @@ def test_the_stack_shows_them_in_the_collectors_output(pipeline, job):
     assert pipeline.send("logs", logs({"service.name": job}, said)) == 200
 
     output = pipeline.data / "logs" / "collector.log"
-    assert until(lambda: f"Body: Str({job} password=****)" in output.read_text(), True)
+    until(lambda: f"Body: Str({job} password=****)" in output.read_text())
     assert f"Trace ID: {trace_id}" in output.read_text()
     assert "hunter2" not in output.read_text()

@@ -16,9 +16,9 @@ import pytest
 
 from dashboards.files import load, panels
 from dashboards.variables import Window, replaced
-from tests.servers.pipeline import until
-from tests.servers.redis import redis_server
+from tests.servers.redis import run_redis
 from tests.servers.uvicorn import uvicorn
+from tests.until import until
 
 pytestmark = pytest.mark.built
 
@@ -32,7 +32,7 @@ def console(tmp_path):
 
 @pytest.fixture
 def example(pipeline, job, tmp_path, console):
-    with redis_server() as redis, uvicorn("examples.wxiai.provider:app") as provider:
+    with run_redis() as redis, uvicorn("examples.wxiai.provider:app") as provider:
         environ = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": pipeline.url("otlp_http"),
             "OTEL_LOGS_EXPORTER": "otlp",
@@ -95,19 +95,18 @@ def test_from_the_panel_to_the_statement_and_the_log(pipeline, job, example, tmp
         series = shown("query_range", step=5)["result"]
         return any(float(value) > 1 for one in series for _, value in one["values"])
 
-    assert until(is_slow, True)
+    until(is_slow)
 
     # ... a dot in it is that request ...
     def slow_dots():
         dots = [dot for series in shown("query_exemplars") for dot in series["exemplars"]]
         return {dot["labels"]["trace_id"] for dot in dots if float(dot["value"]) > 1}
 
-    assert until(lambda: len(slow_dots()), 1) == 1
+    until(lambda: len(slow_dots()), equals=1)
     (trace_id,) = slow_dots()
 
     # ... whose trace ...
-    assert until(lambda: bool(pipeline.trace(trace_id)), True)
-    spans = pipeline.trace(trace_id)
+    spans = pipeline.whole_trace(trace_id)
     (request,) = [span for span in spans if not span["references"]]
     assert request["operationName"] == "POST /api/v1/credits/transfer"
     assert request["duration"] > 1e6
@@ -130,4 +129,4 @@ def test_from_the_panel_to_the_statement_and_the_log(pipeline, job, example, tmp
 
     # ... and where log records go by OTLP.
     received = pipeline.data / "logs" / "collector.log"
-    assert until(lambda: received.read_text().count(f"Trace ID: {trace_id}"), 3) == 3
+    until(lambda: received.read_text().count(f"Trace ID: {trace_id}"), equals=3)

@@ -14,9 +14,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from examples.demo.traffic import drive
 from tests.scrape import Scrape, parse
-from tests.servers.pipeline import until
-from tests.servers.redis import redis_server
+from tests.servers.redis import run_redis
 from tests.servers.uvicorn import uvicorn
+from tests.until import until
 from wxiai_otel._storage import Storage
 from wxiai_otel._version import SCOPE_NAME
 from wxiai_otel.catalogue import CONTRACT, INSTRUMENTS, Kind
@@ -96,7 +96,7 @@ def test_every_metric_of_the_catalogue_is_equal_both_ways(pipeline, job, protoco
         assert provider.force_flush()
         text = reader.render()[0].decode()
         embedded = contract_series(parse(text))
-        stored = until(lambda: contract_series(pipeline.stored(job)), embedded)
+        stored = until(lambda: contract_series(pipeline.stored(job)), equals=embedded)
     finally:
         provider.shutdown()
 
@@ -113,7 +113,7 @@ def test_every_metric_of_the_catalogue_is_equal_both_ways(pipeline, job, protoco
 def test_the_examples_traffic_is_equal_both_ways(pipeline, job, tmp_path):
     """What changes by itself is compared once both have seen the same."""
     with (
-        redis_server() as redis,
+        run_redis() as redis,
         uvicorn("examples.wxiai.provider:app") as provider,
         uvicorn(
             "examples.wxiai.app:app",
@@ -138,7 +138,7 @@ def test_the_examples_traffic_is_equal_both_ways(pipeline, job, tmp_path):
                 if not near(embedded.get(key), stored.get(key))
             }
 
-        assert until(differences, {}) == {}
+        until(differences, equals={})
         embedded = contract_series(server.scrape())
 
     assert (

@@ -8,7 +8,7 @@ import pytest
 
 from tests.otlp_json import buckets, counter, histogram, number, request
 from tests.otlp_spans import new_trace
-from tests.servers.pipeline import until
+from tests.until import until
 
 pytestmark = pytest.mark.built
 
@@ -28,7 +28,7 @@ def test_a_series_born_at_one_has_increased(pipeline, job):
 
     for name in ("payment_failures_total", "http_requests_total", "http_request_duration_seconds_count"):
         expression = f'increase({name}{{job="{job}"}}[5m]) > 0.9'
-        assert until(lambda asked=expression: len(pipeline.query(asked)), 1) == 1, name
+        until(lambda asked=expression: len(pipeline.query(asked)), equals=1)
 
 
 def test_an_exemplar_leads_from_a_bucket_to_its_trace(pipeline, job):
@@ -64,12 +64,12 @@ def test_an_exemplar_leads_from_a_bucket_to_its_trace(pipeline, job):
             for one in series["exemplars"]
         }
 
-    assert until(found, {("/a", trace_id)}) == {("/a", trace_id)}
+    until(found, equals={("/a", trace_id)})
 
 
 def test_the_pipeline_can_be_alerted_on(pipeline):
     jobs = {"applications", "collector", "prometheus", "alertmanager", "jaeger", "bridge"}
-    seen = until(lambda: {found["metric"]["job"] for found in pipeline.query("up == 1")}, jobs)
+    seen = until(lambda: {found["metric"]["job"] for found in pipeline.query("up == 1")}, equals=jobs)
     assert seen == jobs
     for name in (
         "otelcol_receiver_accepted_metric_points",
@@ -78,7 +78,7 @@ def test_the_pipeline_can_be_alerted_on(pipeline):
         "prometheus_tsdb_head_series",
         "alertmanager_alerts",
     ):
-        assert until(lambda asked=name: bool(pipeline.query(asked)), True), name
+        until(lambda asked=name: bool(pipeline.query(asked)))
 
 
 def test_an_applications_job_and_instance_are_its_own(pipeline, job):
@@ -86,7 +86,7 @@ def test_an_applications_job_and_instance_are_its_own(pipeline, job):
     assert pipeline.send("metrics", request(resource, ("x", [counter("orders", number(1))]))) == 200
 
     expression = f'orders_total{{job="shop/{job}"}}'
-    assert until(lambda: len(pipeline.query(expression)), 1) == 1
+    until(lambda: len(pipeline.query(expression)), equals=1)
     assert pipeline.query(expression)[0]["metric"] == {
         "__name__": "orders_total",
         "job": f"shop/{job}",

@@ -12,7 +12,8 @@ from tests.alerts.known import AFTER_LOSS, PIPELINE
 from tests.otlp_json import counter, number, request
 from tests.otlp_logs import logs, record
 from tests.otlp_spans import new_trace, span, traces
-from tests.servers.pipeline import Pipeline, until
+from tests.servers.pipeline import Pipeline
+from tests.until import until
 
 pytestmark = pytest.mark.built
 
@@ -32,7 +33,7 @@ def busy(pipeline):
 
 @pytest.mark.parametrize("name", PIPELINE)
 def test_the_pipelines_own_metrics_have_the_names_and_labels_that_are_known(busy, name):
-    assert until(lambda: bool(busy.query(name)), True), name
+    until(lambda: bool(busy.query(name)))
     labels = set().union(*(found["metric"] for found in busy.query(name))) - {"__name__"}
     assert labels <= PIPELINE[name]
     if name not in BY_PROMETHEUS:
@@ -46,7 +47,7 @@ def test_every_rule_is_evaluated_without_an_error(pipeline):
 
     # Groups with an interval of their own begin within it.
     expected = sorted((rule.name, "ok", "") for rule in RULES)
-    assert until(evaluated, expected, 90) == expected
+    until(evaluated, timeout=90, equals=expected)
 
 
 @pytest.mark.timeout(240)
@@ -69,10 +70,10 @@ def test_what_the_collector_loses_is_alerted_on(tmp_path, monkeypatch):
             pipeline.send("logs", logs(resource, *(record("x") for _ in range(200))))
             return {name for name in AFTER_LOSS if pipeline.query(name)}
 
-        assert until(lost, set(AFTER_LOSS), 120) == set(AFTER_LOSS)
+        until(lost, timeout=120, equals=set(AFTER_LOSS))
         seen = {name: frozenset(pipeline.query(name)[0]["metric"]) - {"__name__"} for name in AFTER_LOSS}
         assert seen == AFTER_LOSS
         firing = 'ALERTS{alertname="CollectorDropping", alertstate="firing"}'
-        assert until(lambda: len(pipeline.query(firing)), 2) == 2
+        until(lambda: len(pipeline.query(firing)), equals=2)
     finally:
         down(tmp_path)

@@ -12,7 +12,8 @@ from stack.state import read_state
 from tests.otlp_json import attributes
 from tests.otlp_spans import CLIENT, new_trace, span, traces
 from tests.secret_texts import KEYS, TEXTS
-from tests.servers.pipeline import Pipeline, until
+from tests.servers.pipeline import Pipeline
+from tests.until import until
 
 pytestmark = pytest.mark.built
 
@@ -38,8 +39,12 @@ def send(pipeline, job, *spans, **resource):
 
 
 def stored(pipeline, trace_id, timeout=15):
-    until(lambda: bool(pipeline.trace(trace_id)), True, timeout)
+    until(lambda: bool(pipeline.trace(trace_id)), timeout)
     return pipeline.trace(trace_id)
+
+
+def names(pipeline, trace_id):
+    return {one["operationName"] for one in pipeline.trace(trace_id)}
 
 
 def tags(one):
@@ -51,8 +56,8 @@ def test_failed_and_slow_traces_are_kept_whole(pipeline, job):
     send(pipeline, job, span(failed), span(failed, "SELECT users", kind=CLIENT, failed=True))
     send(pipeline, job, span(slow, seconds=1.5), span(slow, "child"))
 
-    assert {one["operationName"] for one in stored(pipeline, failed)} == {"GET /a", "SELECT users"}
-    assert {one["operationName"] for one in stored(pipeline, slow)} == {"GET /a", "child"}
+    until(lambda: names(pipeline, failed), equals={"GET /a", "SELECT users"})
+    until(lambda: names(pipeline, slow), equals={"GET /a", "child"})
 
 
 def test_of_fast_traces_the_share_is_kept(pipeline, job):
@@ -75,8 +80,7 @@ def test_a_span_that_comes_after_the_decision_follows_it(pipeline, job):
     assert stored(pipeline, trace_id)
     send(pipeline, job, span(trace_id, "late"))
 
-    names = until(lambda: {one["operationName"] for one in pipeline.trace(trace_id)}, {"GET /a", "late"})
-    assert names == {"GET /a", "late"}
+    until(lambda: names(pipeline, trace_id), equals={"GET /a", "late"})
 
 
 def test_no_secret_is_stored_wherever_it_stands(pipeline, job):
@@ -158,7 +162,7 @@ def test_spans_outlive_a_dead_jaeger_and_a_killed_collector(tmp_path, job, monke
         os.kill(pipeline.state.processes["jaeger"].pid, signal.SIGKILL)
         send(pipeline, job, span(trace_id, failed=True))
         queued = 'otelcol_exporter_queue_size{data_type="traces",exporter="otlp_grpc/jaeger"'
-        sizes = until(lambda: _has(pipeline, queued), True)
+        sizes = until(lambda: _has(pipeline, queued))
         assert sizes, "nothing is in the queue"
         os.kill(pipeline.state.processes["collector"].pid, signal.SIGKILL)
         down(tmp_path)

@@ -22,9 +22,10 @@ from stack.binaries import find
 from stack.running import down, up
 from tests.alerts.files import RULES
 from tests.integration.test_parity import record_everything
-from tests.servers.pipeline import Pipeline, until
+from tests.servers.pipeline import Pipeline
+from tests.servers.ports import free_port
 from tests.servers.program import answers, program
-from tests.servers.uvicorn import free_port
+from tests.until import until
 from wxiai_otel._storage import Storage
 from wxiai_otel._version import SCOPE_NAME
 from wxiai_otel.instruments import Instruments
@@ -80,9 +81,9 @@ def test_every_metric_of_the_catalogue_is_pushed_as_prometheus_scrapes_it(both, 
     try:
         record_everything(Instruments(provider.get_meter(SCOPE_NAME), 10_000, storage))
         assert provider.force_flush()
-        assert until(lambda: len(newest(both, "prometheus", job)) > 1000, True)
+        until(lambda: len(newest(both, "prometheus", job)) > 1000)
         scraped = newest(both, "prometheus", job)
-        pushed = until(lambda: newest(both, "victoriametrics", job), scraped, 5)
+        pushed = until(lambda: newest(both, "victoriametrics", job), timeout=5, equals=scraped)
     finally:
         provider.shutdown()
     assert differing(scraped, pushed) == {}
@@ -95,7 +96,7 @@ def test_vmalert_evaluates_every_rule_without_an_error(both):
         return sorted((rule["name"], rule["lastError"], rule["lastEvaluation"][:4] > "2000") for rule in rules)
 
     expected = sorted((rule.name, "", True) for rule in RULES)
-    assert until(evaluated, expected, 90) == expected
+    until(evaluated, timeout=90, equals=expected)
 
 
 def test_the_pipelines_own_metrics_are_scraped_as_prometheus_does(both):
@@ -105,7 +106,7 @@ def test_the_pipelines_own_metrics_are_scraped_as_prometheus_does(both):
         return {one["metric"]["job"] for one in answer["data"]["result"]}
 
     expected = jobs("prometheus") - {"applications"}
-    assert until(lambda: jobs("victoriametrics"), expected) == expected
+    until(lambda: jobs("victoriametrics"), equals=expected)
 
 
 # ---- the same answers: one hour of data in which each counter grows evenly, given to both ----

@@ -7,7 +7,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 
-from tests.servers.pipeline import until
+from tests.until import until
 from wxiai_otel._version import SCOPE_NAME
 from wxiai_otel.instruments import Instruments
 
@@ -45,7 +45,7 @@ def test_five_thousand_series_of_one_worker_are_exact(pipeline, job, protocol):
     try:
         assert provider.force_flush()
         labels = ("endpoint", "status_code", "user_role")
-        seen = until(lambda: pipeline.stored(job).series("http_requests_total", *labels), expected_requests)
+        seen = until(lambda: pipeline.stored(job).series("http_requests_total", *labels), equals=expected_requests)
         assert len(seen) == 5000
         assert seen == expected_requests
         stored = pipeline.stored(job)

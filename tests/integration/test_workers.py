@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.pipeline import until
 from tests.servers.uvicorn import gunicorn, uvicorn
+from tests.until import until
 
 pytestmark = [pytest.mark.built, pytest.mark.timeout(240)]
 
@@ -103,6 +103,6 @@ def test_ten_thousand_requests_over_recycled_workers_are_each_counted(pipeline, 
         found = pipeline.query(f'sum by ({",".join(labels)}) (last_over_time(http_requests_total{{job="{job}"}}[1h]))')
         return {tuple(one["metric"][label] for label in labels): float(one["value"][1]) for one in found}
 
-    assert until(totals, expected) == expected
+    until(totals, equals=expected)
     durations = pipeline.query(f'sum(last_over_time(http_request_duration_seconds_count{{job="{job}"}}[1h]))')
     assert float(durations[0]["value"][1]) == REQUESTS

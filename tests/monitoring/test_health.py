@@ -17,8 +17,8 @@ from starlette.testclient import TestClient
 from tests.asgi import get, request
 from tests.monitoring.conftest import header, health, silent
 from tests.scrape import scrape
-from tests.servers.redis import redis_server
-from tests.servers.uvicorn import free_port
+from tests.servers.ports import free_port
+from tests.servers.redis import run_redis
 from tests.until import until
 from wxiai_otel import setup_telemetry
 from wxiai_otel.monitoring import HealthChecks
@@ -83,14 +83,14 @@ async def test_a_database_that_is_gone_is_503_and_says_nothing_of_where_it_was(a
 async def test_a_redis_that_stops_is_503_and_one_that_is_back_200(app):
     setup_telemetry(app, health_cache=0.01)
     port = free_port()
-    with redis_server(port=port):
+    with run_redis(port=port):
         redis.Redis(port=port).ping()
         assert (await health(app))[1]["checks"]["redis"]["message"] == "ok"
     await asyncio.sleep(0.05)
     status, content = await health(app)
     assert (status, content["checks"]["redis"]["message"]) == (503, "failed: ConnectionError")
     assert str(port) not in json.dumps(content)
-    with redis_server(port=port):
+    with run_redis(port=port):
         await asyncio.sleep(0.05)
         assert (await health(app))[0] == 200
 
@@ -246,7 +246,7 @@ async def test_a_prober_that_leaves_does_not_end_the_check_for_the_others(app):
 
 
 async def test_our_own_questions_are_neither_counted_nor_traced(app, spans, tmp_path):
-    with redis_server() as server:
+    with run_redis() as server:
         telemetry = setup_telemetry(app, health_cache=0.001, health_interval=0.05, state_redis="memory")
         client = redis.Redis(port=server.port)
         client.set("a", 1)

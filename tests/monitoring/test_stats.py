@@ -121,9 +121,9 @@ async def test_the_figures_are_exact(app):
 async def test_the_cache_is_in_it(app):
     import redis
 
-    from tests.servers.redis import redis_server
+    from tests.servers.redis import run_redis
 
-    with redis_server() as server:
+    with run_redis() as server:
         setup_telemetry(app, state_redis="memory")
         client = redis.Redis(port=server.port)
         client.set("a", 1)

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from tests.asgi import get
 from tests.scrape import OPENMETRICS, Scrape, parse, scrape
-from wxiai_otel import Telemetry, setup_telemetry
+from wxiai_otel import setup_telemetry
 from wxiai_otel.catalogue import INSTRUMENTS, Kind
 
 
@@ -29,11 +29,6 @@ def app() -> FastAPI:
     return app
 
 
-@pytest.fixture
-def telemetry(app) -> Telemetry:
-    return setup_telemetry(app)
-
-
 def recorder(telemetry, name):
     return telemetry._runtime.instruments[name]
 
@@ -42,17 +37,17 @@ def text(telemetry, accept=None) -> str:
     return telemetry.render_metrics(accept)[0].decode()
 
 
-async def test_both_formats_say_the_same(app, telemetry):
+async def test_both_formats_say_the_same(app, live):
     for n in range(5):
         await get(app, f"/things/{n}")
     in_text = {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in parse_text(text(telemetry))
+        for family in parse_text(text(live))
         for sample in family.samples
     }
     in_openmetrics = {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in parse_openmetrics(text(telemetry, OPENMETRICS))
+        for family in parse_openmetrics(text(live, OPENMETRICS))
         for sample in family.samples
         if not sample.name.endswith("_created")
     }
@@ -74,11 +69,11 @@ async def test_both_formats_say_the_same(app, telemetry):
         ("garbage;;;q=x,,", "text/plain"),
     ],
 )
-def test_the_format_is_negotiated(telemetry, accept, content_type):
-    assert telemetry.render_metrics(accept)[1].startswith(content_type)
+def test_the_format_is_negotiated(live, accept, content_type):
+    assert live.render_metrics(accept)[1].startswith(content_type)
 
 
-async def test_a_scrape_of_a_real_prometheus_version_is_answered_in_openmetrics(app, telemetry):
+async def test_a_scrape_of_a_real_prometheus_version_is_answered_in_openmetrics(app, live):
     accept = (
         "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
         "application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,"
@@ -89,11 +84,11 @@ async def test_a_scrape_of_a_real_prometheus_version_is_answered_in_openmetrics(
     assert list(parse_openmetrics(answer.body.decode()))
 
 
-def test_every_instrument_of_the_catalogue_appears_by_the_contracts_name_type_and_labels(telemetry):
+def test_every_instrument_of_the_catalogue_appears_by_the_contracts_name_type_and_labels(live):
     for instrument in INSTRUMENTS:
         if instrument.kind in (Kind.COUNTER, Kind.HISTOGRAM):
-            recorder(telemetry, instrument.name).record(1, tuple(f"v{n}" for n, _ in enumerate(instrument.attributes)))
-    families = {family.name: family for family in parse_openmetrics(text(telemetry, OPENMETRICS))}
+            recorder(live, instrument.name).record(1, tuple(f"v{n}" for n, _ in enumerate(instrument.attributes)))
+    families = {family.name: family for family in parse_openmetrics(text(live, OPENMETRICS))}
     for instrument in INSTRUMENTS:
         if instrument.kind not in (Kind.COUNTER, Kind.HISTOGRAM):
             continue
@@ -107,16 +102,16 @@ def test_every_instrument_of_the_catalogue_appears_by_the_contracts_name_type_an
             assert series == tuple(sorted(metric.labels))
 
 
-async def test_labels_that_are_missing_have_a_fixed_word(app, telemetry):
+async def test_labels_that_are_missing_have_a_fixed_word(app, live):
     await get(app, "/nowhere")
-    seen = scrape(telemetry).series("http_requests_total", "method", "endpoint", "status_code", "user_role")
+    seen = scrape(live).series("http_requests_total", "method", "endpoint", "status_code", "user_role")
     assert seen == {("GET", "unmatched", "404", "anonymous"): 1}
 
 
-async def test_a_histogram_is_cumulative_and_its_infinite_bucket_is_its_count(telemetry):
+async def test_a_histogram_is_cumulative_and_its_infinite_bucket_is_its_count(live):
     for seconds in (0.005, 0.01, 0.0101, 0.3, 99):
-        recorder(telemetry, "http.server.request.duration").record(seconds, ("GET", "/", 200, None, "http", None, None))
-    seen = scrape(telemetry)
+        recorder(live, "http.server.request.duration").record(seconds, ("GET", "/", 200, None, "http", None, None))
+    seen = scrape(live)
     buckets = {key[0]: value for key, value in seen.series("http_request_duration_seconds_bucket", "le").items()}
     assert buckets == {
         "0.01": 2,
@@ -134,36 +129,36 @@ async def test_a_histogram_is_cumulative_and_its_infinite_bucket_is_its_count(te
     assert seen.value("http_request_duration_seconds_sum") == pytest.approx(99.3251)
 
 
-async def test_attribute_sets_that_are_one_series_of_the_contract_are_added(telemetry):
-    duration = recorder(telemetry, "http.server.request.duration")
+async def test_attribute_sets_that_are_one_series_of_the_contract_are_added(live):
+    duration = recorder(live, "http.server.request.duration")
     for scheme in ("http", "https"):
         for error in (None, "500"):
             duration.record(0.2, ("GET", "/", 500, "admin", scheme, error, None))
-    seen = scrape(telemetry)
+    seen = scrape(live)
     assert seen.value("http_requests_total", status_code="500", user_role="admin") == 4
     assert seen.value("http_request_duration_seconds_bucket", le="0.25") == 4
 
 
-def test_streams_are_counted_as_requests_and_are_not_in_their_histogram(telemetry):
-    duration = recorder(telemetry, "http.server.request.duration")
+def test_streams_are_counted_as_requests_and_are_not_in_their_histogram(live):
+    duration = recorder(live, "http.server.request.duration")
     duration.record(60, ("GET", "/s", 200, None, "http", None, True))
     duration.record(0.1, ("GET", "/s", 200, None, "http", None, None))
-    seen = scrape(telemetry)
+    seen = scrape(live)
     assert seen.value("http_requests_total", endpoint="/s") == 2
     assert seen.value("http_request_duration_seconds_count", endpoint="/s") == 1
 
 
-def test_creation_times_are_in_openmetrics_only(telemetry):
+def test_creation_times_are_in_openmetrics_only(live):
     before = time.time()
-    recorder(telemetry, "db.deadlocks").record(1, ("pool",))
-    seen = scrape(telemetry)
+    recorder(live, "db.deadlocks").record(1, ("pool",))
+    seen = scrape(live)
     assert before - 60 < seen.value("db_deadlocks_created") <= time.time()
-    assert "_created" not in text(telemetry)
+    assert "_created" not in text(live)
 
 
-def test_a_counter_that_was_created_at_zero_is_there(telemetry):
-    recorder(telemetry, "db.deadlocks").record(0, ("pool",))
-    assert scrape(telemetry).series("db_deadlocks_total", "pool") == {("pool",): 0}
+def test_a_counter_that_was_created_at_zero_is_there(live):
+    recorder(live, "db.deadlocks").record(0, ("pool",))
+    assert scrape(live).series("db_deadlocks_total", "pool") == {("pool",): 0}
 
 
 async def test_a_request_that_is_traced_is_an_exemplar_of_its_bucket(app):
@@ -185,58 +180,58 @@ async def test_a_request_that_is_traced_is_an_exemplar_of_its_bucket(app):
     assert "trace_id" not in text(telemetry)
 
 
-def test_the_applications_own_meters_are_there_without_scope_labels(telemetry):
+def test_the_applications_own_meters_are_there_without_scope_labels(live):
     counter = metrics.get_meter("shop", "1.0").create_counter("shop.orders", "{order}", "Orders.")
     counter.add(3, {"country": "cn"})
-    seen = scrape(telemetry)
+    seen = scrape(live)
     assert seen.series("shop_orders_total", "country") == {("cn",): 3}
-    assert "otel_scope" not in text(telemetry)
+    assert "otel_scope" not in text(live)
 
 
-def test_a_meter_of_the_applications_cannot_take_a_name_of_the_contracts(telemetry, caplog):
-    recorder(telemetry, "db.deadlocks").record(2, ("pool",))
+def test_a_meter_of_the_applications_cannot_take_a_name_of_the_contracts(live, caplog):
+    recorder(live, "db.deadlocks").record(2, ("pool",))
     meter = metrics.get_meter("shop")
     meter.create_counter("db.deadlocks").add(40)
     meter.create_counter("http.requests").add(40)
     for _ in range(2):
-        seen = scrape(telemetry)
+        seen = scrape(live)
     assert seen.value("db_deadlocks_total") == 2
     assert seen.value("http_requests_total") == 0
     assert len([record for record in caplog.records if "db_deadlocks" in record.getMessage()]) <= 1
 
 
-def test_two_meters_with_one_name_do_not_break_the_scrape(telemetry):
+def test_two_meters_with_one_name_do_not_break_the_scrape(live):
     metrics.get_meter("one").create_counter("shop.things").add(1)
     metrics.get_meter("two").create_histogram("shop.things").record(1)
-    assert scrape(telemetry).has("system_info")
+    assert scrape(live).has("system_info")
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.text(), st.text(), st.floats(0, 1e6)), max_size=20))
-def test_whatever_is_in_a_label_the_exposition_parses(telemetry, series):
-    slow, duration = recorder(telemetry, "db.slow_queries"), recorder(telemetry, "db.client.operation.duration")
+def test_whatever_is_in_a_label_the_exposition_parses(live, series):
+    slow, duration = recorder(live, "db.slow_queries"), recorder(live, "db.client.operation.duration")
     for table, operation, seconds in series:
         slow.record(1, (table, operation))
         duration.record(seconds, (table, operation, None, None))
     for accept, parser in ((None, parse_text), (OPENMETRICS, parse_openmetrics)):
-        assert list(parser(text(telemetry, accept)))
+        assert list(parser(text(live, accept)))
 
 
 @given(st.text(st.characters(categories=["Cs", "Cc", "Zl", "Zp", "Co"]), min_size=1))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_surrogates_and_control_characters_parse_too(telemetry, table):
-    recorder(telemetry, "db.slow_queries").record(1, (table, "SELECT"))
-    assert list(parse_openmetrics(text(telemetry, OPENMETRICS)))
+def test_surrogates_and_control_characters_parse_too(live, table):
+    recorder(live, "db.slow_queries").record(1, (table, "SELECT"))
+    assert list(parse_openmetrics(text(live, OPENMETRICS)))
 
 
-def test_values_that_are_printed_alike_are_one_series(telemetry):
+def test_values_that_are_printed_alike_are_one_series(live):
     for table in ("\ud800", "\\ud800"):
-        recorder(telemetry, "db.slow_queries").record(1, (table, "SELECT"))
-    assert scrape(telemetry).series("db_slow_queries_total", "table") == {("\\ud800",): 2}
+        recorder(live, "db.slow_queries").record(1, (table, "SELECT"))
+    assert scrape(live).series("db_slow_queries_total", "table") == {("\\ud800",): 2}
 
 
-def test_concurrent_scrapes_are_each_whole(app, telemetry):
-    duration = recorder(telemetry, "cache.operation.duration")
+def test_concurrent_scrapes_are_each_whole(app, live):
+    duration = recorder(live, "cache.operation.duration")
     stop = threading.Event()
     seen: list[Scrape] = []
     failures: list[BaseException] = []
@@ -247,7 +242,7 @@ def test_concurrent_scrapes_are_each_whole(app, telemetry):
 
     def look():
         try:
-            seen.extend(parse(text(telemetry)) for _ in range(30))
+            seen.extend(parse(text(live)) for _ in range(30))
         except BaseException as error:
             failures.append(error)
 
@@ -268,14 +263,14 @@ def test_concurrent_scrapes_are_each_whole(app, telemetry):
         assert found.has("system_info")
 
 
-async def test_a_scrape_changes_nothing(app, telemetry):
+async def test_a_scrape_changes_nothing(app, live):
     await get(app, "/things/1")
-    first, second = (text(telemetry) for _ in range(2))
+    first, second = (text(live) for _ in range(2))
     assert first == second
 
 
 @pytest.mark.faulty
-def test_a_family_that_cannot_be_made_does_not_take_the_others_with_it(telemetry, monkeypatch):
+def test_a_family_that_cannot_be_made_does_not_take_the_others_with_it(live, monkeypatch):
     from wxiai_otel.prometheus import _collector
 
     real = _collector.families
@@ -286,7 +281,7 @@ def test_a_family_that_cannot_be_made_does_not_take_the_others_with_it(telemetry
         return real(metric)
 
     monkeypatch.setattr(_collector, "families", broken)
-    recorder(telemetry, "db.deadlocks").record(1, ("pool",))
-    seen = scrape(telemetry)
+    recorder(live, "db.deadlocks").record(1, ("pool",))
+    seen = scrape(live)
     assert not seen.has("db_deadlocks_total")
     assert seen.has("system_info")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.otlp import http_receiver
-from tests.servers.redis import redis_server
+from tests.servers.redis import run_redis
 
 TASKS = 6
 BIN = Path(sys.executable).parent
@@ -61,7 +61,7 @@ def test_each_task_is_counted_once(name):
     library = app.partition("_")[0]
     if find_spec(library) is None:
         pytest.skip(f"{library} is not installed")
-    with redis_server() as redis, http_receiver() as receiver:
+    with run_redis() as redis, http_receiver() as receiver:
         environment = {**os.environ, "BROKER": redis.url, "RECEIVER": receiver.url}
         web = [sys.executable, "-m", "tests.queues.web", app, str(TASKS)]
         subprocess.run(web, env=environment, check=True, timeout=60)

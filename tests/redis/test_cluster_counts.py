@@ -9,9 +9,9 @@ from tests.scrape import scrape
 
 
 @pytest.fixture(params=["sync", "asyncio"])
-async def cluster_client(request, telemetry, cluster):
+async def cluster_client(request, live, redis_cluster):
     library = redis if request.param == "sync" else redis.asyncio
-    made = library.RedisCluster(host="127.0.0.1", port=cluster.port, decode_responses=True)
+    made = library.RedisCluster(host="127.0.0.1", port=redis_cluster.port, decode_responses=True)
     flushed = made.flushall()
     if hasattr(flushed, "__await__"):
         await flushed
@@ -19,9 +19,9 @@ async def cluster_client(request, telemetry, cluster):
     await closed(made)
 
 
-async def test_a_clusters_commands_and_pipelines_are_counted_and_its_own_needs_are_not(telemetry, cluster_client):
+async def test_a_clusters_commands_and_pipelines_are_counted_and_its_own_needs_are_not(live, cluster_client):
     client = cluster_client
-    before = operations(scrape(telemetry))
+    before = operations(scrape(live))
     assert before == {("other", "success"): 1}, "FLUSHALL of the fixture, and nothing for slots and commands"
     sending = Client(client)
     for n in range(20):
@@ -33,7 +33,7 @@ async def test_a_clusters_commands_and_pipelines_are_counted_and_its_own_needs_a
         pipeline.get(f"k{n}")
     pipeline.get("none")
     await executed(pipeline)
-    seen = scrape(telemetry)
+    seen = scrape(live)
     assert operations(seen) == {
         ("other", "success"): 1,
         ("set", "success"): 20,
@@ -43,7 +43,7 @@ async def test_a_clusters_commands_and_pipelines_are_counted_and_its_own_needs_a
     assert durations(seen) == {"set": 20, "get": 2, "other": 2}
 
 
-async def test_a_clusters_pipeline_counts_only_what_failed_as_errors(telemetry, cluster_client):
+async def test_a_clusters_pipeline_counts_only_what_failed_as_errors(live, cluster_client):
     pipeline = cluster_client.pipeline()
     pipeline.set("a", 1)
     pipeline.lpush("a", 1)
@@ -51,7 +51,7 @@ async def test_a_clusters_pipeline_counts_only_what_failed_as_errors(telemetry, 
     pipeline.get("none")
     with pytest.raises(redis.ResponseError):
         await executed(pipeline)
-    assert operations(scrape(telemetry)) == {
+    assert operations(scrape(live)) == {
         ("other", "success"): 1,
         ("set", "success"): 1,
         ("other", "error"): 1,
@@ -62,7 +62,7 @@ async def test_a_clusters_pipeline_counts_only_what_failed_as_errors(telemetry, 
 
 @pytest.mark.skipif(not hasattr(redis.cluster, "TransactionStrategy"), reason="an older redis-py has none")
 @pytest.mark.parametrize("failing", [False, True])
-async def test_a_clusters_transaction_counts_each_command(telemetry, cluster_client, failing):
+async def test_a_clusters_transaction_counts_each_command(live, cluster_client, failing):
     pipeline = cluster_client.pipeline(transaction=True)
     pipeline.set("{t}a", 1)
     if failing:
@@ -80,10 +80,10 @@ async def test_a_clusters_transaction_counts_each_command(telemetry, cluster_cli
         ("get", "hit"): 1,
         ("get", "miss"): 1,
     }
-    assert operations(scrape(telemetry)) == (expected | {("other", "error"): 1} if failing else expected)
+    assert operations(scrape(live)) == (expected | {("other", "error"): 1} if failing else expected)
 
 
-async def test_a_redirected_command_is_counted_once(telemetry, cluster_client, cluster):
+async def test_a_redirected_command_is_counted_once(live, cluster_client, redis_cluster):
     """The client is made to believe that one node has every slot: all but its own keys are redirected."""
     sending = Client(cluster_client)
     await sending.set("k0", 0)
@@ -97,4 +97,4 @@ async def test_a_redirected_command_is_counted_once(telemetry, cluster_client, c
     for n in range(10):
         pipeline.get(f"k{n}")
     assert await executed(pipeline) == [str(n) for n in range(10)]
-    assert operations(scrape(telemetry)) == {("other", "success"): 1, ("set", "success"): 11, ("get", "hit"): 10}
+    assert operations(scrape(live)) == {("other", "success"): 1, ("set", "success"): 11, ("get", "hit"): 10}

@@ -11,19 +11,19 @@ from redis.backoff import NoBackoff
 
 from tests.redis.clients import Client, closed, durations, executed, operations
 from tests.scrape import scrape
-from tests.servers.uvicorn import free_port
+from tests.servers.ports import free_port
 from wxiai_otel import setup_telemetry
 from wxiai_otel._own import own_traffic
 
 
 @pytest.fixture(params=["sync", "asyncio"])
-async def client(request, server):
-    made = (redis if request.param == "sync" else redis.asyncio).Redis(port=server.port, decode_responses=True)
+async def client(request, redis_server):
+    made = (redis if request.param == "sync" else redis.asyncio).Redis(port=redis_server.port, decode_responses=True)
     yield Client(made)
     await closed(made)
 
 
-async def test_each_command_is_counted_by_its_operation_and_result(telemetry, client):
+async def test_each_command_is_counted_by_its_operation_and_result(live, client):
     await client.set("a", 1)
     await client.get("a")
     await client.get("none")
@@ -35,7 +35,7 @@ async def test_each_command_is_counted_by_its_operation_and_result(telemetry, cl
     await client.getdel("a")
     await client.delete("a", "h")
     await client.incr("n")
-    seen = scrape(telemetry)
+    seen = scrape(live)
     assert operations(seen) == {
         ("get", "hit"): 5,
         ("get", "miss"): 5,
@@ -46,12 +46,12 @@ async def test_each_command_is_counted_by_its_operation_and_result(telemetry, cl
     assert durations(seen) == {"get": 7, "set": 2, "delete": 1, "other": 1}
 
 
-async def test_a_pipeline_counts_each_command_and_is_one_round_trip(telemetry, client):
+async def test_a_pipeline_counts_each_command_and_is_one_round_trip(live, client):
     for transaction in (True, False):
         pipeline = client.pipeline(transaction=transaction)
         pipeline.set("a", 1).get("a").get("none").mget("a", "none").delete("a")
         await executed(pipeline)
-    seen = scrape(telemetry)
+    seen = scrape(live)
     assert operations(seen) == {
         ("set", "success"): 2,
         ("get", "hit"): 4,
@@ -61,14 +61,14 @@ async def test_a_pipeline_counts_each_command_and_is_one_round_trip(telemetry, c
     assert durations(seen) == {"other": 2}
 
 
-async def test_a_pipeline_of_one_command_is_observed_as_a_pipeline(telemetry, client):
+async def test_a_pipeline_of_one_command_is_observed_as_a_pipeline(live, client):
     await executed(client.pipeline().get("none"))
-    assert durations(scrape(telemetry)) == {"other": 1}
+    assert durations(scrape(live)) == {"other": 1}
 
 
 @pytest.mark.parametrize("transaction", [True, False])
 @pytest.mark.parametrize("raise_on_error", [True, False])
-async def test_in_a_pipeline_only_the_commands_that_failed_are_errors(telemetry, client, transaction, raise_on_error):
+async def test_in_a_pipeline_only_the_commands_that_failed_are_errors(live, client, transaction, raise_on_error):
     await client.hset("h", "f", 1)
     pipeline = client.pipeline(transaction=transaction)
     pipeline.set("a", 1).get("h").get("a").get("none").hgetall("h").hgetall("none")
@@ -77,7 +77,7 @@ async def test_in_a_pipeline_only_the_commands_that_failed_are_errors(telemetry,
             await executed(pipeline)
     else:
         assert isinstance((await executed(pipeline, raise_on_error=False))[1], redis.ResponseError)
-    assert operations(scrape(telemetry)) == {
+    assert operations(scrape(live)) == {
         ("set", "success"): 2,
         ("get", "error"): 1,
         ("get", "hit"): 2,
@@ -85,38 +85,38 @@ async def test_in_a_pipeline_only_the_commands_that_failed_are_errors(telemetry,
     }
 
 
-async def test_a_pipeline_given_in_bytes_or_in_one_string_is_counted_as_any_other(telemetry, client):
+async def test_a_pipeline_given_in_bytes_or_in_one_string_is_counted_as_any_other(live, client):
     pipeline = client.pipeline()
     pipeline.execute_command(b"SET", b"a", b"1")
     pipeline.execute_command("GET a")
     await executed(pipeline)
-    assert operations(scrape(telemetry)) == {("set", "success"): 1, ("get", "hit"): 1}
+    assert operations(scrape(live)) == {("set", "success"): 1, ("get", "hit"): 1}
 
 
-async def test_an_empty_pipeline_counts_nothing(telemetry, client):
+async def test_an_empty_pipeline_counts_nothing(live, client):
     assert await executed(client.pipeline()) == []
-    assert operations(scrape(telemetry)) == {}
-    assert durations(scrape(telemetry)) == {}
+    assert operations(scrape(live)) == {}
+    assert durations(scrape(live)) == {}
 
 
-async def test_a_transaction_that_a_watched_key_stops_is_all_errors(telemetry, client, server):
+async def test_a_transaction_that_a_watched_key_stops_is_all_errors(live, client, redis_server):
     pipeline = client.pipeline()
     watching = pipeline.watch("a")
     if hasattr(watching, "__await__"):
         await watching
-    server.ask("SET", "a", "changed")
+    redis_server.ask("SET", "a", "changed")
     pipeline.multi()
     pipeline.set("a", 1).get("a")
     with pytest.raises(redis.WatchError):
         await executed(pipeline)
-    assert operations(scrape(telemetry)) == {
+    assert operations(scrape(live)) == {
         ("other", "success"): 1,
         ("set", "error"): 1,
         ("get", "error"): 1,
     }
 
 
-async def test_a_command_while_watching_is_a_round_trip_of_its_own(telemetry, client):
+async def test_a_command_while_watching_is_a_round_trip_of_its_own(live, client):
     pipeline = client.pipeline()
     for command in (("WATCH", "a"), ("GET", "a")):
         sent = pipeline.execute_command(*command)
@@ -125,33 +125,33 @@ async def test_a_command_while_watching_is_a_round_trip_of_its_own(telemetry, cl
     pipeline.multi()
     pipeline.set("a", 2)
     await executed(pipeline)
-    seen = scrape(telemetry)
+    seen = scrape(live)
     assert operations(seen) == {("other", "success"): 1, ("get", "miss"): 1, ("set", "success"): 1}
     assert durations(seen) == {"other": 2, "get": 1}
 
 
-async def test_waiting_is_counted_but_is_no_latency(telemetry, client):
+async def test_waiting_is_counted_but_is_no_latency(live, client):
     assert await client.blpop(["none"], timeout=0.1) is None
     await client.xread({"none": "0"}, block=10)
     pipeline = client.pipeline(transaction=False)
     pipeline.get("none").blpop(["none"], timeout=0.1)
     await executed(pipeline)
-    seen = scrape(telemetry)
+    seen = scrape(live)
     assert operations(seen) == {("other", "success"): 3, ("get", "miss"): 1}
     assert durations(seen) == {}
 
 
-async def test_a_script_is_other_and_its_loading_is_part_of_the_call(telemetry, client):
+async def test_a_script_is_other_and_its_loading_is_part_of_the_call(live, client):
     script = client._client.register_script("return redis.call('GET', KEYS[1])")
     for _ in range(2):
         run = script(keys=["a"])
         if hasattr(run, "__await__"):
             await run
     # The first call sends EVALSHA, SCRIPT LOAD and EVALSHA again.
-    assert operations(scrape(telemetry)) == {("other", "success"): 2}
+    assert operations(scrape(live)) == {("other", "success"): 2}
 
 
-async def test_subscribing_and_publishing_are_counted_and_messages_are_not(telemetry, client):
+async def test_subscribing_and_publishing_are_counted_and_messages_are_not(live, client):
     pubsub = client._client.pubsub()
     for call, *args in (
         (pubsub.subscribe, "news"),
@@ -164,67 +164,67 @@ async def test_subscribing_and_publishing_are_counted_and_messages_are_not(telem
         if hasattr(result, "__await__"):
             await result
     await closed(pubsub)
-    seen = scrape(telemetry)
+    seen = scrape(live)
     assert operations(seen) == {("other", "success"): 3}
     assert durations(seen) == {"other": 1}
 
 
-async def test_the_counts_begin_at_zero_with_the_first_command(telemetry, client):
-    assert not scrape(telemetry).has("cache_operations_total")
+async def test_the_counts_begin_at_zero_with_the_first_command(live, client):
+    assert not scrape(live).has("cache_operations_total")
     await client.get("none")
-    seen = scrape(telemetry).series("cache_operations_total", "operation", "result")
+    seen = scrape(live).series("cache_operations_total", "operation", "result")
     assert seen[("get", "hit")] == 0
     assert len(seen) == 9
 
 
-async def test_our_own_traffic_is_not_counted(telemetry, client, server):
+async def test_our_own_traffic_is_not_counted(live, client, redis_server):
     with own_traffic():
         await client.set("a", 1)
         await executed(client.pipeline().get("a"))
-    assert operations(scrape(telemetry)) == {}
-    assert server.command_calls()["set"] == 1
+    assert operations(scrape(live)) == {}
+    assert redis_server.command_calls()["set"] == 1
 
 
-async def test_a_cancelled_command_is_an_error(telemetry, server):
-    client = redis.asyncio.Redis(port=server.port)
+async def test_a_cancelled_command_is_an_error(live, redis_server):
+    client = redis.asyncio.Redis(port=redis_server.port)
     task = asyncio.create_task(client.blpop(["none"], timeout=10))
     await asyncio.sleep(0.1)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     await client.aclose()
-    assert operations(scrape(telemetry)) == {("other", "error"): 1}
+    assert operations(scrape(live)) == {("other", "error"): 1}
 
 
 @pytest.mark.parametrize("kind", ["sync", "asyncio"])
-async def test_a_refused_connection_and_a_timeout_reach_the_application_and_are_errors(telemetry, server, kind):
+async def test_a_refused_connection_and_a_timeout_reach_the_application_and_are_errors(live, redis_server, kind):
     library, retry = (redis, redis.retry.Retry) if kind == "sync" else (redis.asyncio, redis.asyncio.retry.Retry)
     nobody = Client(library.Redis(port=free_port(), retry=retry(NoBackoff(), 0)))
     with pytest.raises(redis.ConnectionError):
         await nobody.mget("a", "b")
     with pytest.raises(redis.ConnectionError):
         await executed(nobody.pipeline().get("a").set("a", 1))
-    hurried = library.Redis(port=server.port, socket_timeout=0.05, retry=retry(NoBackoff(), 0))
+    hurried = library.Redis(port=redis_server.port, socket_timeout=0.05, retry=retry(NoBackoff(), 0))
     with pytest.raises(redis.TimeoutError):
         await Client(hurried).execute_command("DEBUG SLEEP", 0.2)
     await closed(hurried)
-    assert operations(scrape(telemetry)) == {("get", "error"): 3, ("set", "error"): 1, ("other", "error"): 1}
+    assert operations(scrape(live)) == {("get", "error"): 3, ("set", "error"): 1, ("other", "error"): 1}
 
 
-async def test_a_retried_command_is_counted_once(telemetry, server):
+async def test_a_retried_command_is_counted_once(live, redis_server):
     retry = redis.asyncio.retry.Retry(NoBackoff(), 1)
-    client = redis.asyncio.Redis(port=server.port, retry=retry, retry_on_error=[redis.ConnectionError])
+    client = redis.asyncio.Redis(port=redis_server.port, retry=retry, retry_on_error=[redis.ConnectionError])
     await client.set("a", 1)
-    server.ask("CLIENT", "KILL", "TYPE", "normal")
+    redis_server.ask("CLIENT", "KILL", "TYPE", "normal")
     assert await client.get("a") == b"1"
     await client.aclose()
-    seen = scrape(telemetry)
+    seen = scrape(live)
     assert operations(seen) == {("set", "success"): 1, ("get", "hit"): 1}
     assert durations(seen) == {"set": 1, "get": 1}
 
 
-def test_n_threads_are_n_times_the_commands(telemetry, server):
-    client = redis.Redis(port=server.port)
+def test_n_threads_are_n_times_the_commands(live, redis_server):
+    client = redis.Redis(port=redis_server.port)
 
     def work():
         for n in range(200):
@@ -236,21 +236,21 @@ def test_n_threads_are_n_times_the_commands(telemetry, server):
         thread.start()
     for thread in threads:
         thread.join()
-    assert operations(scrape(telemetry)) == {("set", "success"): 1600, ("get", "hit"): 1600}
-    assert {name: server.command_calls()[name] for name in ("set", "get")} == {"set": 1600, "get": 1600}
+    assert operations(scrape(live)) == {("set", "success"): 1600, ("get", "hit"): 1600}
+    assert {name: redis_server.command_calls()[name] for name in ("set", "get")} == {"set": 1600, "get": 1600}
 
 
-async def test_concurrent_tasks_are_each_counted(telemetry, server):
-    pool = redis.asyncio.BlockingConnectionPool(port=server.port, max_connections=10)
+async def test_concurrent_tasks_are_each_counted(live, redis_server):
+    pool = redis.asyncio.BlockingConnectionPool(port=redis_server.port, max_connections=10)
     client = redis.asyncio.Redis.from_pool(pool)
     await asyncio.gather(*(client.incr("n") for _ in range(500)))
     await client.aclose()
-    assert operations(scrape(telemetry)) == {("other", "success"): 500}
-    assert server.command_calls()["incrby"] == 500
+    assert operations(scrape(live)) == {("other", "success"): 500}
+    assert redis_server.command_calls()["incrby"] == 500
 
 
-async def test_clients_made_before_the_setup_are_counted_and_after_the_shutdown_no_more(server):
-    client = redis.asyncio.Redis(port=server.port)
+async def test_clients_made_before_the_setup_are_counted_and_after_the_shutdown_no_more(redis_server):
+    client = redis.asyncio.Redis(port=redis_server.port)
     untouched = redis.asyncio.Redis.execute_command
     telemetry = setup_telemetry(FastAPI())
     await client.get("none")
@@ -263,7 +263,7 @@ async def test_clients_made_before_the_setup_are_counted_and_after_the_shutdown_
     await client.aclose()
 
 
-def test_a_wrapper_put_around_ours_survives_the_shutdown(server):
+def test_a_wrapper_put_around_ours_survives_the_shutdown(redis_server):
     original = redis.Redis.execute_command
     telemetry = setup_telemetry(FastAPI(), sql=False)
     ours = redis.Redis.execute_command
@@ -276,7 +276,7 @@ def test_a_wrapper_put_around_ours_survives_the_shutdown(server):
     redis.Redis.execute_command = theirs
     try:
         telemetry.shutdown()
-        client = redis.Redis(port=server.port)
+        client = redis.Redis(port=redis_server.port)
         assert client.set("a", 1) is True
         assert calls == [("SET", "a", 1)]
     finally:

@@ -16,8 +16,8 @@ from redis.sentinel import Sentinel
 
 from tests.client_spans import Deviation, assert_upstreams
 from tests.semconv import use_stable_names
-from tests.servers.redis import redis_server
-from tests.servers.uvicorn import free_port
+from tests.servers.ports import free_port
+from tests.servers.redis import run_redis
 from wxiai_otel import setup_telemetry
 
 PARENT = trace.SpanContext(1, 2, is_remote=False, trace_flags=trace.TraceFlags(1))
@@ -239,15 +239,15 @@ async def both(exporter, make, work, between):
 
 @pytest.mark.parametrize("library", [redis, redis.asyncio], ids=["sync", "asyncio"])
 @pytest.mark.parametrize("case", CASES)
-async def test_a_clients_spans_are_upstreams_but_for_what_is_listed(spans, server, case, library, monkeypatch):
+async def test_a_clients_spans_are_upstreams_but_for_what_is_listed(spans, redis_server, case, library, monkeypatch):
     use_stable_names(monkeypatch)
 
     def empty():
-        server.ask("FLUSHALL")
-        server.ask("SCRIPT", "FLUSH")
+        redis_server.ask("FLUSHALL")
+        redis_server.ask("SCRIPT", "FLUSH")
 
     work = (ANYWHERE | ALONE)[case]
-    ours, upstreams = await both(spans, lambda: library.Redis(host="127.0.0.1", port=server.port), work, empty)
+    ours, upstreams = await both(spans, lambda: library.Redis(host="127.0.0.1", port=redis_server.port), work, empty)
     assert upstreams != ()
     kept = [span for span in upstreams if label_of(span) not in LEFT_OUT.get(case, ())]
     assert case not in LEFT_OUT or len(kept) < len(upstreams)
@@ -256,16 +256,16 @@ async def test_a_clients_spans_are_upstreams_but_for_what_is_listed(spans, serve
 
 @pytest.mark.parametrize("library", [redis, redis.asyncio], ids=["sync", "asyncio"])
 @pytest.mark.parametrize("case", ANYWHERE)
-async def test_a_clusters_spans_are_upstreams_but_for_what_is_listed(spans, cluster, case, library, monkeypatch):
+async def test_a_clusters_spans_are_upstreams_but_for_what_is_listed(spans, redis_cluster, case, library, monkeypatch):
     use_stable_names(monkeypatch)
 
     async def empty():
-        client = redis.asyncio.RedisCluster(host="127.0.0.1", port=cluster.port)
+        client = redis.asyncio.RedisCluster(host="127.0.0.1", port=redis_cluster.port)
         await client.flushall()
         await client.aclose()
 
     await empty()
-    make = lambda: library.RedisCluster(host="127.0.0.1", port=cluster.port)  # noqa: E731
+    make = lambda: library.RedisCluster(host="127.0.0.1", port=redis_cluster.port)  # noqa: E731
     ours, upstreams = await both(spans, make, ANYWHERE[case], empty)
     # What the client asks its nodes for itself is within the application's command.
     kept = [
@@ -276,23 +276,23 @@ async def test_a_clusters_spans_are_upstreams_but_for_what_is_listed(spans, clus
     assert_upstreams(case, ours, kept, DEVIATIONS + OF_A_CLUSTER)
 
 
-async def test_a_socket_is_said_as_upstream_says_it(spans, server, monkeypatch):
+async def test_a_socket_is_said_as_upstream_says_it(spans, redis_server, monkeypatch):
     use_stable_names(monkeypatch)
-    make = lambda: redis.Redis(unix_socket_path=server.unix_socket, db=3)  # noqa: E731
+    make = lambda: redis.Redis(unix_socket_path=redis_server.unix_socket, db=3)  # noqa: E731
     ours, upstreams = await both(spans, make, ANYWHERE["command"], lambda: None)
     assert_upstreams("command", ours, upstreams, DEVIATIONS + OF_ONE_SERVER)
 
 
-async def test_a_master_behind_a_sentinel_is_not_said_to_be_at_redis_pys_default(spans, server, monkeypatch):
+async def test_a_master_behind_a_sentinel_is_not_said_to_be_at_redis_pys_default(spans, redis_server, monkeypatch):
     use_stable_names(monkeypatch)
-    with redis_server(f"sentinel monitor main 127.0.0.1 {server.port} 1", sentinel=True) as sentinel:
+    with run_redis(f"sentinel monitor main 127.0.0.1 {redis_server.port} 1", sentinel=True) as sentinel:
         make = lambda: Sentinel([("127.0.0.1", sentinel.port)]).master_for("main")  # noqa: E731
         ours, upstreams = await both(spans, make, ANYWHERE["command"], lambda: None)
     nowhere = Deviation("", ("attributes.server.address", "attributes.server.port"), ("command",))
     assert_upstreams("command", ours, upstreams, (*DEVIATIONS, *OF_ONE_SERVER, nowhere))
 
 
-async def test_a_refused_connection_is_said_by_its_class_and_the_address_tried(spans, telemetry):
+async def test_a_refused_connection_is_said_by_its_class_and_the_address_tried(spans, live):
     port = free_port()
     with pytest.raises(redis.ConnectionError):
         redis.Redis(host="127.0.0.1", port=port).get("a")

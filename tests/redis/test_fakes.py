@@ -156,10 +156,10 @@ def setup(app, **settings):
 
 @pytest.mark.parametrize("named", [False, True], ids=["seen", "named"])
 @pytest.mark.parametrize("fake", FAKES, ids=lambda fake: fake.__name__)
-async def test_the_server_named_by_a_fake_is_never_contacted(app, server, fake, named):
+async def test_the_server_named_by_a_fake_is_never_contacted(app, redis_server, fake, named):
     # The setup wraps a method that was replaced before it. A later replacement removes the wrapper.
-    with fake(server.port) as client:
-        before = server.connections()
+    with fake(redis_server.port) as client:
+        before = redis_server.connections()
         telemetry = setup(app, **({"redis_client": client} if named else {}))
         with suppress(redis.RedisError):
             found = client.ping()
@@ -170,25 +170,25 @@ async def test_the_server_named_by_a_fake_is_never_contacted(app, server, fake, 
         await asyncio.sleep(0.15)
         telemetry.force_flush(1)
         # The fixture's own requests are not counted; connect_function's client opens one itself.
-        assert server.connections() - before <= (fake is connect_function)
+        assert redis_server.connections() - before <= (fake is connect_function)
         assert (status, content["checks"]["redis"]) == (200, {"healthy": True, "message": FAKE, "latency_ms": None})
         seen = scrape(telemetry)
         assert not seen.has("cache_size_bytes")
         assert ("redis",) not in seen.series("health_check_status", "check")
-        assert server.ask("KEYS", "*") == "*0\r\n"
+        assert redis_server.ask("KEYS", "*") == "*0\r\n"
 
 
-def test_a_client_of_redis_py_is_polled_after_a_fake_was_seen(app, server):
+def test_a_client_of_redis_py_is_polled_after_a_fake_was_seen(app, redis_server):
     telemetry = setup(app)
-    with fake_classes(server.port) as client:
+    with fake_classes(redis_server.port) as client:
         client.ping()
-    redis.Redis(port=server.port).ping()
+    redis.Redis(port=redis_server.port).ping()
     assert until(lambda: scrape(telemetry).has("cache_size_bytes"))
 
 
 @pytest.mark.parametrize("named", [False, True], ids=["seen", "named"])
 @pytest.mark.parametrize("kind", ["subclass", "blocking pool", "wrapped commands"])
-def test_real_clients_of_every_kind_are_polled(app, server, kind, named, monkeypatch):
+def test_real_clients_of_every_kind_are_polled(app, redis_server, kind, named, monkeypatch):
     class Cache(redis.Redis):
         """A client class of the application with one more method."""
 
@@ -202,18 +202,18 @@ def test_real_clients_of_every_kind_are_polled(app, server, kind, named, monkeyp
             return original(*words, **options)
 
         monkeypatch.setattr(redis.Redis, "execute_command", wrapped)
-    client = Cache(port=server.port)
+    client = Cache(port=redis_server.port)
     if kind == "blocking pool":
-        client = redis.Redis(connection_pool=redis.BlockingConnectionPool(port=server.port))
+        client = redis.Redis(connection_pool=redis.BlockingConnectionPool(port=redis_server.port))
     telemetry = setup(app, **({"redis_client": client} if named else {}))
     client.ping()
     client.ping()
     assert until(lambda: scrape(telemetry).has("cache_size_bytes"))
 
 
-def test_patching_redis_py_later_shows_none_of_our_queries(app, server):
+def test_patching_redis_py_later_shows_none_of_our_queries(app, redis_server):
     telemetry = setup(app)
-    client = redis.Redis(port=server.port)
+    client = redis.Redis(port=redis_server.port)
     client.ping()
     assert until(lambda: scrape(telemetry).has("cache_size_bytes"))
     with (
@@ -222,14 +222,14 @@ def test_patching_redis_py_later_shows_none_of_our_queries(app, server):
         patch("redis.connection.Connection.send_packed_command") as three,
         patch("redis.connection.Connection.connect") as four,
     ):
-        calls = server.command_calls()["info"]
-        assert until(lambda: server.command_calls()["info"] > calls + 4)
+        calls = redis_server.command_calls()["info"]
+        assert until(lambda: redis_server.command_calls()["info"] > calls + 4)
         assert not any(mock.called for mock in (one, two, three, four))
 
 
-async def test_a_credential_provider_is_called_only_if_a_setting_names_the_client(app, server):
+async def test_a_credential_provider_is_called_only_if_a_setting_names_the_client(app, redis_server):
     Provider.calls = 0
-    client = redis.Redis(connection_pool=redis.ConnectionPool(port=server.port, credential_provider=Provider()))
+    client = redis.Redis(connection_pool=redis.ConnectionPool(port=redis_server.port, credential_provider=Provider()))
     telemetry = setup(app)
     with suppress(redis.RedisError):
         client.ping()
@@ -242,16 +242,16 @@ async def test_a_credential_provider_is_called_only_if_a_setting_names_the_clien
 
 
 @pytest.mark.parametrize("make", ["FakeRedis", "FakeStrictRedis", "FakeAsyncRedis", "from_url", "server"])
-async def test_fakeredis(app, server, make):
+async def test_fakeredis(app, redis_server, make):
     fakeredis = pytest.importorskip("fakeredis")
-    before = server.connections()
+    before = redis_server.connections()
     telemetry = setup(app)
     if make == "from_url":
-        client = fakeredis.FakeRedis.from_url(f"redis://127.0.0.1:{server.port}/0")
+        client = fakeredis.FakeRedis.from_url(f"redis://127.0.0.1:{redis_server.port}/0")
     elif make == "server":
-        client = fakeredis.FakeRedis(server=fakeredis.FakeServer(), host="127.0.0.1", port=server.port)
+        client = fakeredis.FakeRedis(server=fakeredis.FakeServer(), host="127.0.0.1", port=redis_server.port)
     else:
-        client = getattr(fakeredis, make)(host="127.0.0.1", port=server.port)
+        client = getattr(fakeredis, make)(host="127.0.0.1", port=redis_server.port)
     found = client.set("a", 1)
     if hasattr(found, "__await__"):
         await found
@@ -259,4 +259,4 @@ async def test_fakeredis(app, server, make):
     status, content = await health(app)
     telemetry.force_flush(1)
     assert (status, content["checks"]["redis"]["message"]) == (200, FAKE)
-    assert server.connections() == before
+    assert redis_server.connections() == before

@@ -12,22 +12,24 @@ from fastapi import FastAPI
 from redis.sentinel import Sentinel
 
 from tests.scrape import Scrape, scrape
-from tests.servers.redis import redis_server
-from tests.servers.uvicorn import free_port
+from tests.servers.ports import free_port
+from tests.servers.redis import run_redis
+from tests.until import until
 from wxiai_otel import SettingError, Telemetry, setup_telemetry
 
 GAUGES = ("cache_size_bytes", "redis_memory_usage_ratio")
 
 
-def until(telemetry: Telemetry, there: bool = True, timeout: float = 5) -> Scrape:
+def gauges(telemetry: Telemetry, *, there: bool = True) -> Scrape:
     """Scrape until both gauges are there, or both are not."""
-    deadline = time.monotonic() + timeout
-    while True:
-        seen = scrape(telemetry)
-        if all(seen.has(name) is there for name in GAUGES):
-            return seen
-        assert time.monotonic() < deadline, f"after {timeout} s the gauges are {'not' if there else 'still'} there"
-        time.sleep(0.02)
+    seen = []
+
+    def are_as_wanted() -> bool:
+        seen.append(scrape(telemetry))
+        return all(seen[-1].has(name) is there for name in GAUGES)
+
+    until(are_as_wanted)
+    return seen[-1]
 
 
 @pytest.fixture
@@ -40,55 +42,55 @@ def polling():
     return make
 
 
-def used_memory(server) -> int:
-    lines = server.ask("INFO", "memory").splitlines()
+def used_memory(redis_server) -> int:
+    lines = redis_server.ask("INFO", "memory").splitlines()
     return int(next(line.removeprefix("used_memory:") for line in lines if line.startswith("used_memory:")))
 
 
-def test_the_first_client_used_says_which_redis_is_asked(polling, server):
+def test_the_first_client_used_says_which_redis_is_asked(polling, redis_server):
     telemetry = polling()
     assert not scrape(telemetry).has("cache_size_bytes")
-    redis.Redis(port=server.port).ping()
-    seen = until(telemetry)
-    assert seen.value("cache_size_bytes") == pytest.approx(used_memory(server), rel=0.2)
+    redis.Redis(port=redis_server.port).ping()
+    seen = gauges(telemetry)
+    assert seen.value("cache_size_bytes") == pytest.approx(used_memory(redis_server), rel=0.2)
     assert 0 < seen.value("redis_memory_usage_ratio") < 1
 
 
-def test_the_ratio_is_of_maxmemory_where_there_is_one(polling, server):
-    server.ask("CONFIG", "SET", "maxmemory", "100mb")
+def test_the_ratio_is_of_maxmemory_where_there_is_one(polling, redis_server):
+    redis_server.ask("CONFIG", "SET", "maxmemory", "100mb")
     try:
-        telemetry = polling(redis_client=server.url)
-        seen = until(telemetry)
+        telemetry = polling(redis_client=redis_server.url)
+        seen = gauges(telemetry)
         assert seen.value("redis_memory_usage_ratio") == seen.value("cache_size_bytes") / (100 * 2**20)
     finally:
-        server.ask("CONFIG", "SET", "maxmemory", "0")
+        redis_server.ask("CONFIG", "SET", "maxmemory", "0")
 
 
-async def test_an_asyncio_client_is_never_used_from_another_loop(polling, server):
+async def test_an_asyncio_client_is_never_used_from_another_loop(polling, redis_server):
     telemetry = polling()
-    client = redis.asyncio.Redis(port=server.port)
+    client = redis.asyncio.Redis(port=redis_server.port)
     await client.ping()
-    until(telemetry)
+    gauges(telemetry)
     assert len(client.connection_pool._available_connections) == 1
     await client.aclose()
 
 
-def test_asking_is_neither_counted_nor_traced(spans, polling, server):
-    telemetry = polling(redis_client=redis.Redis(port=server.port))
-    until(telemetry)
+def test_asking_is_neither_counted_nor_traced(spans, polling, redis_server):
+    telemetry = polling(redis_client=redis.Redis(port=redis_server.port))
+    gauges(telemetry)
     assert scrape(telemetry).value("cache_operations_total") == 0
     assert spans.get_finished_spans() == ()
-    assert server.command_calls()["info"] > 0
+    assert redis_server.command_calls()["info"] > 0
 
 
 def test_the_gauges_vanish_while_redis_does_not_answer_and_come_back(polling):
     port = free_port()
-    with redis_server(port=port) as first:
+    with run_redis(port=port) as first:
         telemetry = polling(redis_client=first.url)
-        until(telemetry)
-    until(telemetry, there=False)
-    with redis_server(port=port):
-        until(telemetry)
+        gauges(telemetry)
+    gauges(telemetry, there=False)
+    with run_redis(port=port):
+        gauges(telemetry)
 
 
 def test_a_redis_that_accepts_and_says_nothing_is_given_up_after_the_timeout(polling):
@@ -115,55 +117,55 @@ def test_a_redis_that_accepts_and_says_nothing_is_given_up_after_the_timeout(pol
 
 
 def test_a_password_and_a_database_are_used(polling):
-    with redis_server("--requirepass", "hunter2") as locked:
+    with run_redis("--requirepass", "hunter2") as locked:
         telemetry = polling(redis_client=f"redis://:hunter2@127.0.0.1:{locked.port}/5")
-        until(telemetry)
+        gauges(telemetry)
 
 
-def test_a_socket_path_is_asked(polling, server):
+def test_a_socket_path_is_asked(polling, redis_server):
     telemetry = polling()
-    redis.Redis(unix_socket_path=server.unix_socket).ping()
-    until(telemetry)
+    redis.Redis(unix_socket_path=redis_server.unix_socket).ping()
+    gauges(telemetry)
 
 
 @pytest.mark.parametrize("library", [redis, redis.asyncio])
-def test_a_cluster_is_the_sum_of_its_primaries(polling, cluster, library):
+def test_a_cluster_is_the_sum_of_its_primaries(polling, redis_cluster, library):
     if library is redis:
-        client = redis.RedisCluster("127.0.0.1", cluster.port)
+        client = redis.RedisCluster("127.0.0.1", redis_cluster.port)
         telemetry = polling(redis_client=client)
-        single = used_memory(cluster)
-        assert until(telemetry).value("cache_size_bytes") > 2 * single
+        single = used_memory(redis_cluster)
+        assert gauges(telemetry).value("cache_size_bytes") > 2 * single
     else:
         import asyncio
 
         async def use():
             telemetry = polling()
-            client = redis.asyncio.RedisCluster(host="127.0.0.1", port=cluster.port)
+            client = redis.asyncio.RedisCluster(host="127.0.0.1", port=redis_cluster.port)
             await client.set("a", 1)
             seen = await asyncio.to_thread(until, telemetry)
-            assert seen.value("cache_size_bytes") > 2 * used_memory(cluster)
+            assert seen.value("cache_size_bytes") > 2 * used_memory(redis_cluster)
             await client.aclose()
 
         asyncio.run(use())
 
 
 def test_behind_a_sentinel_the_current_master_is_asked(polling):
-    with redis_server() as master:
+    with run_redis() as master:
         configuration = f"sentinel monitor main 127.0.0.1 {master.port} 1"
-        with redis_server(configuration, sentinel=True) as sentinel:
+        with run_redis(configuration, sentinel=True) as sentinel:
             telemetry = polling()
             client = Sentinel([("127.0.0.1", sentinel.port)]).master_for("main")
             client.set("a", 1)
-            assert until(telemetry).value("cache_size_bytes") == pytest.approx(used_memory(master), rel=0.2)
+            assert gauges(telemetry).value("cache_size_bytes") == pytest.approx(used_memory(master), rel=0.2)
             counts = scrape(telemetry).series("cache_operations_total", "operation", "result")
             assert counts[("set", "success")] == 1
             assert counts[("other", "success")] == 0, "the client asked the sentinel, not the application"
             client.close()
 
 
-def test_polling_ends_with_the_telemetry(polling, server):
-    telemetry = polling(redis_client=server.url)
-    until(telemetry)
+def test_polling_ends_with_the_telemetry(polling, redis_server):
+    telemetry = polling(redis_client=redis_server.url)
+    gauges(telemetry)
     telemetry.shutdown()
     deadline = time.monotonic() + 5
     while any(thread.name == "wxiai-otel-redis-info" for thread in threading.enumerate()):
@@ -171,14 +173,14 @@ def test_polling_ends_with_the_telemetry(polling, server):
         time.sleep(0.02)
 
 
-def test_a_forked_child_polls_for_itself(polling, server):
-    telemetry = polling(redis_client=server.url)
-    until(telemetry)
+def test_a_forked_child_polls_for_itself(polling, redis_server):
+    telemetry = polling(redis_client=redis_server.url)
+    gauges(telemetry)
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:  # pragma: no cover - another process
         try:
-            until(telemetry)
+            gauges(telemetry)
             os.write(writing, b"polled")
         finally:
             os._exit(0)

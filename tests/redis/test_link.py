@@ -13,8 +13,8 @@ from wxiai_otel.redis._link import Address, Link
 @pytest.fixture
 def silent():
     """A server that accepts connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0), backlog=10) as server:
-        yield server
+    with socket.create_server(("127.0.0.1", 0), backlog=10) as redis_server:
+        yield redis_server
 
 
 @pytest.mark.parametrize("allowed", [0.0, 0.2], ids=["no time", "some time"])

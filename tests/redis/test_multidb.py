@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from tests.redis.clients import durations, operations
 from tests.redis.test_one_call import got
 from tests.scrape import scrape
-from tests.servers.redis import redis_server
+from tests.servers.redis import run_redis
 
 pytest.importorskip("pybreaker")
 pytest.importorskip("redis.multidb")
@@ -24,8 +24,8 @@ FAILED = {("get", "error"): 1}
 
 @pytest.fixture(scope="module")
 def second_server():
-    with redis_server() as server:
-        yield server
+    with run_redis() as redis_server:
+        yield redis_server
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def second(second_server):
 @pytest.fixture
 def first():
     """Run a server whose process the tests kill."""
-    with redis_server() as server:
-        yield server
+    with run_redis() as redis_server:
+        yield redis_server
 
 
 def client_of(kind, *servers, retries=5, health_check_interval=HEALTH_CHECK_SECONDS):
@@ -50,7 +50,9 @@ def client_of(kind, *servers, retries=5, health_check_interval=HEALTH_CHECK_SECO
         from redis.asyncio.multidb.client import MultiDBClient
         from redis.asyncio.multidb.config import DatabaseConfig, MultiDbConfig
         from redis.asyncio.retry import Retry
-    databases = [DatabaseConfig(from_url=server.url, weight=1 / (place + 1)) for place, server in enumerate(servers)]
+    databases = [
+        DatabaseConfig(from_url=redis_server.url, weight=1 / (place + 1)) for place, redis_server in enumerate(servers)
+    ]
     return MultiDBClient(
         MultiDbConfig(
             databases_config=databases,
@@ -120,61 +122,61 @@ CALLS = [
 each_call = pytest.mark.parametrize(("call", "counts"), CALLS, ids=lambda value: getattr(value, "__name__", ""))
 
 
-async def test_health_checks_are_neither_counted_nor_traced(spans, telemetry, make, first, second):
+async def test_health_checks_are_neither_counted_nor_traced(spans, live, make, first, second):
     client = make(first, second)
     await got(client.initialize())
     await asyncio.sleep(6 * HEALTH_CHECK_SECONDS)
     assert first.command_calls()["ping"] > 1
-    assert operations(scrape(telemetry)) == {}
+    assert operations(scrape(live)) == {}
     await got(client.ping())
-    assert operations(scrape(telemetry)) == {("other", "success"): 1}
+    assert operations(scrape(live)) == {("other", "success"): 1}
     await asyncio.sleep(3 * HEALTH_CHECK_SECONDS)
     assert [span.name for span in spans.get_finished_spans()] == ["PING"]
 
 
 @each_call
-async def test_a_call_is_one_count_and_no_error(spans, telemetry, make, first, second, call, counts):
+async def test_a_call_is_one_count_and_no_error(spans, live, make, first, second, call, counts):
     await call(make(first, second))
-    assert operations(scrape(telemetry)) == counts
+    assert operations(scrape(live)) == counts
     assert {span.status.status_code for span in spans.get_finished_spans()} <= {StatusCode.UNSET}
 
 
 @each_call
-async def test_a_call_across_a_failover_is_one_count_and_no_error(spans, telemetry, make, first, second, call, counts):
+async def test_a_call_across_a_failover_is_one_count_and_no_error(spans, live, make, first, second, call, counts):
     client = make(first, second, health_check_interval=3600)
     await got(client.initialize())
     first.process.kill()
     first.process.wait()
     await call(client)
-    seen = scrape(telemetry)
+    seen = scrape(live)
     assert operations(seen) == counts
     assert sum(durations(seen).values()) == (0 if call is subscribe else 1)
     assert {span.status.status_code for span in spans.get_finished_spans()} <= {StatusCode.UNSET}
 
 
-async def test_subscriptions_that_move_to_another_database_are_not_counted_again(telemetry, make, first, second):
+async def test_subscriptions_that_move_to_another_database_are_not_counted_again(live, make, first, second):
     client = make(first, second, health_check_interval=3600)
     pubsub = await got(client.pubsub()) if hasattr(client, "aclose") else client.pubsub()
     await got(pubsub.subscribe("news"))
     first.process.kill()
     first.process.wait()
     await got(client.get("none"))
-    assert operations(scrape(telemetry)) == {("other", "success"): 1, ("get", "miss"): 1}
+    assert operations(scrape(live)) == {("other", "success"): 1, ("get", "miss"): 1}
 
 
-async def test_a_call_that_no_database_answers_is_one_error(spans, telemetry, make, first):
+async def test_a_call_that_no_database_answers_is_one_error(spans, live, make, first):
     client = make(first, retries=1, health_check_interval=3600)
     await got(client.initialize())
     first.process.kill()
     first.process.wait()
     with pytest.raises(redis.RedisError):
         await got(client.get("none"))
-    assert operations(scrape(telemetry)) == FAILED
+    assert operations(scrape(live)) == FAILED
     (span,) = spans.get_finished_spans()
     assert span.status.status_code is StatusCode.ERROR
 
 
-async def test_the_server_of_the_active_database_is_the_one_that_is_polled(telemetry, make, first, second, caplog):
+async def test_the_server_of_the_active_database_is_the_one_that_is_polled(live, make, first, second, caplog):
     client = make(first, second)
     await got(client.get("none"))
     await got(client.get("none"))

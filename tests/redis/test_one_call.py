@@ -19,8 +19,8 @@ async def got(result):
 
 
 @pytest.fixture(params=LIBRARIES)
-async def client(request, server):
-    made = LIBRARIES[request.param].Redis(port=server.port)
+async def client(request, redis_server):
+    made = LIBRARIES[request.param].Redis(port=redis_server.port)
     yield made
     await closed(made)
 
@@ -104,9 +104,9 @@ CALLS = [
 
 
 @pytest.mark.parametrize(("make", "counts"), CALLS, ids=lambda value: getattr(value, "__name__", ""))
-async def test_a_call_is_counted_once(telemetry, client, make, counts):
+async def test_a_call_is_counted_once(live, client, make, counts):
     await make(client)
-    assert operations(scrape(telemetry)) == counts
+    assert operations(scrape(live)) == counts
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ async def test_a_call_is_counted_once(telemetry, client, make, counts):
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-async def test_a_call_is_one_span_without_an_error(spans, telemetry, client, make, names):
+async def test_a_call_is_one_span_without_an_error(spans, live, client, make, names):
     await make(client)
     ended = spans.get_finished_spans()
     assert [span.name for span in ended] == names

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from tests.monitoring.conftest import health
 from tests.scrape import scrape
-from tests.servers.redis import redis_server
+from tests.servers.redis import run_redis
 from tests.until import until
 from wxiai_otel import _backoff, complete_ai_task, record_user_activity, setup_telemetry, start_ai_task
 
@@ -25,8 +25,8 @@ REFUSED = {
 
 @pytest.fixture(scope="module")
 def locked():
-    with redis_server() as server:
-        yield server
+    with run_redis() as redis_server:
+        yield redis_server
 
 
 @pytest.mark.parametrize("kind", REFUSED)

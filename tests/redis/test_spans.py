@@ -26,7 +26,7 @@ SECRET = "s3cret"
 
 
 @pytest.fixture
-def traced(spans, telemetry):
+def traced(spans, live):
     """The exporter, with the telemetry set up behind it."""
     return spans
 
@@ -41,8 +41,8 @@ def assert_no_secret(exporter):
         assert SECRET not in span.to_json()
 
 
-def test_a_command_is_a_client_span_by_the_stable_names(traced, server):
-    redis.Redis(port=server.port, host="127.0.0.1", db=3).set("k", SECRET)
+def test_a_command_is_a_client_span_by_the_stable_names(traced, redis_server):
+    redis.Redis(port=redis_server.port, host="127.0.0.1", db=3).set("k", SECRET)
     span = only(traced)
     assert span.name == "SET"
     assert span.kind is SpanKind.CLIENT
@@ -54,27 +54,27 @@ def test_a_command_is_a_client_span_by_the_stable_names(traced, server):
         "db.operation.name": "SET",
         "db.query.text": "SET ? ?",
         "server.address": "127.0.0.1",
-        "server.port": server.port,
+        "server.port": redis_server.port,
     }
 
 
-async def test_asyncio_commands_are_spans_too(traced, server):
-    client = redis.asyncio.Redis(port=server.port)
+async def test_asyncio_commands_are_spans_too(traced, redis_server):
+    client = redis.asyncio.Redis(port=redis_server.port)
     await client.config_get("maxmemory")
     await client.aclose()
     span = only(traced)
     assert (span.name, span.attributes["db.query.text"]) == ("CONFIG GET", "CONFIG GET ?")
 
 
-def test_a_socket_path_is_the_address(traced, server):
-    redis.Redis(unix_socket_path=server.unix_socket).ping()
+def test_a_socket_path_is_the_address(traced, redis_server):
+    redis.Redis(unix_socket_path=redis_server.unix_socket).ping()
     span = only(traced)
-    assert span.attributes["server.address"] == server.unix_socket
+    assert span.attributes["server.address"] == redis_server.unix_socket
     assert "server.port" not in span.attributes
 
 
-def test_a_pipeline_is_one_span_with_its_commands_without_arguments(traced, server):
-    pipeline = redis.Redis(port=server.port).pipeline()
+def test_a_pipeline_is_one_span_with_its_commands_without_arguments(traced, redis_server):
+    pipeline = redis.Redis(port=redis_server.port).pipeline()
     pipeline.set(SECRET, 1).get(SECRET)
     pipeline.execute_command(b"GET", SECRET)
     pipeline.execute_command(f"GET {SECRET}")
@@ -87,8 +87,8 @@ def test_a_pipeline_is_one_span_with_its_commands_without_arguments(traced, serv
     assert_no_secret(traced)
 
 
-def test_a_pipelines_text_is_bounded(traced, server):
-    pipeline = redis.Redis(port=server.port).pipeline()
+def test_a_pipelines_text_is_bounded(traced, redis_server):
+    pipeline = redis.Redis(port=redis_server.port).pipeline()
     for n in range(5000):
         pipeline.mget([str(n)] * 10)
     pipeline.execute()
@@ -97,8 +97,8 @@ def test_a_pipelines_text_is_bounded(traced, server):
     assert span.attributes["db.operation.batch.size"] == 5000
 
 
-def test_no_argument_leaves_in_any_form_of_a_command(traced, server):
-    client = redis.Redis(port=server.port)
+def test_no_argument_leaves_in_any_form_of_a_command(traced, redis_server):
+    client = redis.Redis(port=redis_server.port)
     client.execute_command(f"GET {SECRET}")
     client.execute_command(b"GET", SECRET.encode())
     client.set(SECRET, SECRET)
@@ -107,8 +107,8 @@ def test_no_argument_leaves_in_any_form_of_a_command(traced, server):
     assert_no_secret(traced)
 
 
-def test_an_error_is_its_class_and_nothing_of_its_message(traced, server):
-    client = redis.Redis(port=server.port)
+def test_an_error_is_its_class_and_nothing_of_its_message(traced, redis_server):
+    client = redis.Redis(port=redis_server.port)
     client.hset(SECRET, "f", 1)
     with pytest.raises(redis.ResponseError):
         client.get(SECRET)
@@ -122,28 +122,28 @@ def test_an_error_is_its_class_and_nothing_of_its_message(traced, server):
     assert_no_secret(traced)
 
 
-def test_a_search_shows_neither_its_query_nor_what_it_found(traced, server):
+def test_a_search_shows_neither_its_query_nor_what_it_found(traced, redis_server):
     with pytest.raises(redis.ResponseError):  # the module is not loaded
-        redis.Redis(port=server.port).execute_command("FT.SEARCH", "index", SECRET)
+        redis.Redis(port=redis_server.port).execute_command("FT.SEARCH", "index", SECRET)
     assert only(traced).name == "FT.SEARCH"
     assert_no_secret(traced)
 
 
-def test_our_own_traffic_is_not_traced(traced, server):
+def test_our_own_traffic_is_not_traced(traced, redis_server):
     with own_traffic():
-        redis.Redis(port=server.port).get("a")
+        redis.Redis(port=redis_server.port).get("a")
     assert traced.get_finished_spans() == ()
 
 
-def test_a_clusters_client_traces_what_it_is_asked_and_not_what_it_asks(traced, cluster):
-    client = redis.RedisCluster("127.0.0.1", cluster.port)
+def test_a_clusters_client_traces_what_it_is_asked_and_not_what_it_asks(traced, redis_cluster):
+    client = redis.RedisCluster("127.0.0.1", redis_cluster.port)
     client.set("a", 1)
     assert [span.name for span in traced.get_finished_spans()] == ["SET"]
 
 
-async def test_a_command_in_a_request_is_a_child_of_its_server_span(spans, server):
+async def test_a_command_in_a_request_is_a_child_of_its_server_span(spans, redis_server):
     app = FastAPI()
-    client = redis.asyncio.Redis(port=server.port)
+    client = redis.asyncio.Redis(port=redis_server.port)
 
     @app.get("/")
     async def read():
@@ -157,11 +157,11 @@ async def test_a_command_in_a_request_is_a_child_of_its_server_span(spans, serve
     assert command.parent.span_id == request.context.span_id
 
 
-def test_an_application_that_has_instrumented_redis_itself_keeps_its_spans(spans, server):
+def test_an_application_that_has_instrumented_redis_itself_keeps_its_spans(spans, redis_server):
     RedisInstrumentor().instrument(tracer_provider=trace.get_tracer_provider())
     try:
         telemetry = setup_telemetry(FastAPI())
-        client = redis.Redis(port=server.port)
+        client = redis.Redis(port=redis_server.port)
         client.get("a")
         assert len(spans.get_finished_spans()) == 1
         assert b'cache_operations_total{operation="get",result="miss"} 1.0' in telemetry.render_metrics()[0]
@@ -172,16 +172,16 @@ def test_an_application_that_has_instrumented_redis_itself_keeps_its_spans(spans
         RedisInstrumentor().uninstrument()
 
 
-def test_after_the_shutdown_nothing_is_traced(traced, telemetry, server):
-    telemetry.shutdown()
-    redis.Redis(port=server.port).get("a")
+def test_after_the_shutdown_nothing_is_traced(traced, live, redis_server):
+    live.shutdown()
+    redis.Redis(port=redis_server.port).get("a")
     assert traced.get_finished_spans() == ()
 
 
-def test_an_application_that_instruments_redis_after_the_setup_has_its_spans_only(spans, server):
+def test_an_application_that_instruments_redis_after_the_setup_has_its_spans_only(spans, redis_server):
     setup_telemetry(FastAPI())
     RedisInstrumentor().instrument(tracer_provider=trace.get_tracer_provider())
-    client = redis.Redis(port=server.port)
+    client = redis.Redis(port=redis_server.port)
     try:
         client.get("a")
         client.pipeline().get("a").execute()
@@ -193,7 +193,7 @@ def test_an_application_that_instruments_redis_after_the_setup_has_its_spans_onl
 
 
 @pytest.mark.parametrize("kind", ["sync", "asyncio"])
-async def test_the_span_is_the_current_one_while_its_command_is_sent_and_no_longer(traced, server, kind):
+async def test_the_span_is_the_current_one_while_its_command_is_sent_and_no_longer(traced, redis_server, kind):
     library = redis if kind == "sync" else redis.asyncio
     within = []
 
@@ -203,7 +203,7 @@ async def test_the_span_is_the_current_one_while_its_command_is_sent_and_no_long
                 within.append(trace.get_current_span())
             return ("default", "any is right")
 
-    client = library.Redis(port=server.port, credential_provider=Credentials())
+    client = library.Redis(port=redis_server.port, credential_provider=Credentials())
     before = trace.get_current_span()
     sent = client.get("a")
     if kind == "asyncio":
@@ -214,7 +214,7 @@ async def test_the_span_is_the_current_one_while_its_command_is_sent_and_no_long
     assert {found.get_span_context().span_id for found in within} == {span.context.span_id}
 
 
-def test_where_no_span_is_received_none_is_started(server, monkeypatch):
+def test_where_no_span_is_received_none_is_started(redis_server, monkeypatch):
     class Counting(Sampler):
         def __init__(self):
             self.asked = 0
@@ -230,7 +230,7 @@ def test_where_no_span_is_received_none_is_started(server, monkeypatch):
     provider = TracerProvider(sampler)
     trace.set_tracer_provider(provider)
     telemetry = setup_telemetry(FastAPI())
-    client = redis.Redis(port=server.port)
+    client = redis.Redis(port=redis_server.port)
     client.get("a")
     client.pipeline().get("a").execute()
     assert sampler.asked == 0
@@ -261,13 +261,13 @@ PIECES = [
 
 @pytest.mark.faulty
 @pytest.mark.parametrize(("owner", "name"), PIECES, ids=lambda piece: getattr(piece, "__name__", piece))
-def test_a_fault_in_a_piece_changes_no_response_and_no_exception(traced, server, monkeypatch, owner, name):
+def test_a_fault_in_a_piece_changes_no_response_and_no_exception(traced, redis_server, monkeypatch, owner, name):
     def broken(*_args, **_options):
         raise RuntimeError("broken")
 
     monkeypatch.setattr(owner, name, broken)
     before = sum(_guard.faults().values())
-    client = redis.Redis(port=server.port)
+    client = redis.Redis(port=redis_server.port)
     assert client.set("a", 1) is True
     assert client.pipeline().get("a").execute() == [b"1"]
     assert client.hset("h", "f", 1) == 1
@@ -283,27 +283,27 @@ def test_a_fault_in_a_piece_changes_no_response_and_no_exception(traced, server,
 @pytest.mark.parametrize(
     ("owner", "name"), [(RedisSpans, "command"), (ClientSpans, "start"), (_calls, "failure_of"), (Span, "end")]
 )
-def test_commands_are_counted_also_where_their_spans_fail(traced, telemetry, server, monkeypatch, owner, name):
+def test_commands_are_counted_also_where_their_spans_fail(traced, live, redis_server, monkeypatch, owner, name):
     def broken(*_args, **_options):
         raise RuntimeError("broken")
 
     monkeypatch.setattr(owner, name, broken)
-    client = redis.Redis(port=server.port)
+    client = redis.Redis(port=redis_server.port)
     client.hset("h", "f", 1)
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
         client.get("h")
-    text = telemetry.render_metrics()[0]
+    text = live.render_metrics()[0]
     assert b'cache_operations_total{operation="set",result="success"} 1.0' in text
     assert b'cache_operations_total{operation="get",result="error"} 1.0' in text
 
 
 @pytest.mark.faulty
-def test_a_fault_in_counting_does_not_change_a_response_or_an_exception(telemetry, server, monkeypatch):
+def test_a_fault_in_counting_does_not_change_a_response_or_an_exception(live, redis_server, monkeypatch):
     def broken(*_args):
         raise RuntimeError("broken")
 
     monkeypatch.setattr(Calls, "count", broken)
-    client = redis.Redis(port=server.port)
+    client = redis.Redis(port=redis_server.port)
     assert client.hset("h", "f", 1) == 1
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
         client.get("h")

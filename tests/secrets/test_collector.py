@@ -15,7 +15,7 @@ from tests.otlp_logs import logs, record
 from tests.otlp_spans import new_trace, span, traces
 from tests.secrets.corpus import HARMLESS, SECRETS
 from tests.servers.collector import collector
-from tests.servers.pipeline import until
+from tests.until import until
 from wxiai_otel._database_errors import reduced
 from wxiai_otel._redaction import redacted
 from wxiai_otel._secrets import HARMLESS as PASSED
@@ -50,7 +50,7 @@ def through_logs(pipeline):
         for batch in _batches(texts):
             backend.logs.clear()
             _send(running, "logs", logs({}, *(record(text, {"n": n}) for n, text in enumerate(batch))))
-            assert until(lambda: len(backend.records), len(batch)) == len(batch)
+            until(lambda: len(backend.records), equals=len(batch))
             found |= {batch[one.attributes[0].value.int_value]: one.body.string_value for one in backend.records}
         return found
 
@@ -75,7 +75,7 @@ def through_spans(pipeline):
                 for n, text in enumerate(batch)
             )
             _send(running, "traces", traces({}, *sent))
-            assert until(lambda: len(backend.spans), len(batch)) == len(batch)
+            until(lambda: len(backend.spans), equals=len(batch))
             for one in backend.spans:
                 values = {item.key: item.value for item in one.attributes}
                 text = batch[values["n"].int_value]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from stack.binaries import find
 from stack.programs import ROOT
+from tests.servers.ports import free_port
 from tests.servers.program import answers, program
-from tests.servers.uvicorn import free_port
 
 CONFIG = ROOT / "alerts" / "alertmanager.yml"
 

@@ -17,8 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from stack.programs import ROOT
 from tests.scrape import Scrape
+from tests.servers.ports import free_port
 from tests.servers.program import answers, program
-from tests.servers.uvicorn import free_port
 from wxiai_otel.alerting.bridge._app import Bridge as BridgeApp
 from wxiai_otel.alerting.bridge._config import load
 from wxiai_otel.alerting.bridge._late import LATE_SECONDS

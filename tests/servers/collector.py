@@ -11,8 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from stack.binaries import find
 from tests.scrape import Scrape
+from tests.servers.ports import free_port
 from tests.servers.program import answers, program
-from tests.servers.uvicorn import free_port
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from stack.programs import ROOT
 from tests.servers.pipeline import Pipeline
-from tests.servers.uvicorn import free_port
+from tests.servers.ports import free_port
 
 
 @contextmanager

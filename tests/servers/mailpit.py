@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stack.binaries import find
+from tests.servers.ports import free_port
 from tests.servers.program import listens, program
-from tests.servers.uvicorn import free_port
 
 
 class Mailpit:

@@ -1,10 +1,8 @@
 """A running stack as tests want it: OTLP in as any SDK writes it, series out of the Collector and of Prometheus."""
 
 import json
-import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -12,6 +10,7 @@ from prometheus_client.samples import Sample
 
 from stack.state import read_state
 from tests.scrape import Scrape
+from tests.until import until
 
 IDENTITY = ("job", "instance")
 
@@ -68,6 +67,18 @@ class Pipeline:
             for labels in [dict(found["metric"])]
         )
 
+    def whole_trace(self, trace_id: str) -> list[dict]:
+        """The spans of a trace once its root and all parents are there: spans arrive by several exports."""
+
+        def is_whole() -> bool:
+            spans = self.trace(trace_id)
+            ids = {span["spanID"] for span in spans}
+            parents = [{reference["spanID"] for reference in span["references"]} for span in spans]
+            return not all(parents) and all(each <= ids for each in parents)
+
+        until(is_whole)
+        return self.trace(trace_id)
+
     def trace(self, trace_id: str) -> list[dict]:
         """The spans that Jaeger has of a trace."""
         try:
@@ -82,11 +93,3 @@ class Pipeline:
 def _without_identity(sample: Sample) -> Sample:
     labels = {name: value for name, value in sample.labels.items() if name not in IDENTITY}
     return sample._replace(labels=labels)
-
-
-def until(read: Callable[[], object], expected: object, timeout: float = 30) -> object:
-    """What is read last: at once where it is as expected, else when the time is over."""
-    deadline = time.monotonic() + timeout
-    while (seen := read()) != expected and time.monotonic() < deadline:
-        time.sleep(0.2)
-    return seen

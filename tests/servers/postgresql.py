@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from tests.servers.uvicorn import free_port
+from tests.servers.ports import free_port
 
 # Nothing has to survive; a deadlock is to be noticed soon; two-phase transactions are off by default.
 _CONFIGURATION = {
@@ -57,7 +57,7 @@ class PostgresqlServer:
 
 
 @contextmanager
-def postgresql_server() -> Iterator[PostgresqlServer]:
+def run_postgresql() -> Iterator[PostgresqlServer]:
     """Run a server on a free port, in a folder of its own, until the block ends."""
     port = free_port()
     # The server refuses to be run by root.

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from stack.binaries import find
+from tests.servers.ports import free_port
 from tests.servers.program import answers, program
-from tests.servers.uvicorn import free_port
 
 Tree = dict[str, Any]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.servers.uvicorn import free_port
+from tests.servers.ports import free_port
 
 
 class RedisServer:
@@ -48,7 +48,7 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server(*options: str, port: int | None = None, sentinel: bool = False) -> Iterator[RedisServer]:
+def run_redis(*options: str, port: int | None = None, sentinel: bool = False) -> Iterator[RedisServer]:
     """Run a server on a free port, without persistence, until the block ends."""
     port = port or free_port()
     with tempfile.TemporaryDirectory(prefix="redis-") as folder:
@@ -73,14 +73,14 @@ def redis_server(*options: str, port: int | None = None, sentinel: bool = False)
 
 
 @contextmanager
-def redis_cluster() -> Iterator[RedisServer]:
+def run_redis_cluster() -> Iterator[RedisServer]:
     """Run three primaries that share the slots."""
     with ExitStack() as stack:
         nodes = []
         for _ in range(3):
             bus = free_port()
             # A node's bus listens 10,000 above its port unless it is told otherwise.
-            nodes.append(stack.enter_context(redis_server("--cluster-enabled", "yes", "--cluster-port", str(bus))))
+            nodes.append(stack.enter_context(run_redis("--cluster-enabled", "yes", "--cluster-port", str(bus))))
             nodes[-1].bus = bus
         bounds = (0, 5461, 10923, 16384)
         for index, node in enumerate(nodes):

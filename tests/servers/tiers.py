@@ -13,8 +13,8 @@ from pathlib import Path
 
 from stack.binaries import find
 from tests.scrape import Scrape, parse
+from tests.servers.ports import free_port
 from tests.servers.program import answers, program
-from tests.servers.uvicorn import free_port
 
 ROOT = Path(__file__).parents[2]
 NAME = "gateways.test"

@@ -1,23 +1,17 @@
 """A real uvicorn in a process of its own."""
 
 import os
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.scrape import Scrape, parse
+from tests.servers.ports import free_port
 from tests.servers.program import listens, program
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from tests.until import until
 
 
 class Server:
@@ -32,12 +26,10 @@ class Server:
         with urllib.request.urlopen(f"{self.url}/monitoring/metrics", timeout=10) as response:
             return parse(response.read().decode())
 
-    def until(self, name: str, value: float, timeout: float = 5, **labels: str) -> Scrape:
-        """Scrape until a metric has a value; the last scrape in any case."""
-        deadline = time.monotonic() + timeout
-        while (seen := self.scrape()).value(name, **labels) != value and time.monotonic() < deadline:
-            time.sleep(0.05)
-        return seen
+    def until(self, name: str, value: float, timeout: float = 30, **labels: str) -> Scrape:
+        """Scrape until a metric has a value."""
+        until(lambda: self.scrape().value(name, **labels), timeout, equals=value)
+        return self.scrape()
 
 
 @contextmanager

@@ -1,19 +1,11 @@
-"""One PostgreSQL server for all tests of this folder, and a database of users and orders by each driver."""
+"""A database of users and orders by each driver."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
-from fastapi import FastAPI
 
-from tests.servers.postgresql import PostgresqlServer, postgresql_server
+from tests.servers.postgresql import PostgresqlServer
 from tests.sql.shop import Database, postgresql_database, sqlite_database
-from wxiai_otel import Telemetry, setup_telemetry
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[PostgresqlServer]:
-    with postgresql_server() as running:
-        yield running
 
 
 @pytest.fixture(params=["pysqlite", "aiosqlite", "psycopg", "psycopg_async", "asyncpg"])
@@ -22,7 +14,7 @@ async def database(request: pytest.FixtureRequest, tmp_path) -> AsyncIterator[Da
     if "sqlite" in request.param:
         made = sqlite_database(request.param, tmp_path)
     else:
-        made = postgresql_database(request.param, request.getfixturevalue("server"))
+        made = postgresql_database(request.param, request.getfixturevalue("postgresql_server"))
     yield made
     await made.close()
 
@@ -36,13 +28,8 @@ async def sqlite(tmp_path) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def postgresql(server: PostgresqlServer) -> AsyncIterator[Database]:
+async def postgresql(postgresql_server: PostgresqlServer) -> AsyncIterator[Database]:
     """The database on PostgreSQL, by psycopg."""
-    made = postgresql_database("psycopg", server)
+    made = postgresql_database("psycopg", postgresql_server)
     yield made
     await made.close()
-
-
-@pytest.fixture
-def telemetry() -> Telemetry:
-    return setup_telemetry(FastAPI())

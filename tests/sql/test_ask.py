@@ -64,28 +64,28 @@ def test_the_engine_of_our_connection_is_no_pool_of_the_application(shop, spans)
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
-def test_postgresql_is_asked_by_its_drivers(server, driver):
-    url = server.url(driver)
+def test_postgresql_is_asked_by_its_drivers(postgresql_server, driver):
+    url = postgresql_server.url(driver)
     engine = create_async_engine(url).sync_engine if driver == "asyncpg" else create_engine(url)
     assert ask(engine, "SELECT 3 + 4", 2) == 7
     ping(engine, 2)
 
 
-def test_an_asynchronous_question_is_given_up_after_the_timeout(server):
+def test_an_asynchronous_question_is_given_up_after_the_timeout(postgresql_server):
     with pytest.raises(TimeoutError):
-        ask(create_async_engine(server.url("asyncpg")).sync_engine, "SELECT pg_sleep(9)", 0.3)
+        ask(create_async_engine(postgresql_server.url("asyncpg")).sync_engine, "SELECT pg_sleep(9)", 0.3)
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
-def test_percent_signs_and_casts_reach_the_server_unchanged(server, driver):
-    url = server.url(driver)
+def test_percent_signs_and_casts_reach_the_server_unchanged(postgresql_server, driver):
+    url = postgresql_server.url(driver)
     engine = create_async_engine(url).sync_engine if driver == "asyncpg" else create_engine(url)
     assert ask(engine, "SELECT '9'::int WHERE '100%' LIKE '%0%'", 2) == 9
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg_async", "asyncpg"])
-def test_a_server_that_refuses_our_user_is_not_queried_for_a_while(server, driver, monkeypatch):
-    url = server.url(driver).replace("postgres@", "stranger@")
+def test_a_server_that_refuses_our_user_is_not_queried_for_a_while(postgresql_server, driver, monkeypatch):
+    url = postgresql_server.url(driver).replace("postgres@", "stranger@")
     engine = create_engine(url) if driver == "psycopg" else create_async_engine(url).sync_engine
     for _ in range(20):
         with pytest.raises(Exception, match="stranger"):

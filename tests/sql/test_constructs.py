@@ -176,12 +176,12 @@ async def executed_one_by_one(database, telemetry, cases):
     return [(text_of, new, expected) for text_of, new, expected in found if new != expected]
 
 
-async def test_every_construct_is_counted_by_its_operation_and_first_table(telemetry, database):
+async def test_every_construct_is_counted_by_its_operation_and_first_table(live, database):
     cases = EVERYWHERE + (ON_SQLITE if "sqlite" in database.url else ON_POSTGRESQL)
-    assert await executed_one_by_one(database, telemetry, cases) == []
+    assert await executed_one_by_one(database, live, cases) == []
 
 
-async def test_what_metadata_creates_and_drops_is_counted_by_table(telemetry, database):
+async def test_what_metadata_creates_and_drops_is_counted_by_table(live, database):
     metadata = MetaData()
     made = Table("made", metadata, Column("id", Integer, primary_key=True), Column("n", Integer, index=True))
 
@@ -191,7 +191,7 @@ async def test_what_metadata_creates_and_drops_is_counted_by_table(telemetry, da
         metadata.drop_all(connection)
 
     await database.run(work)
-    seen = counts(telemetry)
+    seen = counts(live)
     assert {key: value for key, value in seen.items() if key[1] == "made"} == {
         ("CREATE", "made"): 2,  # the table and its index
         ("INSERT", "made"): 1,
@@ -199,13 +199,13 @@ async def test_what_metadata_creates_and_drops_is_counted_by_table(telemetry, da
     }
 
 
-async def test_constraints_are_of_their_table(telemetry, postgresql):
+async def test_constraints_are_of_their_table(live, postgresql):
     constraint = CheckConstraint(orders.c.id > 0, name="positive")
     try:
         await postgresql.run(lambda connection: connection.execute(AddConstraint(constraint)))
     finally:
         orders.constraints.discard(constraint)
-    assert counts(telemetry) == {("ALTER", "orders"): 1}
+    assert counts(live) == {("ALTER", "orders"): 1}
 
 
 @pytest.mark.parametrize(
@@ -217,25 +217,25 @@ async def test_constraints_are_of_their_table(telemetry, postgresql):
         (subqueryload, {("SELECT", "users"): 2}),
     ],
 )
-async def test_what_a_relationship_loads_is_counted(telemetry, database, load, expected):
+async def test_what_a_relationship_loads_is_counted(live, database, load, expected):
     engine = database.engine()
 
     def fill(session):
         session.add_all(User(name=f"n{n}", orders=[Order(), Order()]) for n in range(3))
 
     await database.run_session(fill, engine)
-    before = counts(telemetry)
+    before = counts(live)
 
     def work(session):
         statement = select(User) if load is None else select(User).options(load(User.orders))
         return sum(len(user.orders) for user in session.scalars(statement).unique())
 
     assert await database.run_session(work, engine) == 6
-    after = counts(telemetry)
+    after = counts(live)
     assert {key: after[key] - before.get(key, 0) for key in after if after[key] != before.get(key, 0)} == expected
 
 
-def test_the_statements_that_a_session_makes_are_counted_by_what_they_read_first(telemetry, sqlite):
+def test_the_statements_that_a_session_makes_are_counted_by_what_they_read_first(live, sqlite):
     with Session(sqlite.engine()) as session:
         session.query(User).filter_by(name="x").first()
         session.query(Order).join(Order.user).options(contains_eager(Order.user)).all()
@@ -243,4 +243,4 @@ def test_the_statements_that_a_session_makes_are_counted_by_what_they_read_first
         session.query(session.query(Order).exists()).scalar()
         session.execute(update(User).where(User.name == bindparam("old")), {"old": "x", "name": "y"})
         session.get(Order, 1)
-    assert counts(telemetry) == {("SELECT", "users"): 2, ("SELECT", "orders"): 3, ("UPDATE", "users"): 1}
+    assert counts(live) == {("SELECT", "users"): 2, ("SELECT", "orders"): 3, ("UPDATE", "users"): 1}

@@ -26,7 +26,7 @@ from tests.sql.shop import Order, User, counts, three_users, users
 from wxiai_otel import setup_telemetry
 
 
-async def test_each_core_statement_is_counted_by_its_operation_and_table(telemetry, database):
+async def test_each_core_statement_is_counted_by_its_operation_and_table(live, database):
     def work(connection):
         connection.execute(insert(users).values(name="a"))
         connection.execute(select(users)).all()
@@ -35,7 +35,7 @@ async def test_each_core_statement_is_counted_by_its_operation_and_table(telemet
         connection.execute(delete(users))
 
     await database.run(work)
-    assert counts(telemetry) == {
+    assert counts(live) == {
         ("INSERT", "users"): 1,
         ("SELECT", "users"): 2,
         ("UPDATE", "users"): 1,
@@ -43,12 +43,12 @@ async def test_each_core_statement_is_counted_by_its_operation_and_table(telemet
     }
 
 
-async def test_many_rows_in_one_execution_are_one(telemetry, database):
+async def test_many_rows_in_one_execution_are_one(live, database):
     await database.run(three_users)
-    assert counts(telemetry) == {("INSERT", "users"): 1}
+    assert counts(live) == {("INSERT", "users"): 1}
 
 
-async def test_each_batch_of_rows_that_are_returned_is_one(telemetry, database):
+async def test_each_batch_of_rows_that_are_returned_is_one(live, database):
     def work(connection):
         rows = [{"name": f"n{n}"} for n in range(25)]
         statement = insert(users).returning(users.c.id)
@@ -57,10 +57,10 @@ async def test_each_batch_of_rows_that_are_returned_is_one(telemetry, database):
         )
 
     await database.run(work)
-    assert counts(telemetry) == {("INSERT", "users"): 3}
+    assert counts(live) == {("INSERT", "users"): 3}
 
 
-async def test_a_flush_of_a_session_is_counted_as_it_is_sent(telemetry, database):
+async def test_a_flush_of_a_session_is_counted_as_it_is_sent(live, database):
     def work(session):
         session.add_all(User(name=f"n{n}", orders=[Order(), Order()]) for n in range(5))
         session.flush()
@@ -71,7 +71,7 @@ async def test_a_flush_of_a_session_is_counted_as_it_is_sent(telemetry, database
 
     await database.run_session(work)
     in_batches = "postgresql" in database.url  # for SQLite a batch is one row
-    assert counts(telemetry) == {
+    assert counts(live) == {
         ("INSERT", "users"): 1 if in_batches else 5,
         ("INSERT", "orders"): 1 if in_batches else 10,
         ("SELECT", "users"): 1,
@@ -81,7 +81,7 @@ async def test_a_flush_of_a_session_is_counted_as_it_is_sent(telemetry, database
     }
 
 
-async def test_the_bulk_methods_of_a_session_are_counted_as_they_are_sent(telemetry, database):
+async def test_the_bulk_methods_of_a_session_are_counted_as_they_are_sent(live, database):
     def work(session):
         session.bulk_insert_mappings(User, [{"id": n, "name": f"n{n}"} for n in range(1, 4)])
         session.bulk_save_objects([User(id=n, name=f"n{n}") for n in range(4, 6)])
@@ -89,10 +89,10 @@ async def test_the_bulk_methods_of_a_session_are_counted_as_they_are_sent(teleme
         session.execute(update(User), [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}])
 
     await database.run_session(work)
-    assert counts(telemetry) == {("INSERT", "users"): 2, ("UPDATE", "users"): 2}
+    assert counts(live) == {("INSERT", "users"): 2, ("UPDATE", "users"): 2}
 
 
-async def test_statements_given_as_text_are_counted_like_built_ones(telemetry, database):
+async def test_statements_given_as_text_are_counted_like_built_ones(live, database):
     def work(connection):
         three_users(connection)
         connection.execute(text("select name from users where id = :id"), {"id": 1}).all()
@@ -101,7 +101,7 @@ async def test_statements_given_as_text_are_counted_like_built_ones(telemetry, d
         connection.exec_driver_sql("DROP TABLE extra")
 
     await database.run(work)
-    assert counts(telemetry) == {
+    assert counts(live) == {
         ("INSERT", "users"): 1,
         ("SELECT", "users"): 1,
         ("UPDATE", "users"): 1,
@@ -110,7 +110,7 @@ async def test_statements_given_as_text_are_counted_like_built_ones(telemetry, d
     }
 
 
-async def test_savepoints_are_statements_and_transactions_are_not(telemetry, database):
+async def test_savepoints_are_statements_and_transactions_are_not(live, database):
     def work(connection):
         with connection.begin_nested():
             three_users(connection)
@@ -118,7 +118,7 @@ async def test_savepoints_are_statements_and_transactions_are_not(telemetry, dat
             nested.rollback()
 
     await database.run(work)
-    assert counts(telemetry) == {
+    assert counts(live) == {
         ("SAVEPOINT", "unknown"): 2,
         ("INSERT", "users"): 1,
         ("RELEASE", "unknown"): 1,
@@ -126,14 +126,14 @@ async def test_savepoints_are_statements_and_transactions_are_not(telemetry, dat
     }
 
 
-def test_the_two_phases_of_a_transaction_are_calls_of_the_driver_and_no_statements(telemetry, postgresql):
+def test_the_two_phases_of_a_transaction_are_calls_of_the_driver_and_no_statements(live, postgresql):
     with postgresql.engine().connect() as connection, connection.begin_twophase() as transaction:
         three_users(connection)
         transaction.prepare()
-    assert counts(telemetry) == {("INSERT", "users"): 1}
+    assert counts(live) == {("INSERT", "users"): 1}
 
 
-async def test_reading_row_by_row_is_one_statement(telemetry, database):
+async def test_reading_row_by_row_is_one_statement(live, database):
     def work(connection):
         three_users(connection)
         result = connection.execution_options(stream_results=True, yield_per=1).execute(select(users))
@@ -142,11 +142,11 @@ async def test_reading_row_by_row_is_one_statement(telemetry, database):
         assert len(list(session.scalars(select(User).execution_options(yield_per=1)))) == 3
 
     await database.run(work)
-    assert counts(telemetry) == {("INSERT", "users"): 1, ("SELECT", "users"): 2}
+    assert counts(live) == {("INSERT", "users"): 1, ("SELECT", "users"): 2}
 
 
 @pytest.mark.parametrize("driver", ["aiosqlite", "psycopg_async", "asyncpg"])
-async def test_an_asyncio_stream_is_one_statement(telemetry, postgresql, tmp_path, driver):
+async def test_an_asyncio_stream_is_one_statement(live, postgresql, tmp_path, driver):
     if driver == "aiosqlite":
         engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/s.db")
     else:
@@ -157,10 +157,10 @@ async def test_an_asyncio_stream_is_one_statement(telemetry, postgresql, tmp_pat
     async with AsyncSession(engine) as session:
         assert len([x async for x in await session.stream_scalars(text("SELECT 1 UNION SELECT 2"))]) == 2
     await engine.dispose()
-    assert counts(telemetry) == {("SELECT", "unknown"): 2}
+    assert counts(live) == {("SELECT", "unknown"): 2}
 
 
-async def test_a_value_that_the_database_gives_beforehand_is_a_statement_of_its_own(telemetry, postgresql):
+async def test_a_value_that_the_database_gives_beforehand_is_a_statement_of_its_own(live, postgresql):
     numbers = Sequence("numbers")
     key = Column("id", Integer, numbers, primary_key=True)
     numbered = Table("users", MetaData(), key, Column("name"), implicit_returning=False)
@@ -171,23 +171,23 @@ async def test_a_value_that_the_database_gives_beforehand_is_a_statement_of_its_
         assert connection.scalar(numbers) == 2
 
     await postgresql.run(work)
-    assert counts(telemetry) == {
+    assert counts(live) == {
         ("CREATE", "unknown"): 1,
         ("SELECT", "unknown"): 2,
         ("INSERT", "users"): 1,
     }
 
 
-async def test_a_default_that_is_a_query_is_a_statement_of_its_own(telemetry, sqlite):
+async def test_a_default_that_is_a_query_is_a_statement_of_its_own(live, sqlite):
     source = Table("orders", MetaData(), Column("id", Integer))
     next_id = select(func.coalesce(func.max(source.c.id), 0) + 1).scalar_subquery()
     key = Column("id", Integer, primary_key=True, default=next_id)
     numbered = Table("users", MetaData(), key, Column("name"), implicit_returning=False)
     await sqlite.run(lambda connection: connection.execute(insert(numbered).values(name="a")))
-    assert counts(telemetry) == {("SELECT", "orders"): 1, ("INSERT", "users"): 1}
+    assert counts(live) == {("SELECT", "orders"): 1, ("INSERT", "users"): 1}
 
 
-async def test_what_fails_is_counted_once(telemetry, database):
+async def test_what_fails_is_counted_once(live, database):
     engine = database.engine()
 
     async def fails(expected, statement, *parameters):
@@ -199,19 +199,19 @@ async def test_what_fails_is_counted_once(telemetry, database):
     await fails(DBAPIError, insert(users), [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}])
     await fails(DBAPIError, text("SELECT * FROM nowhere"))
     await fails(DBAPIError, text("SELEKT 1"))
-    assert counts(telemetry) == {("INSERT", "users"): 3, ("SELECT", "nowhere"): 1, ("other", "unknown"): 1}
+    assert counts(live) == {("INSERT", "users"): 3, ("SELECT", "nowhere"): 1, ("other", "unknown"): 1}
 
 
-async def test_a_statement_that_was_never_sent_is_not_counted(telemetry, database):
+async def test_a_statement_that_was_never_sent_is_not_counted(live, database):
     def without_its_parameter(connection):
         connection.execute(text("SELECT :missing"))
 
     with pytest.raises(StatementError):
         await database.run(without_its_parameter)
-    assert counts(telemetry) == {}
+    assert counts(live) == {}
 
 
-async def test_a_statement_is_counted_once_also_where_reading_its_rows_fails(telemetry, postgresql):
+async def test_a_statement_is_counted_once_also_where_reading_its_rows_fails(live, postgresql):
     def work(connection):
         result = connection.execution_options(stream_results=True, max_row_buffer=1).execute(
             text("SELECT 1 / (3 - n) FROM generate_series(1, 3) AS n")
@@ -221,11 +221,11 @@ async def test_a_statement_is_counted_once_also_where_reading_its_rows_fails(tel
 
     with postgresql.engine().connect() as connection:
         work(connection)
-    assert counts(telemetry) == {("SELECT", "unknown"): 1}
+    assert counts(live) == {("SELECT", "unknown"): 1}
 
 
 @pytest.mark.parametrize("driver", ["psycopg_async", "asyncpg"])
-async def test_a_cancelled_statement_is_counted(telemetry, postgresql, driver):
+async def test_a_cancelled_statement_is_counted(live, postgresql, driver):
     engine = create_async_engine(postgresql.url.replace("psycopg", driver))
 
     async def sleep():
@@ -238,7 +238,7 @@ async def test_a_cancelled_statement_is_counted(telemetry, postgresql, driver):
     with pytest.raises(asyncio.CancelledError):
         await task
     await engine.dispose()
-    assert counts(telemetry) == {("SELECT", "unknown"): 1}
+    assert counts(live) == {("SELECT", "unknown"): 1}
 
 
 @pytest.mark.parametrize("database", ["pysqlite", "psycopg", "asyncpg"], indirect=True)

@@ -37,20 +37,20 @@ def locking(engine, together, mine, others):
     return None
 
 
-def test_a_deadlock_of_two_threads_has_one_victim(telemetry, postgresql):
+def test_a_deadlock_of_two_threads_has_one_victim(live, postgresql):
     engine = postgresql.engine()
     for times in (1, 2):
         together = threading.Barrier(2, timeout=10)
         with ThreadPoolExecutor(2) as threads:
             outcomes = list(threads.map(locking, [engine] * 2, [together] * 2, (1, 2), (2, 1)))
         assert sorted(outcomes, key=str) == ["40P01", None]
-        assert deadlocks(telemetry) == {("postgresql/shop",): times}
-    assert counts(telemetry) == {("SELECT", "unknown"): 8}
+        assert deadlocks(live) == {("postgresql/shop",): times}
+    assert counts(live) == {("SELECT", "unknown"): 8}
 
 
 @pytest.mark.parametrize("driver", ["asyncpg", "psycopg_async"])
-async def test_a_deadlock_of_two_tasks_has_one_victim(telemetry, server, driver):
-    engine = create_async_engine(server.url(driver))
+async def test_a_deadlock_of_two_tasks_has_one_victim(live, postgresql_server, driver):
+    engine = create_async_engine(postgresql_server.url(driver))
     together = asyncio.Barrier(2)
 
     async def work(mine, others):
@@ -65,15 +65,15 @@ async def test_a_deadlock_of_two_tasks_has_one_victim(telemetry, server, driver)
     outcomes = await asyncio.gather(work(1, 2), work(2, 1))
     await engine.dispose()
     assert sorted(outcomes, key=str) == ["40P01", None]
-    assert deadlocks(telemetry) == {("postgresql/shop",): 1}
-    assert counts(telemetry) == {("SELECT", "unknown"): 4}
+    assert deadlocks(live) == {("postgresql/shop",): 1}
+    assert counts(live) == {("SELECT", "unknown"): 4}
 
 
 @pytest.mark.parametrize("where", ["commit", "fetch"])
-def test_a_deadlock_outside_the_execution_of_a_statement_is_counted(telemetry, postgresql, server, where):
+def test_a_deadlock_outside_the_execution_of_a_statement_is_counted(live, postgresql, postgresql_server, where):
     """In a COMMIT that checks what was deferred, and while rows are read."""
     engine = postgresql.engine()
-    server.ask(
+    postgresql_server.ask(
         "CREATE FUNCTION lock_other() RETURNS trigger LANGUAGE plpgsql AS"
         " 'BEGIN PERFORM pg_advisory_xact_lock(NEW.id); RETURN NEW; END'",
         "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON orders DEFERRABLE INITIALLY DEFERRED"
@@ -102,17 +102,17 @@ def test_a_deadlock_outside_the_execution_of_a_statement_is_counted(telemetry, p
     with ThreadPoolExecutor(2) as threads:
         outcomes = list(threads.map(work, (1, 2), (2, 1)))
     assert sorted(outcomes, key=str) == ["40P01", None]
-    assert deadlocks(telemetry) == {("postgresql/shop",): 1}
+    assert deadlocks(live) == {("postgresql/shop",): 1}
 
 
-def test_each_pools_deadlocks_begin_at_zero(telemetry, sqlite, postgresql):
+def test_each_pools_deadlocks_begin_at_zero(live, sqlite, postgresql):
     for engine in (sqlite.engine(), sqlite.engine(), postgresql.engine()):
         engine.connect().close()
-    assert deadlocks(telemetry) == {("sqlite/shop.db",): 0, ("sqlite/shop.db#2",): 0, ("postgresql/shop",): 0}
+    assert deadlocks(live) == {("sqlite/shop.db",): 0, ("sqlite/shop.db#2",): 0, ("postgresql/shop",): 0}
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-async def test_a_locked_table_in_a_shared_cache_of_sqlite_is_a_deadlock(telemetry, asynchronous):
+async def test_a_locked_table_in_a_shared_cache_of_sqlite_is_a_deadlock(live, asynchronous):
     where = ":///file:shared?mode=memory&cache=shared&uri=true"
     keeper = sqlite3.connect("file:shared?mode=memory&cache=shared", uri=True)
     keeper.execute("CREATE TABLE t (id integer)")
@@ -130,36 +130,36 @@ async def test_a_locked_table_in_a_shared_cache_of_sqlite_is_a_deadlock(telemetr
             connection.execute(text("SELECT id FROM t"))
         engine.dispose()
     keeper.close()
-    assert list(deadlocks(telemetry).values()) == [1]
-    assert counts(telemetry) == {("SELECT", "t"): 1}
+    assert list(deadlocks(live).values()) == [1]
+    assert counts(live) == {("SELECT", "t"): 1}
 
 
-def test_a_busy_sqlite_is_no_deadlock(telemetry, sqlite):
+def test_a_busy_sqlite_is_no_deadlock(live, sqlite):
     engine = sqlite.engine(connect_args={"timeout": 0})
     with engine.connect() as writer:
         writer.exec_driver_sql("BEGIN IMMEDIATE")
         with engine.connect() as other, pytest.raises(DBAPIError, match="locked") as failure:
             other.exec_driver_sql("BEGIN IMMEDIATE")
     assert failure.value.orig.sqlite_errorcode == sqlite3.SQLITE_BUSY
-    assert deadlocks(telemetry) == {("sqlite/shop.db",): 0}
+    assert deadlocks(live) == {("sqlite/shop.db",): 0}
 
 
-def test_other_errors_are_no_deadlocks(telemetry, postgresql):
+def test_other_errors_are_no_deadlocks(live, postgresql):
     engine = postgresql.engine()
     for statement in ("SELECT * FROM nowhere", "DO $$BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '40001'; END$$"):
         with engine.connect() as connection, pytest.raises(DBAPIError):
             connection.execute(text(statement))
-    assert deadlocks(telemetry) == {("postgresql/shop",): 0}
+    assert deadlocks(live) == {("postgresql/shop",): 0}
 
 
-def test_a_deadlock_of_our_own_traffic_is_not_counted(telemetry, postgresql):
+def test_a_deadlock_of_our_own_traffic_is_not_counted(live, postgresql):
     engine = postgresql.engine()
     raising = text("DO $$BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '40P01'; END$$")
     with engine.connect() as connection, pytest.raises(DBAPIError):
         connection.execute(raising)
     with engine.connect() as connection, own_traffic(), pytest.raises(DBAPIError):
         connection.execute(raising)
-    assert deadlocks(telemetry) == {("postgresql/shop",): 1}
+    assert deadlocks(live) == {("postgresql/shop",): 1}
 
 
 class PymysqlError(Exception):
@@ -190,7 +190,7 @@ def test_mysqls_number_of_a_deadlock_is_one(dialect, exception, expected):
     assert not is_deadlock("postgresql", exception)
 
 
-def test_a_deadlock_that_the_application_makes_another_exception_of_is_counted(telemetry, postgresql):
+def test_a_deadlock_that_the_application_makes_another_exception_of_is_counted(live, postgresql):
     engine = postgresql.engine()
 
     @event.listens_for(engine, "handle_error")
@@ -199,4 +199,4 @@ def test_a_deadlock_that_the_application_makes_another_exception_of_is_counted(t
 
     with engine.connect() as connection, pytest.raises(LookupError):
         connection.execute(text("DO $$BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '40P01'; END$$"))
-    assert deadlocks(telemetry) == {("postgresql/shop",): 1}
+    assert deadlocks(live) == {("postgresql/shop",): 1}

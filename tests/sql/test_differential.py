@@ -230,12 +230,14 @@ async def test_the_spans_of_statements_are_upstreams_but_for_what_is_listed(span
 
 
 @pytest.mark.parametrize("place", ["address", "socket"])
-async def test_where_the_url_names_no_server_the_driver_is_asked_as_upstream_asks_it(spans, server, place, monkeypatch):
+async def test_where_the_url_names_no_server_the_driver_is_asked_as_upstream_asks_it(
+    spans, postgresql_server, place, monkeypatch
+):
     """The case is of a table, as any select."""
     use_stable_names(monkeypatch)
-    host = "127.0.0.1" if place == "address" else server.folder
+    host = "127.0.0.1" if place == "address" else postgresql_server.folder
     monkeypatch.setenv("PGHOST", host)
-    monkeypatch.setenv("PGPORT", str(server.port))
+    monkeypatch.setenv("PGPORT", str(postgresql_server.port))
     found = {}
     for who in ("upstream", "ours"):
         engine = create_engine("postgresql+psycopg://postgres@/shop")
@@ -251,7 +253,7 @@ async def test_where_the_url_names_no_server_the_driver_is_asked_as_upstream_ask
         found[who] = [span for span in spans.get_finished_spans() if span.name != "connect"]
     transport = Deviation("the transport has no stable name upstream", ("attributes.net.transport",), ("select",))
     assert_upstreams("select", found["ours"], found["upstream"], (*COMMON, *NAMED_DATABASE, transport))
-    expected = host if place == "address" else f"{host}/.s.PGSQL.{server.port}"
+    expected = host if place == "address" else f"{host}/.s.PGSQL.{postgresql_server.port}"
     assert found["ours"][0].attributes["server.address"] == expected
 
 

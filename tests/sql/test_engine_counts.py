@@ -30,7 +30,7 @@ from wxiai_otel._own import own_traffic
 from wxiai_otel.sql import _listeners
 
 
-def test_sync_and_async_engines_side_by_side_are_counted_together(telemetry, postgresql):
+def test_sync_and_async_engines_side_by_side_are_counted_together(live, postgresql):
     sync = postgresql.engine()
 
     async def work():
@@ -43,7 +43,7 @@ def test_sync_and_async_engines_side_by_side_are_counted_together(telemetry, pos
             await engine.dispose()
 
     asyncio.run(work())
-    assert counts(telemetry) == {("SELECT", "users"): 2, ("SELECT", "orders"): 2}
+    assert counts(live) == {("SELECT", "users"): 2, ("SELECT", "orders"): 2}
 
 
 async def test_engines_connections_and_sessions_made_before_the_setup_are_counted(database):
@@ -66,16 +66,16 @@ def test_a_connection_that_was_open_before_the_setup_is_counted(sqlite):
     assert counts(telemetry) == {("SELECT", "orders"): 1, ("SELECT", "nowhere"): 1}
 
 
-async def test_an_engine_with_options_of_its_own_is_counted_once(telemetry, database):
+async def test_an_engine_with_options_of_its_own_is_counted_once(live, database):
     engine = database.engine().execution_options(schema_translate_map={None: None})
     again = engine.execution_options(compiled_cache=None)
     await database.run(lambda connection: connection.execute(select(users)), engine)
     await database.run(lambda connection: connection.execute(select(users)), again)
-    assert counts(telemetry) == {("SELECT", "users"): 2}
-    assert len(scrape(telemetry).series("db_connection_pool_usage", "pool")) == 1
+    assert counts(live) == {("SELECT", "users"): 2}
+    assert len(scrape(live).series("db_connection_pool_usage", "pool")) == 1
 
 
-def test_n_threads_are_n_times_the_statements(telemetry, postgresql, server):
+def test_n_threads_are_n_times_the_statements(live, postgresql, postgresql_server):
     engine = postgresql.engine(pool_size=8)
     with engine.begin() as connection:
         three_users(connection)
@@ -89,12 +89,12 @@ def test_n_threads_are_n_times_the_statements(telemetry, postgresql, server):
     with ThreadPoolExecutor(8) as threads:
         for future in [threads.submit(work) for _ in range(8)]:
             future.result()
-    assert counts(telemetry) == {("INSERT", "users"): 1, ("SELECT", "users"): 400, ("UPDATE", "users"): 400}
-    assert (server.calls("SELECT", "users"), server.calls("UPDATE", "users")) == (400, 400)
+    assert counts(live) == {("INSERT", "users"): 1, ("SELECT", "users"): 400, ("UPDATE", "users"): 400}
+    assert (postgresql_server.calls("SELECT", "users"), postgresql_server.calls("UPDATE", "users")) == (400, 400)
 
 
 @pytest.mark.parametrize("driver", ["psycopg_async", "asyncpg"])
-async def test_concurrent_tasks_are_each_counted(telemetry, postgresql, server, driver):
+async def test_concurrent_tasks_are_each_counted(live, postgresql, postgresql_server, driver):
     engine = create_async_engine(postgresql.url.replace("psycopg", driver), pool_size=10)
 
     async def work(n):
@@ -104,8 +104,8 @@ async def test_concurrent_tasks_are_each_counted(telemetry, postgresql, server, 
 
     await asyncio.gather(*(work(n) for n in range(200)))
     await engine.dispose()
-    assert counts(telemetry) == {("INSERT", "users"): 200, ("SELECT", "users"): 200}
-    assert (server.calls("INSERT", "users"), server.calls("SELECT", "users")) == (200, 200)
+    assert counts(live) == {("INSERT", "users"): 200, ("SELECT", "users"): 200}
+    assert (postgresql_server.calls("INSERT", "users"), postgresql_server.calls("SELECT", "users")) == (200, 200)
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def threads_that_switch_often():
 
 
 def test_threads_that_open_an_engine_at_the_same_time_are_counted_and_traced_once(
-    spans, telemetry, tmp_path, threads_that_switch_often
+    spans, live, tmp_path, threads_that_switch_often
 ):
     """An engine is met at its first connection, and that may be several at once."""
     engines = [create_engine(f"sqlite:///{tmp_path}/same.db") for _ in range(10)]
@@ -132,9 +132,9 @@ def test_threads_that_open_an_engine_at_the_same_time_are_counted_and_traced_onc
     with ThreadPoolExecutor(8) as threads:
         for future in [threads.submit(work) for _ in range(8)]:
             future.result()
-    assert counts(telemetry) == {("SELECT", "unknown"): 80}
+    assert counts(live) == {("SELECT", "unknown"): 80}
     assert len(spans.get_finished_spans()) == 80
-    assert len(scrape(telemetry).series("db_connection_pool_usage", "pool")) == 10
+    assert len(scrape(live).series("db_connection_pool_usage", "pool")) == 10
     for engine in engines:
         engine.dispose()
 
@@ -151,7 +151,7 @@ async def test_after_the_shutdown_nothing_is_counted(database):
     assert counts(again) == {("SELECT", "users"): 1}
 
 
-async def test_our_own_traffic_is_neither_counted_nor_traced(spans, telemetry, database):
+async def test_our_own_traffic_is_neither_counted_nor_traced(spans, live, database):
     engine = database.engine()
 
     async def ours():
@@ -161,13 +161,13 @@ async def test_our_own_traffic_is_neither_counted_nor_traced(spans, telemetry, d
                 await database.run(lambda connection: connection.execute(text("SELECT * FROM nowhere")), engine)
 
     await ours()
-    assert counts(telemetry) == {}
+    assert counts(live) == {}
     assert spans.get_finished_spans() == ()
     await database.run(lambda connection: connection.execute(select(users)), engine)
-    assert counts(telemetry) == {("SELECT", "users"): 1}
+    assert counts(live) == {("SELECT", "users"): 1}
 
 
-async def test_what_sqlalchemy_and_the_pool_ask_by_themselves_is_not_counted(telemetry, database):
+async def test_what_sqlalchemy_and_the_pool_ask_by_themselves_is_not_counted(live, database):
     """Of the dialect when it first connects, of each connection before it is given out, in the connect event."""
     engine = database.engine(pool_pre_ping=True)
 
@@ -178,16 +178,16 @@ async def test_what_sqlalchemy_and_the_pool_ask_by_themselves_is_not_counted(tel
     event.listen(getattr(engine, "sync_engine", engine), "connect", greet)
     for _ in range(3):
         await database.run(lambda connection: connection.execute(select(users)), engine)
-    assert counts(telemetry) == {("SELECT", "users"): 3}
+    assert counts(live) == {("SELECT", "users"): 3}
 
 
-def test_a_raw_connection_is_the_drivers_and_not_counted(telemetry, sqlite):
+def test_a_raw_connection_is_the_drivers_and_not_counted(live, sqlite):
     with closing(sqlite.engine().raw_connection()) as connection:
         connection.cursor().execute("SELECT 1")
-    assert counts(telemetry) == {}
+    assert counts(live) == {}
 
 
-def test_listeners_of_the_application_change_no_count(telemetry, sqlite):
+def test_listeners_of_the_application_change_no_count(live, sqlite):
     """One that rewrites statements, one that answers in the driver's place, one that runs another statement."""
     engine = sqlite.engine()
 
@@ -203,17 +203,17 @@ def test_listeners_of_the_application_change_no_count(telemetry, sqlite):
     with engine.begin() as connection:
         connection.execute(insert(users).values(name="a"))
         connection.exec_driver_sql("SELECT name FROM users")
-    assert counts(telemetry) == {("INSERT", "users"): 1, ("SELECT", "users"): 1, ("SELECT", "orders"): 2}
+    assert counts(live) == {("INSERT", "users"): 1, ("SELECT", "users"): 1, ("SELECT", "orders"): 2}
 
 
 @pytest.mark.parametrize("poolclass", [None, StaticPool])
-def test_a_database_in_memory_is_counted(telemetry, poolclass):
+def test_a_database_in_memory_is_counted(live, poolclass):
     engine = create_engine("sqlite://", poolclass=poolclass)
     with engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE t (id integer)")
     with engine.begin() as connection:
         connection.execute(text("SELECT id FROM t"))
-    assert counts(telemetry) == {("CREATE", "t"): 1, ("SELECT", "t"): 1}
+    assert counts(live) == {("CREATE", "t"): 1, ("SELECT", "t"): 1}
     engine.dispose()
 
 
@@ -232,7 +232,7 @@ def test_tables_beyond_the_bound_are_other(sqlite):
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-async def test_n_requests_are_n_times_their_statements(postgresql, server, asynchronous):
+async def test_n_requests_are_n_times_their_statements(postgresql, postgresql_server, asynchronous):
     """The usual application: a session for each request, by a dependency, committed at its end."""
     app = FastAPI()
     if asynchronous:
@@ -270,7 +270,9 @@ async def test_n_requests_are_n_times_their_statements(postgresql, server, async
     telemetry = setup_telemetry(app)
     answers = await asyncio.gather(*(request(app, "POST", f"/users/n{n}") for n in range(60)))
     assert {(answer.status, answer.body) for answer in answers} == {(200, b"2")}
-    assert [server.calls(*key) for key in (("INSERT", "users"), ("INSERT", "orders"), ("SELECT", "orders"))] == [60] * 3
+    assert [
+        postgresql_server.calls(*key) for key in (("INSERT", "users"), ("INSERT", "orders"), ("SELECT", "orders"))
+    ] == [60] * 3
     again = await request(app, "POST", "/users/n0")
     assert isinstance(again.raised, IntegrityError)
     assert counts(telemetry) == {("INSERT", "users"): 61, ("INSERT", "orders"): 60, ("SELECT", "orders"): 60}

@@ -251,16 +251,16 @@ POSTGRESQL = {
 
 
 @pytest.mark.parametrize("kind", POSTGRESQL)
-async def test_a_transaction_on_postgresql_is_committed_whole(server, kind):
-    server.ask("DROP TABLE IF EXISTS t")
+async def test_a_transaction_on_postgresql_is_committed_whole(postgresql_server, kind):
+    postgresql_server.ask("DROP TABLE IF EXISTS t")
     driver = kind.partition(",")[0]
     make = create_engine if driver == "psycopg" else create_async_engine
-    await transaction_while_checked(make(server.url(driver), **POSTGRESQL[kind]), "ok")
+    await transaction_while_checked(make(postgresql_server.url(driver), **POSTGRESQL[kind]), "ok")
 
 
-async def test_a_transaction_in_two_phases_is_committed_whole(server):
-    server.ask("DROP TABLE IF EXISTS t", "CREATE TABLE t (a INTEGER)")
-    engine = create_engine(server.url("psycopg"), poolclass=StaticPool)
+async def test_a_transaction_in_two_phases_is_committed_whole(postgresql_server):
+    postgresql_server.ask("DROP TABLE IF EXISTS t", "CREATE TABLE t (a INTEGER)")
+    engine = create_engine(postgresql_server.url("psycopg"), poolclass=StaticPool)
     app = FastAPI()
     polling(app, engine)
     with engine.connect() as connection:
@@ -270,7 +270,7 @@ async def test_a_transaction_in_two_phases_is_committed_whole(server):
         transaction.prepare()
         assert (await health(app))[0] == 200
         transaction.commit()
-    assert server.ask("SELECT a FROM t") == [(1,)]
+    assert postgresql_server.ask("SELECT a FROM t") == [(1,)]
 
 
 def never(*_arguments, **_options):
@@ -290,15 +290,15 @@ def never(*_arguments, **_options):
     ],
     ids="async_creator async_creator_fn password application_name creator cursor_factory async_psycopg".split(),
 )
-def test_functions_of_the_application_are_not_called(server, driver, options):
+def test_functions_of_the_application_are_not_called(postgresql_server, driver, options):
     make = create_engine if driver == "psycopg" else create_async_engine
-    engine = make(server.url(driver), **options)
+    engine = make(postgresql_server.url(driver), **options)
     with pytest.raises(NotChecked):
         ping(getattr(engine, "sync_engine", engine), 1)
 
 
-def test_a_driver_that_a_test_has_patched_is_not_called(server, tmp_path, monkeypatch):
-    engine = create_engine(server.url("psycopg"))
+def test_a_driver_that_a_test_has_patched_is_not_called(postgresql_server, tmp_path, monkeypatch):
+    engine = create_engine(postgresql_server.url("psycopg"))
     monkeypatch.setattr("psycopg.connect", never)
     with pytest.raises(NotChecked):
         ping(engine, 1)

@@ -46,56 +46,56 @@ def touched(engine):
     ],
     ids=str,
 )
-def test_a_pool_shows_its_size_where_it_has_one_and_its_usage(telemetry, sqlite, options, size):
+def test_a_pool_shows_its_size_where_it_has_one_and_its_usage(live, sqlite, options, size):
     engine = touched(sqlite.engine(**options))
-    assert sizes(telemetry) == ({} if size is None else {"sqlite/shop.db": size})
+    assert sizes(live) == ({} if size is None else {"sqlite/shop.db": size})
     for _ in range(2):
-        assert usage(telemetry) == {"sqlite/shop.db": 0}
+        assert usage(live) == {"sqlite/shop.db": 0}
         with engine.connect():
-            assert usage(telemetry) == {"sqlite/shop.db": 1}
-    assert usage(telemetry) == {"sqlite/shop.db": 0}
+            assert usage(live) == {"sqlite/shop.db": 1}
+    assert usage(live) == {"sqlite/shop.db": 0}
 
 
 @pytest.mark.parametrize("options", [{}, {"max_overflow": -1}, {"pool_size": 0}, {"poolclass": NullPool}], ids=str)
-def test_usage_is_every_connection_that_is_out(telemetry, sqlite, options):
+def test_usage_is_every_connection_that_is_out(live, sqlite, options):
     engine = sqlite.engine(**options)
     with ExitStack() as out:
         for n in range(1, 8):
             out.enter_context(engine.connect())
-            assert usage(telemetry) == {"sqlite/shop.db": n}
-    assert usage(telemetry) == {"sqlite/shop.db": 0}
+            assert usage(live) == {"sqlite/shop.db": n}
+    assert usage(live) == {"sqlite/shop.db": 0}
 
 
 @pytest.mark.parametrize("poolclass", [QueuePool, NullPool, StaticPool, SingletonThreadPool, AssertionPool])
-def test_usage_is_right_after_invalidating_detaching_disposing_and_forgetting(telemetry, sqlite, poolclass):
+def test_usage_is_right_after_invalidating_detaching_disposing_and_forgetting(live, sqlite, poolclass):
     engine = sqlite.engine(poolclass=poolclass)
     with engine.connect() as connection:
         connection.invalidate()
-    assert usage(telemetry) == {"sqlite/shop.db": 0}
+    assert usage(live) == {"sqlite/shop.db": 0}
     connection = engine.connect()
     connection.detach()
-    assert usage(telemetry) == {"sqlite/shop.db": 0}
+    assert usage(live) == {"sqlite/shop.db": 0}
     connection.close()
     engine.dispose()
-    assert usage(telemetry) == {"sqlite/shop.db": 0}
+    assert usage(live) == {"sqlite/shop.db": 0}
     with engine.connect():
-        assert usage(telemetry) == {"sqlite/shop.db": 1}
+        assert usage(live) == {"sqlite/shop.db": 1}
     raw = engine.raw_connection()
-    assert usage(telemetry) == {"sqlite/shop.db": 1}
+    assert usage(live) == {"sqlite/shop.db": 1}
     raw.close()
-    assert usage(telemetry) == {"sqlite/shop.db": 0}
+    assert usage(live) == {"sqlite/shop.db": 0}
 
 
-def test_a_connection_that_comes_back_to_a_pool_that_was_disposed_of_is_not_missed(telemetry, sqlite):
+def test_a_connection_that_comes_back_to_a_pool_that_was_disposed_of_is_not_missed(live, sqlite):
     engine = sqlite.engine(poolclass=NullPool)
     with engine.connect():
         engine.dispose()
         with engine.connect():
-            assert usage(telemetry) == {"sqlite/shop.db": 1}
-    assert usage(telemetry) == {"sqlite/shop.db": 0}
+            assert usage(live) == {"sqlite/shop.db": 1}
+    assert usage(live) == {"sqlite/shop.db": 0}
 
 
-def test_a_connection_that_is_refused_at_its_checkout_is_not_out(telemetry, sqlite):
+def test_a_connection_that_is_refused_at_its_checkout_is_not_out(live, sqlite):
     engine = sqlite.engine(poolclass=NullPool)
     refusals = [exc.DisconnectionError]
 
@@ -105,8 +105,8 @@ def test_a_connection_that_is_refused_at_its_checkout_is_not_out(telemetry, sqli
             raise refusals.pop()
 
     with engine.connect():
-        assert usage(telemetry) == {"sqlite/shop.db": 1}
-    assert usage(telemetry) == {"sqlite/shop.db": 0}
+        assert usage(live) == {"sqlite/shop.db": 1}
+    assert usage(live) == {"sqlite/shop.db": 0}
 
 
 def test_connections_out_since_before_the_setup_are_seen_where_the_pool_counts_them(sqlite):
@@ -119,55 +119,55 @@ def test_connections_out_since_before_the_setup_are_seen_where_the_pool_counts_t
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg_async", "asyncpg"])
-async def test_pools_of_asyncio_engines_and_of_postgresql(telemetry, server, driver):
+async def test_pools_of_asyncio_engines_and_of_postgresql(live, postgresql_server, driver):
     if driver == "psycopg":
-        engine = create_engine(server.url(driver), pool_size=2, max_overflow=3)
+        engine = create_engine(postgresql_server.url(driver), pool_size=2, max_overflow=3)
         with engine.connect() as connection:
             connection.execute(text("SELECT 1"))
-            assert usage(telemetry) == {"postgresql/shop": 1}
+            assert usage(live) == {"postgresql/shop": 1}
         engine.dispose()
     else:
-        engine = create_async_engine(server.url(driver), pool_size=2, max_overflow=3)
+        engine = create_async_engine(postgresql_server.url(driver), pool_size=2, max_overflow=3)
         inside = asyncio.Barrier(4)
 
         async def work():
             async with engine.connect() as connection:
                 await connection.execute(text("SELECT 1"))
                 await inside.wait()
-                assert usage(telemetry) == {"postgresql/shop": 4}
+                assert usage(live) == {"postgresql/shop": 4}
                 await inside.wait()
 
         await asyncio.gather(*(work() for _ in range(4)))
         await engine.dispose()
-    assert sizes(telemetry) == {"postgresql/shop": 5}
-    assert usage(telemetry) == {"postgresql/shop": 0}
+    assert sizes(live) == {"postgresql/shop": 5}
+    assert usage(live) == {"postgresql/shop": 0}
 
 
-def test_an_asyncio_engine_without_a_pool_has_no_size(telemetry, tmp_path):
+def test_an_asyncio_engine_without_a_pool_has_no_size(live, tmp_path):
     async def work():
         engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/a.db", poolclass=NullPool)
         async with engine.connect():
-            assert usage(telemetry) == {"sqlite/a.db": 1}
-        assert usage(telemetry) == {"sqlite/a.db": 0}
-        assert sizes(telemetry) == {}
+            assert usage(live) == {"sqlite/a.db": 1}
+        assert usage(live) == {"sqlite/a.db": 0}
+        assert sizes(live) == {}
 
     asyncio.run(work())
 
 
-def test_two_engines_on_one_database_are_two_pools(telemetry, sqlite):
+def test_two_engines_on_one_database_are_two_pools(live, sqlite):
     first, second = touched(sqlite.engine()), touched(sqlite.engine())
     with first.connect(), second.connect(), second.connect():
-        assert usage(telemetry) == {"sqlite/shop.db": 1, "sqlite/shop.db#2": 2}
-    assert sizes(telemetry) == {"sqlite/shop.db": 15, "sqlite/shop.db#2": 15}
+        assert usage(live) == {"sqlite/shop.db": 1, "sqlite/shop.db#2": 2}
+    assert sizes(live) == {"sqlite/shop.db": 15, "sqlite/shop.db#2": 15}
 
 
-def test_a_label_names_no_host_user_password_or_folder(telemetry, sqlite, server):
+def test_a_label_names_no_host_user_password_or_folder(live, sqlite, postgresql_server):
     touched(sqlite.engine())
-    secret = create_engine(server.url("psycopg").replace("postgres@", "postgres:s3cret@"))
+    secret = create_engine(postgresql_server.url("psycopg").replace("postgres@", "postgres:s3cret@"))
     touched(secret)
     memory = touched(create_engine("sqlite://"))
     named = touched(sqlite.engine(pool_logging_name="mine"))
-    assert set(usage(telemetry)) == {"sqlite/shop.db", "postgresql/shop", "sqlite/:memory:", "mine"}
+    assert set(usage(live)) == {"sqlite/shop.db", "postgresql/shop", "sqlite/:memory:", "mine"}
     for engine in (secret, memory, named):
         engine.dispose()
 
@@ -229,11 +229,11 @@ def test_a_statement_slower_than_the_setting_is_a_slow_query(sqlite):
     }
 
 
-def test_half_a_second_is_slow_unless_it_is_set(telemetry, postgresql):
+def test_half_a_second_is_slow_unless_it_is_set(live, postgresql):
     with postgresql.engine().connect() as connection:
         connection.execute(text("SELECT pg_sleep(0.3)"))
-        assert not scrape(telemetry).has("db_slow_queries_total")
+        assert not scrape(live).has("db_slow_queries_total")
         connection.execute(text("SELECT pg_sleep(0.55)"))
-    assert scrape(telemetry).series("db_slow_queries_total", "operation", "table") == {("SELECT", "unknown"): 1}
-    assert scrape(telemetry).value("db_query_duration_seconds_bucket", le="0.5") == 1
-    assert scrape(telemetry).value("db_query_duration_seconds_bucket", le="1.0") == 2
+    assert scrape(live).series("db_slow_queries_total", "operation", "table") == {("SELECT", "unknown"): 1}
+    assert scrape(live).value("db_query_duration_seconds_bucket", le="0.5") == 1
+    assert scrape(live).value("db_query_duration_seconds_bucket", le="1.0") == 2

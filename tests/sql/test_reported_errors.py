@@ -236,8 +236,8 @@ async def test_a_value_of_a_megabyte_costs_little_and_is_not_shown(postgresql, r
     assert telemetry.force_flush()
 
     assert [one for one in (*texts(received.spans), *texts(received.records)) if SECRET in one] == []
-    server = [span for span in received.spans if span.kind == span.SPAN_KIND_SERVER]
-    assert {span.status.message for span in server} == {
+    postgresql_server = [span for span in received.spans if span.kind == span.SPAN_KIND_SERVER]
+    assert {span.status.message for span in postgresql_server} == {
         "NotSaved: could not save: (psycopg.errors.InvalidTextRepresentation) SQLSTATE 22P02"
     }
 

@@ -25,7 +25,7 @@ SECRET = "s3cret"
 
 
 @pytest.fixture
-def traced(spans, telemetry):
+def traced(spans, live):
     """The exporter, with the telemetry set up behind it."""
     return spans
 
@@ -148,9 +148,9 @@ async def test_an_error_is_its_class_and_sqlstate_and_nothing_of_its_message(tra
     assert_no_secret(traced)
 
 
-async def test_no_user_or_password_of_the_database_is_on_a_span(traced, server):
+async def test_no_user_or_password_of_the_database_is_on_a_span(traced, postgresql_server):
     for driver in ("psycopg", "asyncpg"):
-        url = server.url(driver).replace("postgres@", f"postgres:{SECRET}@")
+        url = postgresql_server.url(driver).replace("postgres@", f"postgres:{SECRET}@")
         if driver == "psycopg":
             engine = create_engine(url)
             with engine.connect() as connection:
@@ -178,8 +178,8 @@ def test_a_failure_in_reading_rows_comes_after_the_span_and_makes_no_noise(trace
     assert [record for record in caplog.records if record.name.startswith("opentelemetry")] == []
 
 
-async def test_a_cancelled_statement_ends_its_span(traced, server):
-    engine = create_async_engine(server.url("asyncpg"))
+async def test_a_cancelled_statement_ends_its_span(traced, postgresql_server):
+    engine = create_async_engine(postgresql_server.url("asyncpg"))
 
     async def sleep():
         async with engine.connect() as connection:
@@ -195,10 +195,12 @@ async def test_a_cancelled_statement_ends_its_span(traced, server):
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-async def test_a_statement_in_a_request_is_a_child_of_its_server_span(spans, postgresql, server, asynchronous):
+async def test_a_statement_in_a_request_is_a_child_of_its_server_span(
+    spans, postgresql, postgresql_server, asynchronous
+):
     app = FastAPI()
     if asynchronous:
-        engine = create_async_engine(server.url("asyncpg"))
+        engine = create_async_engine(postgresql_server.url("asyncpg"))
 
         @app.get("/")
         async def read():

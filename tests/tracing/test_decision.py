@@ -15,6 +15,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, Trace
 
 from tests.scrape import scrape
 from tests.tracing.conftest import Left
+from tests.until import until
 from wxiai_otel import complete_ai_task, start_ai_task
 from wxiai_otel._guard import faults
 
@@ -159,20 +160,13 @@ def test_a_span_that_ends_in_the_moment_of_the_decision_follows_it(begin, second
     assert nothing_waits()
 
 
-def until(condition):
-    deadline = time.monotonic() + 5
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return condition()
-
-
 def test_a_root_that_is_open_too_long_is_decided_then_and_the_rest_follows(begin):
     left = begin(trace_buffer_seconds=0.4)
     root = trace.get_tracer("app").start_span("hangs")
     span("before", parent=under(root))
     assert left.names == []
 
-    assert until(lambda: left.names == ["before"])
+    until(lambda: left.names == ["before"])
     span("after", parent=under(root))
     root.end()
     assert left.names == ["after", "before", "hangs"]
@@ -183,7 +177,7 @@ def test_a_root_that_is_open_too_long_but_not_slow_is_dropped(begin):
     root = trace.get_tracer("app").start_span("root")
     span("before", parent=under(root))
 
-    assert until(nothing_waits)
+    until(nothing_waits)
     span("after", parent=under(root), failed=True)
     root.end(time.time_ns() + 100 * SECOND)
     assert left.names == []

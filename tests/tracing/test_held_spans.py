@@ -12,7 +12,6 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from tests.conftest import forget_global_providers
-from tests.servers.redis import redis_server
 from wxiai_otel import _runtime
 from wxiai_otel._client_spans import SdkSpan, failure_of
 from wxiai_otel._held_spans import HeldSpan
@@ -37,12 +36,6 @@ class Ending(SpanProcessor):
 
     def _on_ending(self, span):
         self.ended.append(span.name)
-
-
-@pytest.fixture(scope="module")
-def server():
-    with redis_server() as running:
-        yield running
 
 
 @pytest.fixture
@@ -115,49 +108,49 @@ def of_a_trace(begin, server, processor, **settings):
 
 @pytest.mark.parametrize("share", [0, 1])
 @pytest.mark.parametrize("limit", [None, "10"])
-def test_a_held_span_is_the_sdks(begin, server, kinds, monkeypatch, share, limit):
+def test_a_held_span_is_the_sdks(begin, redis_server, kinds, monkeypatch, share, limit):
     if limit is not None:
         monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", limit)
         monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "3")
     listening = Listening()
-    sdks = of_a_trace(begin, server, listening, trace_share=share)
+    sdks = of_a_trace(begin, redis_server, listening, trace_share=share)
     assert set(kinds) == {"SdkSpan"}
     kinds.clear()
     forget_global_providers()
-    held = of_a_trace(begin, server, None, trace_share=share)
+    held = of_a_trace(begin, redis_server, None, trace_share=share)
     assert set(kinds) == {"HeldSpan"}
     assert len(kinds) == len(held) - 1 == len(listening.started) - 1 == 5
     assert held == sdks
 
 
-def test_a_processor_that_is_told_more_than_the_end_gets_spans_of_the_sdk(begin, server, kinds):
+def test_a_processor_that_is_told_more_than_the_end_gets_spans_of_the_sdk(begin, redis_server, kinds):
     left = begin(sql=True, redis=True, trace_share=1)
     provider, ending = trace.get_tracer_provider(), Ending()
     with trace.get_tracer("app").start_as_current_span("root"):
-        calls(server)
+        calls(redis_server)
         assert set(kinds) == {"HeldSpan"}
         kinds.clear()
         provider.add_span_processor(ending)
-        calls(server)
+        calls(redis_server)
     assert set(kinds) == {"SdkSpan"}
     assert ending.ended == [span.name for span in left.spans][5:]
     assert len(ending.ended) == 6
 
 
-def test_spans_that_the_sdk_counts_are_its_own(begin, server, kinds, monkeypatch):
+def test_spans_that_the_sdk_counts_are_its_own(begin, redis_server, kinds, monkeypatch):
     monkeypatch.setenv("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "true")
     begin(sql=True, redis=True)
     with trace.get_tracer("app").start_as_current_span("root"):
-        calls(server)
+        calls(redis_server)
     assert set(kinds) == {"SdkSpan"}
 
 
-def test_a_call_without_a_local_root_is_one_itself(begin, server, kinds):
+def test_a_call_without_a_local_root_is_one_itself(begin, redis_server, kinds):
     left = begin(sql=True, redis=True)
-    calls(server)
+    calls(redis_server)
     remote = SpanContext(1, 2, is_remote=True, trace_flags=TraceFlags(1))
     token = trace.context_api.attach(set_span_in_context(NonRecordingSpan(remote)))
-    calls(server)
+    calls(redis_server)
     trace.context_api.detach(token)
     assert set(kinds) == {"SdkSpan"}
     assert left.names == ["GET", "GET", "SELECT nowhere", "SELECT nowhere"]  # those that failed
@@ -179,7 +172,7 @@ def test_a_statement_that_fails_keeps_its_trace_and_one_that_does_not_goes_with_
     assert set(kinds) == {"HeldSpan"}
 
 
-def test_a_span_made_while_a_command_is_sent_is_its_child(begin, server, kinds, monkeypatch):
+def test_a_span_made_while_a_command_is_sent_is_its_child(begin, redis_server, kinds, monkeypatch):
     left = begin(redis=True, trace_share=1)
     send = redis.Connection.send_command
 
@@ -188,7 +181,7 @@ def test_a_span_made_while_a_command_is_sent_is_its_child(begin, server, kinds, 
             send(*args, **kwargs)
 
     monkeypatch.setattr(redis.Connection, "send_command", sending)
-    with trace.get_tracer("app").start_as_current_span("root"), redis.Redis(port=server.port) as client:
+    with trace.get_tracer("app").start_as_current_span("root"), redis.Redis(port=redis_server.port) as client:
         client.get("a")
     spans = {span.name: span for span in left.spans}
     assert spans["within"].parent.span_id == spans["GET"].context.span_id
@@ -196,7 +189,7 @@ def test_a_span_made_while_a_command_is_sent_is_its_child(begin, server, kinds, 
     assert kinds == ["HeldSpan"]
 
 
-def test_the_flag_is_of_the_trace_and_not_of_who_says_that_it_is_kept(begin, server, kinds, monkeypatch):
+def test_the_flag_is_of_the_trace_and_not_of_who_says_that_it_is_kept(begin, redis_server, kinds, monkeypatch):
     """As the SDK's: what services downstream are told is the probability's decision."""
     begin(redis=True)
     within = []
@@ -208,7 +201,7 @@ def test_the_flag_is_of_the_trace_and_not_of_who_says_that_it_is_kept(begin, ser
 
     monkeypatch.setattr(redis.Connection, "send_command", sending)
     tracer = trace.get_tracer("app")
-    with redis.Redis(port=server.port) as client, tracer.start_as_current_span("root") as root:
+    with redis.Redis(port=redis_server.port) as client, tracer.start_as_current_span("root") as root:
         token = trace.context_api.attach(set_span_in_context(NonRecordingSpan(sampled(root.get_span_context()))))
         client.get("a")
         sdks = tracer.start_span("of the SDK").get_span_context()

@@ -12,17 +12,11 @@ from sqlalchemy.pool import StaticPool
 
 from tests.asgi import get, websocket
 from tests.scrape import scrape
-from tests.servers.redis import redis_server
-from tests.tracing.test_decision import nothing_waits, until
+from tests.tracing.test_decision import nothing_waits
+from tests.until import until
 from wxiai_otel import monitor_ai_task
 
 SLOW, FAILED, RAISED, BACKGROUND, FAST = range(5)
-
-
-@pytest.fixture(scope="module")
-def redis():
-    with redis_server() as server:
-        yield server
 
 
 DURATIONS = ("http_request_duration_seconds", "http_stream_first_byte_seconds")
@@ -41,11 +35,11 @@ def own_trace():
     return trace.get_current_span().get_span_context()
 
 
-async def test_of_hundreds_at_once_exactly_the_slow_failed_and_chosen_leave_whole(begin, redis):
+async def test_of_hundreds_at_once_exactly_the_slow_failed_and_chosen_leave_whole(begin, redis_server):
     app = FastAPI()
     left = begin(app, trace_share=0.1, slow_request_seconds=1, redis=True, sql=True)
     engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
-    client = Redis(connection_pool=BlockingConnectionPool.from_url(redis.url, max_connections=50, timeout=30))
+    client = Redis(connection_pool=BlockingConnectionPool.from_url(redis_server.url, max_connections=50, timeout=30))
     of_number = {}
 
     @monitor_ai_task("flux")

@@ -1,13 +1,11 @@
 """A clock that tests set, and activity over it."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.servers.redis import RedisServer, redis_server
 from wxiai_otel.redis import StateRedis
 from wxiai_otel.users import Activity
 from wxiai_otel.users import _activity as module
@@ -33,19 +31,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: clock.now, monotonic=lambda: clock.passed))
     return clock
-
-
-@pytest.fixture(scope="session")
-def running_server() -> Iterator[RedisServer]:
-    with redis_server() as server:
-        yield server
-
-
-@pytest.fixture
-def server(running_server: RedisServer) -> RedisServer:
-    running_server.ask("FLUSHALL")
-    running_server.ask("CONFIG", "RESETSTAT")
-    return running_server
 
 
 def state(client: Any) -> StateRedis:

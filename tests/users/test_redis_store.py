@@ -13,8 +13,8 @@ import redis.asyncio
 from fastapi import FastAPI
 from redis.sentinel import Sentinel
 
-from tests.servers.redis import redis_cluster, redis_server
-from tests.servers.uvicorn import free_port
+from tests.servers.ports import free_port
+from tests.servers.redis import run_redis, run_redis_cluster
 from tests.until import until
 from tests.users.conftest import Figures, state
 from wxiai_otel import record_user_activity, setup_telemetry
@@ -25,25 +25,25 @@ DAY = 86_400
 
 
 @pytest.fixture
-def worker(clock, server):
+def worker(clock, redis_server):
     """What makes the activity of one more worker."""
-    return lambda: Activity("Asia/Shanghai", state(server.url), keep=300)
+    return lambda: Activity("Asia/Shanghai", state(redis_server.url), keep=300)
 
 
-def used_memory(server) -> int:
-    return int(re.search(r"used_memory:(\d+)", server.ask("INFO", "memory"))[1])
+def used_memory(redis_server) -> int:
+    return int(re.search(r"used_memory:(\d+)", redis_server.ask("INFO", "memory"))[1])
 
 
-def everything(server) -> bytes:
+def everything(redis_server) -> bytes:
     """All keys, and what they hold."""
-    client = redis.Redis(port=server.port)
+    client = redis.Redis(port=redis_server.port)
     return b"".join(key + client.dump(key) for key in client.scan_iter())
 
 
-def test_the_bits_in_redis_are_those_of_a_bitmap_whether_they_are_few_or_many(worker, clock, server):
-    client = redis.Redis(port=server.port)
+def test_the_bits_in_redis_are_those_of_a_bitmap_whether_they_are_few_or_many(worker, clock, redis_server):
+    client = redis.Redis(port=redis_server.port)
     for users in (300, 9_000):
-        server.ask("FLUSHALL")
+        redis_server.ask("FLUSHALL")
         activity, expected = worker(), Bitmap()
         for user in range(users):
             activity.record(user)
@@ -91,10 +91,10 @@ def test_midnight_comes_for_all(worker, clock):
     assert Figures(other, clock).retention == {"1d": 1}
 
 
-def test_a_million_users_over_31_days_take_at_most_64_mib_and_are_counted_within_2_percent(server):
+def test_a_million_users_over_31_days_take_at_most_64_mib_and_are_counted_within_2_percent(redis_server):
     # A bitmap has its full size with its highest bit: of the other days a few thousand users are as good as all.
-    before = used_memory(server)
-    telemetry = setup_telemetry(FastAPI(), state_redis=server.url)
+    before = used_memory(redis_server)
+    telemetry = setup_telemetry(FastAPI(), state_redis=redis_server.url)
     now = time.time()
     today = now - (now + 8 * 3_600) % DAY + 1  # in Shanghai
     for days in range(1, 31):
@@ -106,20 +106,22 @@ def test_a_million_users_over_31_days_take_at_most_64_mib_and_are_counted_within
         for user in range(100):
             record_user_activity(f"user-{user}", at=max(today, now - 10 * bucket))
     telemetry.force_flush(10)
-    reader = Activity("Asia/Shanghai", state(server.url), keep=300)
+    reader = Activity("Asia/Shanghai", state(redis_server.url), keep=300)
     reader.flush(5)
     figures = reader._figures
     assert figures.daily == pytest.approx(1_000_000, rel=0.02)
     assert figures.monthly == pytest.approx(1_000_000, rel=0.02)
     assert figures.retention == pytest.approx({"1d": 1, "7d": 1, "30d": 1}, abs=0.03)
-    assert used_memory(server) - before < 64 * 2**20
-    assert used_memory(server) - before < 20 * 2**20, "as the documentation of the store says"
-    client = redis.Redis(port=server.port)
+    assert used_memory(redis_server) - before < 64 * 2**20
+    assert used_memory(redis_server) - before < 20 * 2**20, "as the documentation of the store says"
+    client = redis.Redis(port=redis_server.port)
     assert all(0 < client.ttl(key) <= 33 * DAY for key in client.scan_iter())
 
 
-def test_there_is_at_most_one_round_trip_a_second_whatever_the_traffic(server):
-    telemetry = setup_telemetry(FastAPI(), state_redis=server.url, redis_poll_interval=1_000, health_interval=1_000)
+def test_there_is_at_most_one_round_trip_a_second_whatever_the_traffic(redis_server):
+    telemetry = setup_telemetry(
+        FastAPI(), state_redis=redis_server.url, redis_poll_interval=1_000, health_interval=1_000
+    )
     stop = threading.Event()
 
     def traffic():
@@ -131,10 +133,10 @@ def test_there_is_at_most_one_round_trip_a_second_whatever_the_traffic(server):
     thread = threading.Thread(target=traffic)
     thread.start()
     try:
-        until(lambda: server.command_calls().get("exec", 0) > 1)
-        before, started = server.command_calls()["exec"], time.monotonic()
+        until(lambda: redis_server.command_calls().get("exec", 0) > 1)
+        before, started = redis_server.command_calls()["exec"], time.monotonic()
         time.sleep(4)
-        calls, seconds = server.command_calls(), time.monotonic() - started
+        calls, seconds = redis_server.command_calls(), time.monotonic() - started
     finally:
         stop.set()
         thread.join()
@@ -149,31 +151,31 @@ def test_there_is_at_most_one_round_trip_a_second_whatever_the_traffic(server):
     telemetry.shutdown()
 
 
-def test_our_own_commands_are_neither_counted_nor_traced(spans, server):
+def test_our_own_commands_are_neither_counted_nor_traced(spans, redis_server):
     from tests.scrape import scrape
 
-    telemetry = setup_telemetry(FastAPI(), state_redis=server.url)
+    telemetry = setup_telemetry(FastAPI(), state_redis=redis_server.url)
     record_user_activity(1)
     telemetry.force_flush()
-    assert until(lambda: server.command_calls().get("exec"))
+    assert until(lambda: redis_server.command_calls().get("exec"))
     assert scrape(telemetry).value("cache_operations_total") == 0
     assert spans.get_finished_spans() == ()
 
 
-def test_no_id_is_in_any_key_or_value(worker, clock, server):
+def test_no_id_is_in_any_key_or_value(worker, clock, redis_server):
     activity = worker()
     identities = [*(f"alice-{number}@example.org" for number in range(50)), "4f7c1d52-8a7e-4f50-9c7e-0d5c6a1f2b3c"]
     for identity in identities:
         activity.saw(identity)
         activity.record(identity, clock.now - DAY)
     assert Figures(activity, clock).daily == len(identities)
-    found = everything(server)
+    found = everything(redis_server)
     assert found
     assert not any(identity.encode() in found for identity in identities)
     assert b"alice" not in found
 
 
-def test_all_workers_tell_again_what_a_redis_has_lost(worker, clock, server):
+def test_all_workers_tell_again_what_a_redis_has_lost(worker, clock, redis_server):
     workers = [worker() for _ in range(4)]
     for number, activity in enumerate(workers):
         for user in range(250 * number, 250 * number + 250):
@@ -181,7 +183,7 @@ def test_all_workers_tell_again_what_a_redis_has_lost(worker, clock, server):
     for activity in workers:
         activity.flush(5)
     assert [Figures(activity, clock).daily for activity in workers] == [1_000] * 4
-    server.ask("FLUSHALL")
+    redis_server.ask("FLUSHALL")
     for activity in workers:
         # Each has told again all of its users before the next one looks.
         for _ in range(3):
@@ -189,12 +191,12 @@ def test_all_workers_tell_again_what_a_redis_has_lost(worker, clock, server):
     assert (figures.daily, figures.monthly) == (1_000, 1_000)
 
 
-def test_a_key_alone_that_was_evicted_is_told_again(worker, clock, server):
+def test_a_key_alone_that_was_evicted_is_told_again(worker, clock, redis_server):
     activity = worker()
     for user in range(5_000):
         activity.saw(str(user))
     before = Figures(activity, clock)
-    server.ask("DEL", "wxiai_otel:{users}:month:2026-03")
+    redis_server.ask("DEL", "wxiai_otel:{users}:month:2026-03")
     Figures(activity, clock)
     assert Figures(activity, clock).monthly == before.monthly
 
@@ -202,7 +204,7 @@ def test_a_key_alone_that_was_evicted_is_told_again(worker, clock, server):
 def test_a_redis_that_does_not_answer_is_told_later_and_the_figures_vanish_meanwhile(clock, caplog):
     port = free_port()
     activity = Activity("Asia/Shanghai", state(f"redis://127.0.0.1:{port}/0"), keep=300)
-    with redis_server(port=port):
+    with run_redis(port=port):
         activity.saw("a")
         assert Figures(activity, clock).daily == 1
     activity.saw("b")
@@ -214,7 +216,7 @@ def test_a_redis_that_does_not_answer_is_told_later_and_the_figures_vanish_meanw
     clock.advance(300)
     figures = Figures(activity, clock)
     assert (figures.active, figures.daily, figures.monthly, figures.retention) == (None, None, None, {})
-    with redis_server(port=port):
+    with run_redis(port=port):
         Figures(activity, clock)
         figures = Figures(activity, clock)
         assert (figures.daily, figures.monthly, figures.retention) == (2, 3, {"1d": 0})
@@ -229,25 +231,25 @@ def test_what_is_kept_for_a_redis_that_stays_away_is_bounded(clock):
     assert len(activity._marks) <= 64
 
 
-def test_what_was_seen_before_a_redis_was_known_is_told_to_it(clock, server):
+def test_what_was_seen_before_a_redis_was_known_is_told_to_it(clock, redis_server):
     shared = state(None)
     activity = Activity("Asia/Shanghai", shared, keep=300)
     for user in range(20):
         activity.saw(str(user))
     activity.record("0", clock.now - DAY)
     assert Figures(activity, clock).daily == 20
-    shared.see(redis.asyncio.Redis(port=server.port))
+    shared.see(redis.asyncio.Redis(port=redis_server.port))
     activity.saw("new")
     Figures(activity, clock)
-    other = Activity("Asia/Shanghai", state(server.url), keep=300)
+    other = Activity("Asia/Shanghai", state(redis_server.url), keep=300)
     figures = Figures(other, clock)
     assert (figures.active, figures.daily, figures.retention) == (21, 21, {"1d": 1})
     assert not activity._memory.marks(), "what is in Redis is not kept twice"
 
 
 def test_the_keys_are_in_one_slot_of_a_cluster(clock):
-    with redis_cluster() as cluster:
-        client = redis.RedisCluster("127.0.0.1", cluster.port)
+    with run_redis_cluster() as redis_cluster:
+        client = redis.RedisCluster("127.0.0.1", redis_cluster.port)
         activity = Activity("Asia/Shanghai", state(client), keep=300)
         for user in range(6_000):
             activity.record(user)
@@ -259,9 +261,9 @@ def test_the_keys_are_in_one_slot_of_a_cluster(clock):
 
 
 def test_behind_a_sentinel_the_master_is_told(clock):
-    with redis_server() as master:
+    with run_redis() as master:
         configuration = f"sentinel monitor main 127.0.0.1 {master.port} 1"
-        with redis_server(configuration, sentinel=True) as sentinel:
+        with run_redis(configuration, sentinel=True) as sentinel:
             client = Sentinel([("127.0.0.1", sentinel.port)]).master_for("main")
             activity = Activity("Asia/Shanghai", state(client), keep=300)
             activity.saw("a")
@@ -278,24 +280,25 @@ def _see(url: str, first: int, done) -> None:
     done.set()
 
 
-def test_processes_together_give_the_distinct_users(server):
+def test_processes_together_give_the_distinct_users(redis_server):
     context = multiprocessing.get_context("spawn")
     done = [context.Event() for _ in range(3)]
     processes = [
-        context.Process(target=_see, args=(server.url, 1_000 * number, event)) for number, event in enumerate(done)
+        context.Process(target=_see, args=(redis_server.url, 1_000 * number, event))
+        for number, event in enumerate(done)
     ]
     for process in processes:
         process.start()
     for process in processes:
         process.join(30)
     assert all(event.is_set() for event in done)
-    activity = Activity("Asia/Shanghai", state(server.url), keep=300)
+    activity = Activity("Asia/Shanghai", state(redis_server.url), keep=300)
     activity.flush(5)
     assert dict(activity.observed()["daily_active_users"]())[()] == pytest.approx(5_000, rel=0.005)
 
 
-def test_a_forked_child_tells_its_own_users_also_where_the_parent_was_telling(server):
-    activity = Activity("Asia/Shanghai", state(server.url), keep=300)
+def test_a_forked_child_tells_its_own_users_also_where_the_parent_was_telling(redis_server):
+    activity = Activity("Asia/Shanghai", state(redis_server.url), keep=300)
     activity.start()
     activity.saw("parent")
     assert activity.flush(5)
@@ -311,6 +314,6 @@ def test_a_forked_child_tells_its_own_users_also_where_the_parent_was_telling(se
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     activity.saw("parent again")
     activity.stop(5)
-    other = Activity("Asia/Shanghai", state(server.url), keep=300)
+    other = Activity("Asia/Shanghai", state(redis_server.url), keep=300)
     other.flush(5)
     assert dict(other.observed()["daily_active_users"]()) == {(): 3}

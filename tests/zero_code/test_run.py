@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.otlp import http_receiver
+from tests.servers.ports import free_port
 from tests.servers.program import listens, program
-from tests.servers.uvicorn import Server, free_port, uvicorn
+from tests.servers.uvicorn import Server, uvicorn
 
 ROOT = Path(__file__).parents[2]
 RUN = [sys.executable, "-m", "wxiai_otel.cli", "run"]
