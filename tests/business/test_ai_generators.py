@@ -94,7 +94,7 @@ class TestAnAsyncGenerator:
         with pytest.raises(RuntimeError, match="ignored GeneratorExit"):
             await generator.aclose()
 
-    async def test_has_its_context_only_while_it_runs(self, live):
+    async def test_has_its_context_only_while_it_runs(self, spans, live):
         @monitor_ai_task("flux")
         async def stream():
             for _ in range(2):

@@ -142,7 +142,7 @@ def test_a_cluster_is_the_sum_of_its_primaries(polling, redis_cluster, library):
             telemetry = polling()
             client = redis.asyncio.RedisCluster(host="127.0.0.1", port=redis_cluster.port)
             await client.set("a", 1)
-            seen = await asyncio.to_thread(until, telemetry)
+            seen = await asyncio.to_thread(gauges, telemetry)
             assert seen.value("cache_size_bytes") > 2 * used_memory(redis_cluster)
             await client.aclose()
 
