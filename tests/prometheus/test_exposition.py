@@ -13,6 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from tests.asgi import get
+from tests.prometheus.parts import _collector
 from tests.scrape import OPENMETRICS, Scrape, parse, scrape
 from wxiai_otel import setup_telemetry
 from wxiai_otel.catalogue import INSTRUMENTS, Kind
@@ -271,8 +272,6 @@ async def test_a_scrape_changes_nothing(app, live):
 
 @pytest.mark.faulty
 def test_a_family_that_cannot_be_made_does_not_take_the_others_with_it(live, monkeypatch):
-    from wxiai_otel.prometheus import _collector
-
     real = _collector.families
 
     def broken(metric):
