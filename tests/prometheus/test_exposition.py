@@ -20,8 +20,8 @@ from wxiai_otel.catalogue import INSTRUMENTS, Kind
 
 
 @pytest.fixture
-def app() -> FastAPI:
-    app = FastAPI()
+def shop(app: FastAPI) -> FastAPI:
+    """The application, with a route."""
 
     @app.get("/things/{n}")
     async def things(n: int):
@@ -38,9 +38,9 @@ def text(telemetry, accept=None) -> str:
     return telemetry.render_metrics(accept)[0].decode()
 
 
-async def test_both_formats_say_the_same(app, live):
+async def test_both_formats_say_the_same(shop, live):
     for n in range(5):
-        await get(app, f"/things/{n}")
+        await get(shop, f"/things/{n}")
     in_text = {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in parse_text(text(live))
@@ -162,12 +162,12 @@ def test_a_counter_that_was_created_at_zero_is_there(live):
     assert scrape(live).series("db_deadlocks_total", "pool") == {("pool",): 0}
 
 
-async def test_a_request_that_is_traced_is_an_exemplar_of_its_bucket(app):
+async def test_a_request_that_is_traced_is_an_exemplar_of_its_bucket(shop):
     provider = TracerProvider()
     trace.set_tracer_provider(provider)
-    telemetry = setup_telemetry(app, trust_parent_sampling=True)
+    telemetry = setup_telemetry(shop, trust_parent_sampling=True)
     trace_id = "0af7651916cd43dd8448eb211c80319c"
-    await get(app, "/things/1", headers=[(b"traceparent", f"00-{trace_id}-b7ad6b7169203331-01".encode())])
+    await get(shop, "/things/1", headers=[(b"traceparent", f"00-{trace_id}-b7ad6b7169203331-01".encode())])
     exemplars = [
         sample.exemplar
         for family in parse_openmetrics(text(telemetry, OPENMETRICS))
@@ -231,7 +231,7 @@ def test_values_that_are_printed_alike_are_one_series(live):
     assert scrape(live).series("db_slow_queries_total", "table") == {("\\ud800",): 2}
 
 
-def test_concurrent_scrapes_are_each_whole(app, live):
+def test_concurrent_scrapes_are_each_whole(live):
     duration = recorder(live, "cache.operation.duration")
     stop = threading.Event()
     seen: list[Scrape] = []
@@ -264,8 +264,8 @@ def test_concurrent_scrapes_are_each_whole(app, live):
         assert found.has("system_info")
 
 
-async def test_a_scrape_changes_nothing(app, live):
-    await get(app, "/things/1")
+async def test_a_scrape_changes_nothing(shop, live):
+    await get(shop, "/things/1")
     first, second = (text(live) for _ in range(2))
     assert first == second
 

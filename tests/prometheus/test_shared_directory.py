@@ -167,10 +167,6 @@ class TestItsOwner:
 
 
 class TestItsFiles:
-    @pytest.fixture
-    def directory(self, tmp_path, opened) -> SharedDirectory:
-        return opened(str(tmp_path / "shared"))
-
     def test_nothing_but_a_regular_file_is_opened(self, directory):
         (directory.path / "link").symlink_to("/etc/hostname")
         os.mkfifo(directory.path / "pipe")
