@@ -207,7 +207,7 @@ def test_two_meters_with_one_name_do_not_break_the_scrape(live):
     assert scrape(live).has("system_info")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.text(), st.text(), st.floats(0, 1e6)), max_size=20))
 def test_whatever_is_in_a_label_the_exposition_parses(live, series):
     slow, duration = recorder(live, "db.slow_queries"), recorder(live, "db.client.operation.duration")

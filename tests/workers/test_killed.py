@@ -162,8 +162,8 @@ def get(server, path):
 
 @pytest.mark.timeout(240)
 def test_workers_that_are_recycled_after_some_requests_stay_exact(tmp_path):
-    sent, seen = 120, []
-    options = ("--workers", "2", "--max-requests", "15", "--max-requests-jitter", "5")
+    sent, seen = 50, []
+    options = ("--workers", "2", "--max-requests", "12", "--max-requests-jitter", "4")
     environ = {"TMPDIR": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
     with gunicorn("tests.integration.served:app", *options, env=environ) as server:
 
