@@ -22,14 +22,12 @@ _state: dict[str, Any] = {}
 
 
 class Answered(NamedTuple):
-    """One answer of a worker: its status and text, how many seconds it took, and by how many MB the process grew.
-
-    Seconds are those of a `Watch`.
-    """
+    """One answer of a worker: its status and text, the times of a `Watch`, and by how many MB the process grew."""
 
     status: int
     text: str
     seconds: float
+    elapsed: float
     grown_mb: float
 
 
@@ -76,7 +74,7 @@ def get(path: str, at_once: int = 1) -> list[Answered]:
         answer = await request(_state["app"], "GET", path)
         if answer.raised is not None:
             raise answer.raised
-        return Answered(answer.status, answer.body.decode(), watch.seconds(), 0)
+        return Answered(answer.status, answer.body.decode(), watch.seconds(), watch.elapsed(), 0)
 
     async def gather() -> list[Answered]:
         return await asyncio.gather(*(one() for _ in range(at_once)))
