@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from wxiai_otel.prometheus._shared_directory import SharedDirectory
+from tests.prometheus.parts import SharedDirectory
 
 
 @pytest.fixture

@@ -13,14 +13,15 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from tests.asgi import get
+from tests.prometheus.parts import _collector
 from tests.scrape import OPENMETRICS, Scrape, parse, scrape
 from wxiai_otel import setup_telemetry
 from wxiai_otel.catalogue import INSTRUMENTS, Kind
 
 
 @pytest.fixture
-def app() -> FastAPI:
-    app = FastAPI()
+def shop(app: FastAPI) -> FastAPI:
+    """The application, with a route."""
 
     @app.get("/things/{n}")
     async def things(n: int):
@@ -37,9 +38,9 @@ def text(telemetry, accept=None) -> str:
     return telemetry.render_metrics(accept)[0].decode()
 
 
-async def test_both_formats_say_the_same(app, live):
+async def test_both_formats_say_the_same(shop, live):
     for n in range(5):
-        await get(app, f"/things/{n}")
+        await get(shop, f"/things/{n}")
     in_text = {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in parse_text(text(live))
@@ -161,12 +162,12 @@ def test_a_counter_that_was_created_at_zero_is_there(live):
     assert scrape(live).series("db_deadlocks_total", "pool") == {("pool",): 0}
 
 
-async def test_a_request_that_is_traced_is_an_exemplar_of_its_bucket(app):
+async def test_a_request_that_is_traced_is_an_exemplar_of_its_bucket(shop):
     provider = TracerProvider()
     trace.set_tracer_provider(provider)
-    telemetry = setup_telemetry(app, trust_parent_sampling=True)
+    telemetry = setup_telemetry(shop, trust_parent_sampling=True)
     trace_id = "0af7651916cd43dd8448eb211c80319c"
-    await get(app, "/things/1", headers=[(b"traceparent", f"00-{trace_id}-b7ad6b7169203331-01".encode())])
+    await get(shop, "/things/1", headers=[(b"traceparent", f"00-{trace_id}-b7ad6b7169203331-01".encode())])
     exemplars = [
         sample.exemplar
         for family in parse_openmetrics(text(telemetry, OPENMETRICS))
@@ -206,7 +207,7 @@ def test_two_meters_with_one_name_do_not_break_the_scrape(live):
     assert scrape(live).has("system_info")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.text(), st.text(), st.floats(0, 1e6)), max_size=20))
 def test_whatever_is_in_a_label_the_exposition_parses(live, series):
     slow, duration = recorder(live, "db.slow_queries"), recorder(live, "db.client.operation.duration")
@@ -230,7 +231,7 @@ def test_values_that_are_printed_alike_are_one_series(live):
     assert scrape(live).series("db_slow_queries_total", "table") == {("\\ud800",): 2}
 
 
-def test_concurrent_scrapes_are_each_whole(app, live):
+def test_concurrent_scrapes_are_each_whole(live):
     duration = recorder(live, "cache.operation.duration")
     stop = threading.Event()
     seen: list[Scrape] = []
@@ -263,16 +264,14 @@ def test_concurrent_scrapes_are_each_whole(app, live):
         assert found.has("system_info")
 
 
-async def test_a_scrape_changes_nothing(app, live):
-    await get(app, "/things/1")
+async def test_a_scrape_changes_nothing(shop, live):
+    await get(shop, "/things/1")
     first, second = (text(live) for _ in range(2))
     assert first == second
 
 
 @pytest.mark.faulty
 def test_a_family_that_cannot_be_made_does_not_take_the_others_with_it(live, monkeypatch):
-    from wxiai_otel.prometheus import _collector
-
     real = _collector.families
 
     def broken(metric):

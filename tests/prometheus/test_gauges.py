@@ -5,15 +5,14 @@ import json
 import pytest
 from prometheus_client import Metric
 
-from wxiai_otel.prometheus import _gauges
-from wxiai_otel.prometheus._gauges import snapshot
+from tests.prometheus.parts import _gauges
 
 
 def published(name: str, value: float, labels: dict[str, str] | None = None, kind: str = "gauge") -> list:
     """A gauge as it arrives from another worker."""
     metric = Metric(name, "help", kind)
     metric.add_sample(name, labels or {}, value)
-    return json.loads(json.dumps(snapshot([metric])))
+    return json.loads(json.dumps(_gauges.snapshot([metric])))
 
 
 def combined(workers):

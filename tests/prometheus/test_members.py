@@ -7,10 +7,17 @@ import socket
 
 import pytest
 
-from wxiai_otel._storage import series_key
-from wxiai_otel.prometheus._members import ENDED, VALUES, ended, fold, members
-from wxiai_otel.prometheus._segment import MOST_BYTES, Segment
-from wxiai_otel.prometheus._shared_directory import SharedDirectory
+from tests.prometheus.parts import (
+    ENDED,
+    MOST_BYTES,
+    VALUES,
+    Segment,
+    SharedDirectory,
+    ended,
+    fold,
+    members,
+    series_key,
+)
 
 LIVE, DEAD, OTHER = "1" * 32, "2" * 32, "3" * 32
 SOLD = series_key("own", "credits.purchased", {})

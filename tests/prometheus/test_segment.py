@@ -7,8 +7,7 @@ import threading
 
 import pytest
 
-from wxiai_otel.prometheus import _segment
-from wxiai_otel.prometheus._segment import HEADER_BYTES, Header, Record, Segment, packed, records
+from tests.prometheus.parts import HEADER_BYTES, Header, Record, Segment, _segment, packed, records
 
 
 @pytest.fixture

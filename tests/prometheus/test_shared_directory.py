@@ -9,8 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from wxiai_otel.prometheus import _shared_directory
-from wxiai_otel.prometheus._shared_directory import SharedDirectory, is_worker, server_of_this_process, shared_directory
+from tests.prometheus.parts import (
+    SharedDirectory,
+    _shared_directory,
+    is_worker,
+    server_of_this_process,
+    shared_directory,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="names are made from /proc")
 
@@ -162,10 +167,6 @@ class TestItsOwner:
 
 
 class TestItsFiles:
-    @pytest.fixture
-    def directory(self, tmp_path, opened) -> SharedDirectory:
-        return opened(str(tmp_path / "shared"))
-
     def test_nothing_but_a_regular_file_is_opened(self, directory):
         (directory.path / "link").symlink_to("/etc/hostname")
         os.mkfifo(directory.path / "pipe")

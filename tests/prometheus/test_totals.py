@@ -5,11 +5,17 @@ import json
 
 import pytest
 
-from wxiai_otel._storage import series_key
+from tests.prometheus.parts import (
+    Record,
+    add_exemplars,
+    add_records,
+    application_totals,
+    bounded,
+    metrics_data,
+    series_key,
+)
 from wxiai_otel.catalogue import BY_NAME
 from wxiai_otel.foreign import MAX_INSTRUMENTS
-from wxiai_otel.prometheus._segment import Record
-from wxiai_otel.prometheus._totals import add_exemplars, add_records, application_totals, bounded, metrics_data
 
 
 def credits_purchased(value: float, order: int = 1) -> Record:

@@ -5,20 +5,38 @@ from collections import Counter
 
 import pytest
 
-from tests.until import until
-from wxiai_otel._storage import Storage
+from tests.prometheus.parts import Storage, _workers
 from wxiai_otel.catalogue import BY_NAME
-from wxiai_otel.prometheus import _workers
-from wxiai_otel.prometheus._workers import Workers
 
-pytestmark = pytest.mark.usefixtures("short_looks")
+LOOK_SECONDS = _workers._LOOK_SECONDS
+RETURN_SECONDS = 5
+REMOVALS = ["directory", "files", "own", "other", "ended"]
 
 
-@pytest.fixture
-def short_looks(monkeypatch):
-    """Workers look at the directory often, and are not waited for long."""
-    monkeypatch.setattr(_workers, "_LOOK_SECONDS", 0.05)
+class Clock:
+    """Time that passes only when a worker or the test waits."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def monotonic_ns(self) -> int:
+        return round(self.now * 1e9)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch) -> Clock:
+    """The clock of workers that look at the directory only when the test has them do so."""
+    clock = Clock()
+    monkeypatch.setattr(_workers, "time", clock)
     monkeypatch.setattr(_workers, "_ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(_workers.Workers, "_run", lambda _: None)
+    return clock
 
 
 class Worker:
@@ -28,7 +46,7 @@ class Worker:
         storage = Storage()
         self.sold = storage.recorder(BY_NAME["credits.purchased"], 100)
         self.calls = storage.recorder(BY_NAME["cache.operation.duration"], 100)
-        self.workers = Workers(str(directory), "server", "worker", storage, lambda: None, tuple, 100)
+        self.workers = _workers.Workers(str(directory), "server", "worker", storage, lambda: None, tuple, 100)
 
     def record(self, times: int = 1) -> None:
         for _ in range(times):
@@ -73,14 +91,19 @@ def both(number: float) -> dict[str, float]:
     return {"credits": number, "cache": number}
 
 
-@pytest.mark.parametrize("removal", ["directory", "files", "own", "other", "ended"])
-def test_totals_are_the_same_after_files_are_removed_and_never_less_meanwhile(start, tmp_path, removal):
+@pytest.mark.parametrize("other_looks_first", [False, True])
+@pytest.mark.parametrize("late", [0, 0.5, 0.9])
+@pytest.mark.parametrize("removal", REMOVALS)
+def test_totals_are_the_same_after_files_are_removed_and_never_less_meanwhile(
+    start, clock, tmp_path, removal, late, other_looks_first
+):
     one, other, gone = start(), start(), start()
     for worker, times in ((one, 1), (other, 2), (gone, 3)):
         worker.record(times)
     gone.workers.leave()
     shared = tmp_path / "shared"
-    until(lambda: one.workers._ended_number and other.workers._ended_number)
+    for worker in (one, other):
+        worker.workers._look()
     assert one.counts() == other.counts() == both(6)
     if removal == "directory":
         shutil.rmtree(shared)
@@ -89,8 +112,19 @@ def test_totals_are_the_same_after_files_are_removed_and_never_less_meanwhile(st
     named = {"own": f"{one.name}.values", "other": f"{other.name}.values", "ended": "ended.values"}
     if removal in named:
         (shared / named[removal]).unlink()
+    removed = clock.now
+    looks = {one: removed, other: removed + late * LOOK_SECONDS}
+    if other_looks_first:
+        looks = {one: looks[other], other: looks[one]}
     seen = []
-    until(lambda: seen.append((counts_or_nothing(one), counts_or_nothing(other))) or None not in seen[-1])
+    while not seen or None in seen[-1]:
+        assert clock.now < removed + RETURN_SECONDS
+        seen.append((counts_or_nothing(one), counts_or_nothing(other)))
+        clock.sleep(0.05)
+        for worker, due in looks.items():
+            if clock.now >= due:
+                worker.workers._look()
+                looks[worker] = clock.now + LOOK_SECONDS
     assert [found for pair in seen for found in pair if found not in (None, both(6))] == []
     one.record()
     assert other.counts() == both(7)

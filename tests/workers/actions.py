@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 import wxiai_otel
 from tests.asgi import request
+from tests.workers.watch import Watch
 from wxiai_otel import Telemetry, setup_telemetry
 
 METRICS = "/monitoring/metrics"
@@ -21,11 +22,12 @@ _state: dict[str, Any] = {}
 
 
 class Answered(NamedTuple):
-    """One answer of a worker: its status and text, how many seconds it took, and by how many MB the process grew."""
+    """One answer of a worker: its status and text, the times of a `Watch`, and by how many MB the process grew."""
 
     status: int
     text: str
     seconds: float
+    elapsed: float
     grown_mb: float
 
 
@@ -50,9 +52,9 @@ def setup(**settings: object) -> float:
     async def hang() -> None:
         await asyncio.Event().wait()
 
-    started = time.perf_counter()
+    watch = Watch()
     _state["telemetry"] = setup_telemetry(app, **{"state_redis": "memory", "health_interval": 0.2, **settings})
-    return time.perf_counter() - started
+    return watch.seconds()
 
 
 def telemetry() -> Telemetry:
@@ -68,11 +70,11 @@ def get(path: str, at_once: int = 1) -> list[Answered]:
     """Send requests at once."""
 
     async def one() -> Answered:
-        started = time.perf_counter()
+        watch = Watch()
         answer = await request(_state["app"], "GET", path)
         if answer.raised is not None:
             raise answer.raised
-        return Answered(answer.status, answer.body.decode(), time.perf_counter() - started, 0)
+        return Answered(answer.status, answer.body.decode(), watch.seconds(), watch.elapsed(), 0)
 
     async def gather() -> list[Answered]:
         return await asyncio.gather(*(one() for _ in range(at_once)))

@@ -9,8 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, Listener
 from pathlib import Path
@@ -21,10 +20,15 @@ from tests.scrape import Scrape, parse
 from tests.until import until
 from tests.workers import actions
 from tests.workers.strangers import remove
+from tests.workers.watch import Watch
 
 NOBODY = 65534
 # Where a process finds room for temporary files, besides /tmp.
 PRIVATE = ("/dev/shm", "/var/tmp", "/run")
+# How long the workers may take to answer with the totals once what kept them from each other is gone.
+HEAL_SECONDS = 5
+# A scrape that has not read all workers by then is answered without totals.
+GIVE_UP_SECONDS = 2
 REGISTRATIONS = "user_registrations_total"
 
 
@@ -55,6 +59,17 @@ class Spawner:
             self.process.stdin.write(json.dumps(asked).encode() + b"\n")
             return listener.accept()
 
+    def found(self) -> list[Path]:
+        """What is in its directories for temporary files, if they are its own."""
+        return [path for root in self._roots() for path in root.iterdir()]
+
+    def clear(self) -> None:
+        """Empty them."""
+        subprocess.run(["find", *self._roots(), "-mindepth", "1", "-delete"], check=True)
+
+    def _roots(self) -> list[Path]:
+        return [Path(f"/proc/{self.process.pid}/root{path}") for path in PRIVATE]
+
     def close(self) -> None:
         self.process.stdin.close()
         self.process.kill()
@@ -66,15 +81,19 @@ class Spawner:
 class Worker:
     """A worker.
 
+    Parameters:
+        server: Which it is one of.
+
     Attributes:
         pid: Its number here, whatever it is in its own namespace.
         setup_seconds: How long `setup_telemetry` took.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, server: "Server", connection: Connection) -> None:
         import socket
         import struct
 
+        self.server = server
         self._connection = connection
         with socket.socket(fileno=os.dup(connection.fileno())) as peer:
             credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
@@ -86,13 +105,13 @@ class Worker:
         """Have it run a function; `answer` waits for what that returns."""
         self._connection.send((function, args, kwargs))
 
-    def answer(self, timeout: float = 10):
+    def answer(self, timeout: float = 30):
         assert self._connection.poll(timeout), "the worker does not answer"
         done, found = self._connection.recv()
         assert done, found
         return found
 
-    def do(self, function, *args, timeout: float = 10, **kwargs):
+    def do(self, function, *args, timeout: float = 30, **kwargs):
         """Have it run a function, and return what that returns."""
         self.begin(function, *args, **kwargs)
         return self.answer(timeout)
@@ -131,7 +150,7 @@ class Worker:
         self.gone()
 
     def gone(self) -> None:
-        assert until(lambda: not Path(f"/proc/{self.pid}").exists(), 20)
+        until(lambda: not Path(f"/proc/{self.pid}").exists())
         self.ended = True
         self._connection.close()
 
@@ -143,9 +162,6 @@ class Server:
         spawner: The parent of its workers.
         environ: Of the workers.
         uid: The user that they are.
-
-    Attributes:
-        roots: The directories for temporary files, if they are this server's alone.
     """
 
     def __init__(self, spawner: Spawner, environ: dict[str, str], uid: int = 0) -> None:
@@ -153,20 +169,10 @@ class Server:
         self.environ = environ
         self.uid = uid
         self.workers: list[Worker] = []
-        self.roots: list[Path] = []
-
-    def found(self) -> list[Path]:
-        """What is in the directories for temporary files."""
-        return [path for root in self.roots for path in root.iterdir()]
-
-    def clear(self) -> None:
-        """Empty the directories for temporary files."""
-        for root in self.roots:
-            subprocess.run(["find", root, "-mindepth", "1", "-delete"], check=True)
 
     def process(self) -> Worker:
         """Start a worker without telemetry."""
-        worker = Worker(self.spawner.fork(self.environ, self.uid))
+        worker = Worker(self, self.spawner.fork(self.environ, self.uid))
         self.workers.append(worker)
         return worker
 
@@ -176,14 +182,23 @@ class Server:
         worker.setup_seconds = worker.do(actions.setup, **settings)
         return worker
 
+    def running(self) -> list[Worker]:
+        return [worker for worker in self.workers if not worker.ended]
+
     def killed(self) -> None:
-        for worker in self.workers:
-            if not worker.ended:
-                worker.kill()
+        for worker in self.running():
+            worker.kill()
 
 
-def same_total(worker: Worker, total: float, timeout: float = 5) -> bool:
-    """Whether a worker answers with a total of registrations within some seconds, and until then with no more.
+def within(seconds: float, server: Server, find: Callable[[], object], **wanted: object) -> None:
+    """Call a function until it returns what is wanted; the workers of a server may take some seconds, see `Watch`."""
+    watch = Watch(*(worker.pid for worker in server.running()))
+    until(find, **wanted)
+    assert watch.seconds() < seconds
+
+
+def same_total(worker: Worker, total: float, seconds: float = HEAL_SECONDS) -> None:
+    """Wait for a worker to answer with a total of registrations, at most some seconds, and until then with no more.
 
     Less is allowed: another worker may join later. A total must not fall.
     """
@@ -196,12 +211,15 @@ def same_total(worker: Worker, total: float, timeout: float = 5) -> bool:
             seen.append(answer)
         return answer == total
 
-    return until(found, timeout)
+    within(seconds, worker.server, found)
 
 
 @contextmanager
 def watched(worker: Worker) -> Iterator[list[float | None]]:
-    """Scrape a worker all the time: the totals of registrations, or None for an answer without."""
+    """Scrape a worker all the time: the totals of registrations, or None for an answer without.
+
+    Answers that took so long that the worker gave up are left out: the machine was too slow.
+    """
     seen: list[float | None] = []
     faults: list[BaseException] = []
     over = threading.Event()
@@ -209,7 +227,11 @@ def watched(worker: Worker) -> Iterator[list[float | None]]:
     def watch() -> None:
         try:
             while not over.is_set():
-                seen.append(worker.registrations())
+                (answer,) = worker.ask()
+                if answer.status == 200:
+                    seen.append(parse(answer.text).value(REGISTRATIONS))
+                elif answer.elapsed < GIVE_UP_SECONDS:
+                    seen.append(None)
         except BaseException as fault:
             faults.append(fault)
 
@@ -275,10 +297,5 @@ def secluded() -> Iterator[Spawner]:
 def usual(request, secluded) -> Iterator[Server]:
     """A server as it is without settings: its workers choose a directory for temporary files."""
     with serving(secluded, {"TMPDIR": "/var/tmp"}, request.param) as server:
-        server.roots = [Path(f"/proc/{secluded.process.pid}/root{path}") for path in PRIVATE]
         yield server
-    server.clear()
-
-
-def elapsed(since: float) -> float:
-    return time.monotonic() - since
+    secluded.clear()

@@ -7,7 +7,11 @@ import subprocess
 import threading
 from collections.abc import Callable
 
+import prometheus_client
+from opentelemetry import metrics
+
 import wxiai_otel
+from tests.workers import actions
 
 _FORK = multiprocessing.get_context("fork")
 
@@ -100,3 +104,31 @@ def leave_child(times: int) -> int:
     os.close(ready)
     os.close(done)
     return pid
+
+
+def measure_in_children(children: int, *kinds: str, again: bool = False) -> None:
+    """Measure once of each kind, then in each of some children the kinds that are named.
+
+    Parameters:
+        again: End telemetry in between, and set it up again.
+    """
+    made = metrics.get_meter("shop").create_counter("made")
+    sold = prometheus_client.Counter("sold", "Things sold.")
+    measures = {
+        "registration": wxiai_otel.record_user_registration,
+        "meter": lambda: made.add(1),
+        "client": sold.inc,
+    }
+    for measure in measures.values():
+        measure()
+    if again:
+        actions.shutdown()
+        actions.setup(prometheus_client=True)
+    for _ in range(children):
+        if (pid := os.fork()) == 0:
+            for kind in kinds:
+                measures[kind]()
+            if kinds != ("registration",):  # only counts of the catalog are kept however a process ends
+                actions.shutdown()
+            os._exit(0)
+        os.waitpid(pid, 0)

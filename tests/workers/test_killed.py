@@ -13,10 +13,10 @@ from tests.scrape import parse
 from tests.servers.uvicorn import gunicorn
 from tests.until import until
 from tests.workers import actions
-from tests.workers.conftest import same_total, watched
+from tests.workers.conftest import watched
 
 SCRAPE_SECONDS = 2.5
-KILLED = 1_000
+KILLED = 250
 AT_ONCE = 10
 
 
@@ -81,13 +81,13 @@ def test_gauges_of_a_worker_that_is_gone_disappear_and_those_of_live_ones_stay(s
     def hanging():
         return first.scrape().value("http_concurrent_connections")
 
-    assert until(lambda: hanging() == 2, 6)
+    until(hanging, equals=2)
     assert first.scrape().value("health_check_status", check="flaky") == 0
     getattr(second, leave)()
-    assert until(lambda: hanging() == 1, 6)
+    until(hanging, equals=1)
     third = server.worker()
     first.kill()
-    assert until(lambda: not third.scrape().has("health_check_status", check="flaky"), 6)
+    until(lambda: not third.scrape().has("health_check_status", check="flaky"))
     assert third.scrape().value("http_concurrent_connections") == 0
 
 
@@ -110,15 +110,15 @@ def live_and_die(server, number):
 
 
 @pytest.mark.timeout(300)
-def test_a_thousand_workers_that_are_killed_under_load_stay_exact_and_pile_up_nowhere(server, folder):
+def test_hundreds_of_workers_that_are_killed_under_load_stay_exact_and_pile_up_nowhere(server, folder):
     observer, loaded = server.worker(), server.worker()
     loaded.begin(actions.record_until_told, str(folder.with_name("over")))
-    sizes = []
     with watched(observer) as seen, ThreadPoolExecutor(AT_ONCE) as pool:
-        for _ in range(KILLED // 100):
-            list(pool.map(lambda number: live_and_die(server, number), range(100)))
-            sizes.append(size(folder))
+        for killed in range(0, KILLED, 50):
+            list(pool.map(lambda number: live_and_die(server, number), range(50)))
             server.workers = server.workers[:2]
+            if killed == 0:
+                files, size_before = size(folder)
     folder.with_name("over").touch()
     total = 3 * KILLED + loaded.answer()
 
@@ -129,10 +129,9 @@ def test_a_thousand_workers_that_are_killed_under_load_stay_exact_and_pile_up_no
     assert scrape.value("http_requests_total", endpoint="/hello") == KILLED
     assert scrape.value("file_upload_failures_total") == KILLED
     assert loaded.registrations() == total
-    # After a hundred it has all series: from there nothing grows, however many more there are.
-    files, size_now = size(folder)
-    assert files <= sizes[0][0] + AT_ONCE
-    assert size_now <= 1.2 * sizes[0][1] + 2**20
+    # The first ones have all series: from there nothing grows, however many more there are.
+    until(lambda: size(folder)[0] <= files)
+    assert size(folder)[1] <= size_before + 2**14
 
 
 def test_a_worker_that_is_killed_while_it_records_loses_nothing_that_was_seen(server):
@@ -147,7 +146,7 @@ def test_a_worker_that_is_killed_while_it_records_loses_nothing_that_was_seen(se
         after = observer.registrations()
         assert low <= before <= after
         low = after
-        assert same_total(observer, after, 0.1)
+        assert observer.registrations() == after
 
 
 def get(server, path):
@@ -163,8 +162,8 @@ def get(server, path):
 
 @pytest.mark.timeout(240)
 def test_workers_that_are_recycled_after_some_requests_stay_exact(tmp_path):
-    sent, seen = 120, []
-    options = ("--workers", "2", "--max-requests", "15", "--max-requests-jitter", "5")
+    sent, seen = 50, []
+    options = ("--workers", "2", "--max-requests", "12", "--max-requests-jitter", "4")
     environ = {"TMPDIR": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
     with gunicorn("tests.integration.served:app", *options, env=environ) as server:
 

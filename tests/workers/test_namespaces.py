@@ -13,8 +13,8 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
-def containers(secluded):
+@pytest.fixture(scope="module")
+def spawners(secluded):
     """Two spawners, which are both process 1 of a PID namespace."""
     inside = ("nsenter", f"--mount=/proc/{secluded.process.pid}/ns/mnt", f"--wd={Path.cwd()}")
     apart = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
@@ -22,6 +22,13 @@ def containers(secluded):
     yield spawners
     for spawner in spawners:
         spawner.close()
+
+
+@pytest.fixture
+def containers(spawners, secluded):
+    """The spawners, whose directories for temporary files are empty."""
+    yield spawners
+    secluded.clear()
 
 
 def environ(directory):
