@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from examples.demo.servers import run_redis
+from examples.demo.servers import redis_server
 
 # Exporters export when a round says so, and not by their own clocks in the middle of another's round.
 _NEVER_MS = "3600000"
@@ -56,7 +56,7 @@ def surroundings() -> Iterator[dict[str, str]]:
     """What the workers need beside them, as environment variables."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        redis_url = stack.enter_context(run_redis(folder))
+        redis_url = stack.enter_context(redis_server(folder))
         sink = stack.enter_context(process("benchmarks.sink", {}))
         assert sink.stdout is not None
         sink_url = f"http://127.0.0.1:{sink.stdout.readline().strip()}"
