@@ -8,9 +8,8 @@ from pathlib import Path
 
 from .alerting import lay_out_alertmanager, lay_out_bridge, lay_out_rules
 from .binaries import find
+from .ports import HOST
 from .programs import ROOT
-
-HOST = "127.0.0.1"
 
 Ports = Mapping[str, int]
 
