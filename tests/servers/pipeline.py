@@ -4,7 +4,7 @@ import json
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,18 +16,18 @@ from tests.scrape import Scrape
 from tests.until import until
 
 IDENTITY = ("job", "instance")
-T = TypeVar("T")
+T = TypeVar("T", bound=Sized)
 
 
 def settled(find: Callable[[], T], is_enough: Callable[[T], bool] = bool) -> T:
-    """Return what is found once it is enough and has not changed for half a second: backends store one by one."""
+    """Return what is found once it is enough and has not grown for half a second: backends store one by one."""
 
     def found_twice() -> T | None:
         found = find()
         if not is_enough(found):
             return None
         time.sleep(0.5)
-        return found if find() == found else None
+        return found if len(find()) == len(found) else None
 
     return until(found_twice)
 
