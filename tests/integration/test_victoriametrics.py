@@ -10,6 +10,7 @@ import urllib.request
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -20,9 +21,12 @@ from dashboards.files import UIDS, load, panels, variables
 from dashboards.variables import Window, replaced
 from stack.binaries import find
 from tests.alerts.files import RULES
+from tests.integration import kept
 from tests.integration.test_parity import record_everything
+from tests.servers.pipeline import Pipeline
 from tests.servers.ports import free_port
 from tests.servers.program import answers, program
+from tests.servers.shared import shared
 from tests.until import until
 from wxiai_otel._storage import Storage
 from wxiai_otel._version import SCOPE_NAME
@@ -203,13 +207,15 @@ def prometheus(folder):
         yield url
 
 
-@pytest.fixture(scope="module")
-def engines(pipeline, traffic, tmp_path_factory):
-    """The series of the pipeline under the demo's traffic, an even hour of each."""
-    folder = tmp_path_factory.mktemp("engines")
+@contextmanager
+def filled(folder):
+    """Both, with the series of the pipeline under the demo's traffic, an even hour of each."""
+    run = folder.parents[1]
+    with shared(run, kept.STACK, 120) as stack, shared(run, kept.TRAFFIC, 240) as traffic:
+        pipeline, at = Pipeline(Path(stack)), traffic["at"]
+        # Other tests have many series, and odd labels, one kind of which is not matched there: docs/victoriametrics.md.
+        found = pipeline.query('{__name__!="",job!~".*test-.*"}', at)
     end = int(time.time()) // SCRAPE * SCRAPE
-    # Other tests have many series, and odd labels, one kind of which is not matched there: docs/victoriametrics.md.
-    found = pipeline.query('{__name__!="",job!~".*test-.*"}', traffic.at)
     series = list(samples(found, end))
     (folder / "series.txt").write_text(openmetrics(series))
     made = [find("promtool"), "tsdb", "create-blocks-from", "openmetrics", folder / "series.txt", folder / "blocks"]
@@ -217,7 +223,13 @@ def engines(pipeline, traffic, tmp_path_factory):
     with prometheus(folder) as one, victoriametrics(folder) as other:
         urllib.request.urlopen(f"{other}/api/v1/import", imported(series)).close()
         urllib.request.urlopen(f"{other}/internal/force_flush").close()
-        yield Engines(one, other, end, traffic.job)
+        yield {"prometheus": one, "victoriametrics": other, "end": end, "job": traffic["job"]}
+
+
+@pytest.fixture(scope="module")
+def engines(run):
+    with shared(run, f"{__name__}:filled", 240) as found:
+        yield Engines(**found)
 
 
 def apart(one, other) -> float:
