@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 
 from dashboards.files import UIDS, load, panels, variables
@@ -22,16 +21,12 @@ from dashboards.variables import Window, replaced
 from stack.binaries import find
 from tests.alerts.files import RULES
 from tests.integration import kept
-from tests.integration.test_parity import record_everything
+from tests.integration.test_parity import everything_recorded
 from tests.servers.pipeline import Pipeline
 from tests.servers.ports import free_port
 from tests.servers.program import answers, program
 from tests.servers.shared import shared
 from tests.until import until
-from wxiai_otel._storage import Storage
-from wxiai_otel._version import SCOPE_NAME
-from wxiai_otel.instruments import Instruments
-from wxiai_otel.providers import ExportingReader
 
 pytestmark = pytest.mark.built
 
@@ -63,20 +58,14 @@ def differing(some, others) -> dict:
 
 
 def test_every_metric_of_the_catalogue_is_pushed_as_prometheus_scrapes_it(other_pipeline, job):
-    storage = Storage()
     exporter = OTLPMetricExporter(endpoint=f"{other_pipeline.url('otlp_http')}/v1/metrics")
     resource = Resource({"service.name": job, "service.instance.id": "1", "service.version": "1"})
-    provider = MeterProvider([ExportingReader(exporter, 3_600, storage)], resource, shutdown_on_exit=False)
-    try:
-        record_everything(Instruments(provider.get_meter(SCOPE_NAME), 10_000, storage))
-        assert provider.force_flush()
+    with everything_recorded(exporter, resource):
         until(lambda: len(newest(other_pipeline, "prometheus", job)) > 1000)
         until(
             lambda: differing(*(newest(other_pipeline, port, job) for port in ("prometheus", "victoriametrics"))),
             equals={},
         )
-    finally:
-        provider.shutdown()
 
 
 def test_vmalert_evaluates_every_rule_without_an_error(other_pipeline):

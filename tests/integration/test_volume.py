@@ -8,7 +8,6 @@ from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 
 from tests.until import until
-from wxiai_otel._version import SCOPE_NAME
 from wxiai_otel.instruments import Instruments
 
 pytestmark = pytest.mark.built
@@ -28,7 +27,7 @@ def test_five_thousand_series_of_one_worker_are_exact(pipeline, job, protocol):
     provider = MeterProvider(
         [PeriodicExportingMetricReader(exporter, 3_600_000)], Resource({"service.name": job}), shutdown_on_exit=False
     )
-    requests = Instruments(provider.get_meter(SCOPE_NAME), 20_000)["http.server.request.duration"]
+    requests = Instruments(provider.get_meter("wxiai_otel"), 20_000)["http.server.request.duration"]
     expected_requests, expected_durations = {}, {}
     for number in range(ROUTES):
         route = f"/api/v1/resource-{number}/{{id}}"
