@@ -41,10 +41,13 @@ def running(folder: Path, **environ: str) -> Iterator[str]:
 
 @contextmanager
 def stack(folder: Path) -> Iterator[str]:
-    """The one of most tests. A slow request of a second and its spans have arrived before the Collector decides."""
+    """The one of most tests. A slow request of a second and its spans have arrived before the Collector decides.
+
+    Half of the other requests are kept, so that a few of each kind are enough for one to be seen.
+    """
     with robots() as sink:
         write_bridge(folder / "bridge.toml", sink)
-        with running(folder, COLLECTOR_SAMPLING_WAIT="3s") as data:
+        with running(folder, COLLECTOR_SAMPLING_WAIT="3s", COLLECTOR_SAMPLING_PERCENT="50") as data:
             yield data
 
 
