@@ -15,8 +15,8 @@ from typing import Any
 import grpc
 import yaml
 
-from examples.demo.servers import free_port
 from stack.binaries import find
+from stack.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 START_SECONDS = 30

@@ -18,8 +18,8 @@ from typing import Any
 import yaml
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from examples.demo.servers import free_port
 from stack.binaries import find
+from stack.ports import free_port
 
 from . import otelcol
 from .replay import Recorded, Worker, recorded

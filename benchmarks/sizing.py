@@ -17,8 +17,8 @@ from typing import Any
 
 import grpc
 
-from examples.demo.servers import free_port
 from stack.binaries import find
+from stack.ports import free_port
 
 from . import otelcol
 from .replay import Recorded, Worker, recorded

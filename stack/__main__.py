@@ -12,9 +12,10 @@ from dashboards import PREVIEW_PORT
 
 from .binaries import find
 from .errors import StackError
+from .ports import HOST
 from .programs import OF_BINARY
 from .running import default_data, down, status, up
-from .services import ALL_SERVICES, HOST, wanted
+from .services import ALL_SERVICES, wanted
 
 
 def _arguments() -> argparse.Namespace:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import StackError
+from .ports import HOST
 from .programs import ROOT
-from .services import ALL_SERVICES, HOST, Service, wanted
+from .services import ALL_SERVICES, Service, wanted
 from .state import Process, State, end_processes, holder, read_state
 
 HEALTHY_WITHIN = 90.0

@@ -7,14 +7,14 @@ left ended: what the others make of that is what the pipeline's alerts are for.
 import ctypes
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .services import HOST, Service, wanted
+from .ports import free_port, is_free
+from .services import Service, wanted
 from .state import GRACE, Process, State, end_processes, holding, read_state, write_state
 
 _PR_SET_PDEATHSIG = 1
@@ -33,32 +33,10 @@ def choose_ports(services: Sequence[Service], *, usual: bool) -> dict[str, int]:
         usual: Whether the usual ones are tried.
     """
     chosen: dict[str, int] = {}
-    held: list[socket.socket] = []
-    try:
-        for name, port in ((name, port) for service in services for name, port in service.ports.items()):
-            # Held until all are chosen, so that none is given twice.
-            sock = (usual and _bound(port)) or _bound(0)
-            if sock is None:
-                raise OSError("there is no free port")
-            held.append(sock)
-            chosen[name] = sock.getsockname()[1]
-    finally:
-        for sock in held:
-            sock.close()
+    for name, port in ((name, port) for service in services for name, port in service.ports.items()):
+        is_usual = usual and port not in chosen.values() and is_free(port)
+        chosen[name] = port if is_usual else free_port()
     return chosen
-
-
-def _bound(port: int) -> socket.socket | None:
-    sock = socket.socket()
-    try:
-        # A port in TIME_WAIT is free for a listener.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((HOST, port))
-        sock.listen()
-    except OSError:
-        sock.close()
-        return None
-    return sock
 
 
 class Supervisor:

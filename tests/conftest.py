@@ -1,5 +1,6 @@
 """Every test begins and ends without telemetry, and ends without a fault inside it."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +18,11 @@ from tests.servers.redis import RedisServer, run_redis, run_redis_cluster
 from wxiai_otel import Telemetry, _guard, _runtime, setup_telemetry
 
 pytest_plugins = ["pytester", "wxiai_otel.testing.plugin"]
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As a shell's background job has it: the programs that tests interrupt would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def forget_global_providers() -> None:

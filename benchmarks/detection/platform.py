@@ -13,9 +13,9 @@ from pathlib import Path
 import redis
 from sqlalchemy import insert, make_url, select
 
-from examples.demo.servers import free_port
 from examples.wxiai.config import Config
 from examples.wxiai.database import CreditEntry, Database, User
+from stack.ports import free_port
 from stack.running import down, up
 from stack.services import SERVICES
 from tests.servers.pipeline import Pipeline

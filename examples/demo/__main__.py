@@ -17,10 +17,11 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from stack.ports import free_port
 from wxiai_otel import record_user_activity, setup_telemetry
 
 from .pipeline import running_stack, stored_exposition
-from .servers import DemoError, check_folder, check_port, check_redis, free_port, redis_server, web_server
+from .servers import DemoError, check_folder, check_port, check_redis, redis_server, web_server
 from .table import metrics_table
 from .traffic import drive
 

@@ -12,20 +12,14 @@ from pathlib import Path
 
 import redis
 
+from stack.ports import free_port
+
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 30
 
 
 class DemoError(Exception):
     """The demo cannot run; the message is one line for whoever started it."""
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def check_port(port: int) -> None:

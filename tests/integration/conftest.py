@@ -1,45 +1,65 @@
-"""One stack for all tests that need one. Each test has a job of its own."""
+"""One stack for all tests that need one, in whichever process. Each test has a job of its own."""
 
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from benchmarks.detection.platform import write_bridge
-from tests.servers.demo import demo
+from tests.integration import kept
 from tests.servers.pipeline import Pipeline
-from tests.servers.robots import Robots, robots
+from tests.servers.shared import run_folder, shared
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """A demo that has had its traffic.
+
+    Parameters:
+        job: Its name.
+        url: Where it still answers.
+        at: When all of it was in Prometheus, in seconds of the epoch.
+    """
+
+    job: str
+    url: str
+    at: float
 
 
 @pytest.fixture(scope="session")
-def sink() -> Iterator[Robots]:
-    """What the stack's bridge tells."""
-    with robots() as server:
-        yield server
+def run(tmp_path_factory) -> Path:
+    """The folder of all processes of this run."""
+    return run_folder(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session")
-def pipeline(tmp_path_factory, sink) -> Iterator[Pipeline]:
-    from stack.running import down, up
+def pipeline(run) -> Iterator[Pipeline]:
+    with shared(run, kept.STACK, 120) as data:
+        yield Pipeline(Path(data))
 
-    data = tmp_path_factory.mktemp("stack")
-    write_bridge(data / "bridge.toml", sink)
-    with pytest.MonkeyPatch.context() as environ:
-        environ.setenv("COLLECTOR_SAMPLING_WAIT", "1s")
-        up(data, usual_ports=False)
-    yield Pipeline(data)
-    down(data)
+
+@pytest.fixture(scope="session")
+def other_pipeline(run) -> Iterator[Pipeline]:
+    """One in which applications decide which traces are kept, and that has VictoriaMetrics too."""
+    with shared(run, kept.OTHER_STACK, 120) as data:
+        yield Pipeline(Path(data))
+
+
+@pytest.fixture(scope="session")
+def hostile_pipeline(run) -> Iterator[Pipeline]:
+    """One that is sent what others have to be spared."""
+    with shared(run, kept.HOSTILE_STACK, 120) as data:
+        yield Pipeline(Path(data))
+
+
+@pytest.fixture(scope="session")
+def traffic(run, pipeline) -> Iterator[Traffic]:
+    with shared(run, kept.TRAFFIC, 240) as found:
+        yield Traffic(**found)
 
 
 @pytest.fixture
 def job() -> str:
     """A service name that no other test has."""
     return f"test-{uuid.uuid4().hex[:12]}"
-
-
-@pytest.fixture(scope="session")
-def traffic(pipeline) -> Iterator[str]:
-    """The job of a demo that has had its traffic."""
-    name = f"demo-{uuid.uuid4().hex[:12]}"
-    with demo(pipeline, name):
-        yield name

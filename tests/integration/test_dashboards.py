@@ -2,7 +2,6 @@
 
 import json
 import math
-import time
 import urllib.parse
 
 import pytest
@@ -56,7 +55,7 @@ def asked(uid: str, target: dict, job: str, window: Window) -> str:
 def answer(pipeline, target: dict, query: str, window: Window) -> list[list[float]]:
     """The values of each series, without those that are no number."""
     if target.get("instant"):
-        found = [[one["value"]] for one in pipeline.query(query)]
+        found = [[one["value"]] for one in pipeline.query(query, window.end)]
     else:
         parameters = {"query": query, "start": window.start, "end": window.end, "step": window.step}
         got = json.loads(pipeline.get("prometheus", f"/api/v1/query_range?{urllib.parse.urlencode(parameters)}"))
@@ -67,9 +66,9 @@ def answer(pipeline, target: dict, query: str, window: Window) -> list[list[floa
 
 @pytest.mark.parametrize(("uid", "panel"), EVERY)
 def test_a_panel_has_data_and_few_series(pipeline, traffic, uid, panel):
-    window = Window(time.time() - 900, time.time())
+    window = Window(traffic.at - 900, traffic.at)
     for target in panel["targets"]:
-        series = answer(pipeline, target, asked(uid, target, traffic, window), window)
+        series = answer(pipeline, target, asked(uid, target, traffic.job, window), window)
         assert any(series) or (uid, panel["title"]) in HEALTHY_IS_EMPTY, target["expr"]
         assert len(series) <= MOST_SERIES[panel["type"]]
 
@@ -78,12 +77,12 @@ def test_a_panel_has_data_and_few_series(pipeline, traffic, uid, panel):
 def test_variables_find_what_there_is(pipeline, traffic, uid):
     for name, variable in variables(load(uid)).items():
         series, _, label = variable["query"]["query"].removeprefix("label_values(").removesuffix(")").rpartition(", ")
-        chosen = {"job": [] if name == "job" else [traffic], "instance": []}
-        found = pipeline.query(f"group by ({label}) ({replaced(series, chosen, Window(0, 900))})")
+        chosen = {"job": [] if name == "job" else [traffic.job], "instance": []}
+        found = pipeline.query(f"group by ({label}) ({replaced(series, chosen, Window(0, 900))})", traffic.at)
         values = {one["metric"][label] for one in found}
         assert values
         if name == "job":
-            assert traffic in values
+            assert traffic.job in values
         if name == "instance":
             assert len(values) == 1
 
@@ -99,7 +98,7 @@ def family(name: str) -> str:
 def test_no_metric_or_label_is_unknown(pipeline, traffic, uid, panel):
     rules = {metric.name: {*metric.labels, "job"} for metric in RULE_METRICS} | RECORDED
     for target in panel["targets"]:
-        tree = parsed(pipeline, asked(uid, target, traffic, Window(0, 900)))
+        tree = parsed(pipeline, asked(uid, target, traffic.job, Window(0, 900)))
         for selector in selectors(tree):
             if (name := family(selector.name)) in CONTRACT:
                 assert selector.labels - {"job", "instance", "le"} <= set(CONTRACT[name][1].labels)
@@ -108,7 +107,7 @@ def test_no_metric_or_label_is_unknown(pipeline, traffic, uid, panel):
                 assert selector.labels <= rules[name]
             else:
                 assert name.startswith(OTHERS)
-                assert name in NOT_FROM_THE_START or pipeline.query(f"count({name})"), name
+                assert name in NOT_FROM_THE_START or pipeline.query(f"count({name})", traffic.at), name
         for grouping in groupings(tree):
             known = {"job", "instance", "le", *grouping.made}
             for selector in grouping.below:
@@ -141,25 +140,28 @@ def test_what_may_be_empty_is_a_panel():
     assert set(HEALTHY_IS_EMPTY) <= {(uid, panel["title"]) for uid in UIDS for panel in panels(load(uid))}
 
 
-def one_number(pipeline, job: str, title: str) -> float:
+def one_number(pipeline, traffic, title: str) -> float:
     (panel,) = [one for one in panels(load("wxiai-business")) if one["title"] == title]
     (target,) = panel["targets"]
-    window = Window(time.time() - 900, time.time())
-    return sum(values[-1] for values in answer(pipeline, target, asked("wxiai-business", target, job, window), window))
+    window = Window(traffic.at - 900, traffic.at)
+    query = asked("wxiai-business", target, traffic.job, window)
+    return sum(values[-1] for values in answer(pipeline, target, query, window))
 
 
 def test_the_shares_of_the_services_are_of_each_task_once(pipeline, traffic):
     # An increase is extrapolated by up to half a scrape; a task that is counted twice is far from that.
-    assert one_number(pipeline, traffic, "各AI服务使用量") == pytest.approx(submitted(pipeline, traffic), rel=0.3)
+    tasks = submitted(pipeline, traffic.job, traffic.at)
+    assert one_number(pipeline, traffic, "各AI服务使用量") == pytest.approx(tasks, rel=0.3)
 
 
 def test_the_success_rate_is_of_ended_tasks(pipeline, traffic):
-    good = number(pipeline, f'sum(ai_tasks_total{{job="{traffic}",status="success"}})')
-    assert one_number(pipeline, traffic, "AI任务成功率") == pytest.approx(good / ended(pipeline, traffic), abs=0.05)
+    good = number(pipeline, f'sum(ai_tasks_total{{job="{traffic.job}",status="success"}})', traffic.at)
+    rate = good / ended(pipeline, traffic.job, traffic.at)
+    assert one_number(pipeline, traffic, "AI任务成功率") == pytest.approx(rate, abs=0.05)
 
 
 def test_exemplars_are_wanted_of_histograms_only_and_have_traces(pipeline, traffic):
-    window = Window(time.time() - 900, time.time())
+    window = Window(traffic.at - 900, traffic.at)
     wanted = [
         (uid, panel["title"], target)
         for uid in UIDS
@@ -171,7 +173,7 @@ def test_exemplars_are_wanted_of_histograms_only_and_have_traces(pipeline, traff
     for uid, title, target in wanted:
         assert "_bucket{" in target["expr"]
         parameters = {
-            "query": asked(uid, target, traffic, window),
+            "query": asked(uid, target, traffic.job, window),
             "start": window.start,
             "end": window.end,
         }

@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import time
 
 import pytest
 
@@ -20,12 +19,18 @@ from tests.otlp_json import (
     point,
     request,
 )
+from tests.until import until
 from wxiai_otel.catalogue import CONTRACT, RULE_METRICS
 
 pytestmark = pytest.mark.built
 
 NAME = "http.server.request.duration"
 ROUTE = {"http.request.method": "GET", "http.route": "/a", "http.response.status_code": 200}
+
+
+@pytest.fixture
+def pipeline(hostile_pipeline):
+    return hostile_pipeline
 
 
 def send(pipeline, job, *metrics, scope="hostile"):
@@ -233,9 +238,9 @@ def test_metrics_without_points_or_names_end_nothing(pipeline, job):
 def test_prometheus_goes_on_scraping(pipeline, job):
     """After all the above: what the Collector shows, Prometheus can read."""
     assert send(pipeline, job, histogram(NAME, buckets([1] * 15, 1.0, ROUTE), temporality=CUMULATIVE)) == 200
-    deadline = time.monotonic() + 20
-    while not (found := pipeline.query(f'http_requests_total{{job="{job}"}}')) and time.monotonic() < deadline:
-        time.sleep(0.2)
 
-    assert [float(series["value"][1]) for series in found] == [15]
-    assert [float(series["value"][1]) for series in pipeline.query('up{job="applications"}')] == [1]
+    def values(query):
+        return [float(series["value"][1]) for series in pipeline.query(query)]
+
+    until(lambda: values(f'http_requests_total{{job="{job}"}}'), equals=[15])
+    until(lambda: values('up{job="applications"}'), equals=[1])

@@ -134,5 +134,5 @@ def test_the_stack_shows_them_in_the_collectors_output(pipeline, job):
 
     output = pipeline.data / "logs" / "collector.log"
     until(lambda: f"Body: Str({job} password=****)" in output.read_text())
-    assert f"Trace ID: {trace_id}" in output.read_text()
+    until(lambda: f"Trace ID: {trace_id}" in output.read_text())
     assert "hunter2" not in output.read_text()

@@ -3,7 +3,6 @@
 import pytest
 
 from tests.otlp_json import buckets, counter, gauge, histogram, number, request
-from wxiai_otel._version import SCOPE_NAME
 
 pytestmark = pytest.mark.built
 
@@ -14,7 +13,7 @@ WITHOUT_ROLE = {"service": "flux", "status": "success"}
 def tasks(pipeline, job, *attribute_sets):
     """The series of ai_tasks_total, of points that count 3, 4, 5 ..."""
     points = [number(value, attributes) for value, attributes in enumerate(attribute_sets, 3)]
-    sent = request({"service.name": job}, (SCOPE_NAME, [counter("ai.tasks", *points)]))
+    sent = request({"service.name": job}, ("wxiai_otel", [counter("ai.tasks", *points)]))
     assert pipeline.send("metrics", sent) == 200
     return pipeline.exposition(job).series("ai_tasks_total", "service", "status", "user_role")
 
@@ -52,7 +51,7 @@ def test_whole_numbers_and_others_are_added_up(pipeline, job):
     points = number(3, {"pool": "5"}), number(0.5, {"pool": 5})
     assert (
         pipeline.send(
-            "metrics", request({"service.name": job}, (SCOPE_NAME, [gauge("db.connection_pool.usage", *points)]))
+            "metrics", request({"service.name": job}, ("wxiai_otel", [gauge("db.connection_pool.usage", *points)]))
         )
         == 200
     )
@@ -64,7 +63,7 @@ def test_histograms_are_added_up_with_their_buckets(pipeline, job):
     bounds = (1, 5, 10, 30, 60, 120, 300, 600, 1200)
     points = [buckets([1] * 10, 2.0, {"service": service, "mode": "fast"}, bounds) for service in ("", "other")]
     sent = histogram("ai.task.duration", *points)
-    assert pipeline.send("metrics", request({"service.name": job}, (SCOPE_NAME, [sent]))) == 200
+    assert pipeline.send("metrics", request({"service.name": job}, ("wxiai_otel", [sent]))) == 200
 
     seen = pipeline.exposition(job)
     assert seen.value("ai_task_duration_seconds_bucket", service="other", mode="fast", le="5") == 4

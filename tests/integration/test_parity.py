@@ -4,6 +4,8 @@ import asyncio
 import itertools
 import json
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcExporter
@@ -18,7 +20,6 @@ from tests.servers.redis import run_redis
 from tests.servers.uvicorn import uvicorn
 from tests.until import until
 from wxiai_otel._storage import Storage
-from wxiai_otel._version import SCOPE_NAME
 from wxiai_otel.catalogue import CONTRACT, INSTRUMENTS, Kind
 from wxiai_otel.instruments import Instruments
 from wxiai_otel.prometheus import EmbeddedReader
@@ -80,6 +81,20 @@ def record_everything(instruments):
             instruments.observe(instrument.name, lambda seen=seen: seen)
 
 
+@contextmanager
+def everything_recorded(exporter, resource: Resource) -> Iterator[EmbeddedReader]:
+    """Export every metric of the catalog, and keep it for the embedded endpoint, until the block ends."""
+    storage = Storage()
+    reader = EmbeddedReader(storage)
+    provider = MeterProvider([reader, ExportingReader(exporter, 3_600, storage)], resource, shutdown_on_exit=False)
+    try:
+        record_everything(Instruments(provider.get_meter("wxiai_otel"), 10_000, storage))
+        assert provider.force_flush()
+        yield reader
+    finally:
+        provider.shutdown()
+
+
 @pytest.mark.parametrize("protocol", ["http", "grpc"])
 def test_every_metric_of_the_catalogue_is_equal_both_ways(pipeline, job, protocol):
     exporter = (
@@ -87,21 +102,18 @@ def test_every_metric_of_the_catalogue_is_equal_both_ways(pipeline, job, protoco
         if protocol == "http"
         else GrpcExporter(endpoint=pipeline.url("otlp_grpc"), insecure=True)
     )
-    storage = Storage()
-    reader = EmbeddedReader(storage)
     resource = Resource({"service.name": job, "service.instance.id": "1"})
-    provider = MeterProvider([reader, ExportingReader(exporter, 3_600, storage)], resource, shutdown_on_exit=False)
-    try:
-        record_everything(Instruments(provider.get_meter(SCOPE_NAME), 10_000, storage))
-        assert provider.force_flush()
+    with everything_recorded(exporter, resource) as reader:
         text = reader.render()[0].decode()
         embedded = contract_series(parse(text))
-        stored = until(lambda: contract_series(pipeline.stored(job)), equals=embedded)
-    finally:
-        provider.shutdown()
 
-    assert {key: value for key, value in stored.items() if embedded.get(key) != value} == {}
-    assert stored == embedded
+        def differences():
+            stored = contract_series(pipeline.stored(job))
+            keys = stored.keys() | embedded.keys()
+            return {key: (embedded.get(key), stored.get(key)) for key in keys if embedded.get(key) != stored.get(key)}
+
+        until(differences, equals={})
+
     expected = {name for name in CONTRACT if not name.startswith("wxiai_otel_")}
     assert {name for name in expected if not any(key[0].startswith(name) for key in embedded)} == set()
     families = {family.name: family.type for family in text_string_to_metric_families(text)}

@@ -53,6 +53,8 @@ def test_every_rule_is_evaluated_without_an_error(pipeline):
 @pytest.mark.timeout(240)
 def test_what_the_collector_loses_is_alerted_on(tmp_path, monkeypatch):
     """These metrics are born at the first loss. The Collector gives up early, and has room for two requests."""
+    monkeypatch.setenv("STACK_SPEED", "5")
+    # The Collector takes no less.
     monkeypatch.setenv("COLLECTOR_JAEGER_RETRY", "30s")
     monkeypatch.setenv("COLLECTOR_LOGS_RETRY", "30s")
     monkeypatch.setenv("COLLECTOR_LOGS_EXPORTER", "otlp_http")

@@ -1,9 +1,12 @@
 """A running stack as tests want it: OTLP in as any SDK writes it, series out of the Collector and of Prometheus."""
 
 import json
+import time
 import urllib.parse
 import urllib.request
+from collections.abc import Callable, Sized
 from pathlib import Path
+from typing import TypeVar
 
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
@@ -13,6 +16,20 @@ from tests.scrape import Scrape
 from tests.until import until
 
 IDENTITY = ("job", "instance")
+T = TypeVar("T", bound=Sized)
+
+
+def settled(find: Callable[[], T], is_enough: Callable[[T], bool] = bool) -> T:
+    """Return what is found once it is enough and has not grown for half a second: backends store one by one."""
+
+    def found_twice() -> T | None:
+        found = find()
+        if not is_enough(found):
+            return None
+        time.sleep(0.5)
+        return found if len(find()) == len(found) else None
+
+    return until(found_twice)
 
 
 class Pipeline:
@@ -43,7 +60,9 @@ class Pipeline:
 
     def exposition(self, job: str | None = None) -> Scrape:
         """What the Collector shows of a job now, without job and instance; of all with them."""
-        text = self.get("collector_metrics", "/metrics").decode()
+        lines = self.get("collector_metrics", "/metrics").decode().split("\n")
+        # Parsing is slow, and most series are other jobs'.
+        text = "\n".join(line for line in lines if job is None or not line or line[0] == "#" or f'job="{job}"' in line)
         samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
         if job is None:
             return Scrape(samples)
@@ -53,9 +72,10 @@ class Pipeline:
         """The names of all series that the Collector shows of a job."""
         return {sample.name for sample in self.exposition(job).samples} - {"target_info"}
 
-    def query(self, expression: str) -> list[dict]:
-        """Ask Prometheus."""
-        answer = json.loads(self.get("prometheus", f"/api/v1/query?{urllib.parse.urlencode({'query': expression})}"))
+    def query(self, expression: str, at: float | None = None) -> list[dict]:
+        """Query Prometheus, as of a time in seconds of the epoch if one is given."""
+        parameters = {"query": expression, **({} if at is None else {"time": at})}
+        answer = json.loads(self.get("prometheus", f"/api/v1/query?{urllib.parse.urlencode(parameters)}"))
         assert answer["status"] == "success", answer
         return answer["data"]["result"]
 
@@ -77,7 +97,8 @@ class Pipeline:
             return not all(parents) and all(each <= ids for each in parents)
 
         until(is_whole)
-        return self.trace(trace_id)
+        # Others than parents may follow.
+        return settled(lambda: self.trace(trace_id))
 
     def trace(self, trace_id: str) -> list[dict]:
         """The spans that Jaeger has of a trace."""

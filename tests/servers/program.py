@@ -35,7 +35,7 @@ def program(
     *,
     env: dict[str, str] | None = None,
     log: Path | None = None,
-    seconds: float = 30,
+    seconds: float = 60,
 ) -> Iterator[subprocess.Popen]:
     """Run a program until the block ends.
 

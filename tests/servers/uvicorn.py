@@ -1,6 +1,8 @@
 """A real uvicorn in a process of its own."""
 
 import os
+import re
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -26,10 +28,26 @@ class Server:
         with urllib.request.urlopen(f"{self.url}/monitoring/metrics", timeout=10) as response:
             return parse(response.read().decode())
 
+    def workers(self) -> list[int]:
+        """The processes that serve, once they have begun rather than import: from then on uvicorn handles SIGTERM."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [int(pid) for pid in children if _serves(Path("/proc") / pid)]
+
     def until(self, name: str, value: float, timeout: float = 30, **labels: str) -> Scrape:
         """Scrape until a metric has a value."""
         until(lambda: self.scrape().value(name, **labels), timeout, equals=value)
         return self.scrape()
+
+
+def _serves(process: Path) -> bool:
+    try:
+        # Another child of uvicorn's is multiprocessing's resource tracker.
+        if b"resource_tracker" in (process / "cmdline").read_bytes():
+            return False
+        caught = re.search(r"SigCgt:\s*(\w+)", (process / "status").read_text())
+    except OSError:
+        return False
+    return caught is not None and bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 @contextmanager

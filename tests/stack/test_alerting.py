@@ -8,7 +8,7 @@ import pytest
 
 from stack.alerting import ALERTS, lay_out_alertmanager, lay_out_bridge, lay_out_rules
 from stack.binaries import find
-from wxiai_otel.alerting.bridge._config import ALL_CHANNELS, load
+from wxiai_otel.alerting.bridge import _config
 
 
 @pytest.mark.built
@@ -45,7 +45,7 @@ def test_the_bridge_is_the_users_once_it_is_there(tmp_path):
     token = (tmp_path / "secrets" / "bridge_token").read_text()
     assert len(token) > 30
     assert (tmp_path / "secrets" / "bridge_token").stat().st_mode & 0o077 == 0
-    assert not load(config, {}).channels
+    assert not _config.load(config, {}).channels
     config.write_text('[webhook]\nurl = "http://x"')
     assert lay_out_bridge(tmp_path).read_text() == '[webhook]\nurl = "http://x"'
     assert (tmp_path / "secrets" / "bridge_token").read_text() == token
@@ -57,8 +57,8 @@ def test_all_of_the_template_is_allowed(tmp_path):
     for name in re.findall(r'"/run/secrets/(\w+)"', text):
         (tmp_path / name).write_text("http://localhost/x" if name.endswith("url") else "secret")
     text = text.replace("/run/secrets", str(tmp_path))
-    assert set(tomllib.loads(text)) == {*ALL_CHANNELS, "bridge"}
+    assert set(tomllib.loads(text)) == {*_config.ALL_CHANNELS, "bridge"}
     (tmp_path / "bridge.toml").write_text(text)
-    made = load(tmp_path / "bridge.toml", {})
-    assert set(made.channels) == set(ALL_CHANNELS)
+    made = _config.load(tmp_path / "bridge.toml", {})
+    assert set(made.channels) == set(_config.ALL_CHANNELS)
     assert made.token

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from stack.errors import StackError
 from stack.go import find_go, go_version
 from stack.programs import MAILPIT, MANIFEST, OTELCOL, PROMETHEUS, ROOT, minimum_go
 from stack.state import Process
+from tests.until import until
 
 
 @pytest.fixture(autouse=True)
@@ -165,10 +165,7 @@ def test_ctrl_c_ends_the_compilers_and_leaves_nothing_half_built(tmp_path):
     program(tmp_path / "path" / "go", GO.format(body=body))
     command = [sys.executable, "-m", "stack", "path", "mailpit"]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 20
-        while not mark.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(mark.exists)
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
         assert process.stderr.read().splitlines()[-1] == "stack: interrupted"

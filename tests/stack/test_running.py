@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,15 +15,17 @@ from stack.running import down, status, up
 from stack.services import SERVICES
 from stack.state import Process, State, holder, holding, read_state, write_state
 from stack.supervisor import choose_ports
+from tests.servers.ports import free_port
+from tests.until import until
 
 USUAL = {port for service in SERVICES for port in service.ports.values()}
 
 
 def test_usual_ports_are_taken_where_they_are_free():
+    number = free_port()
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        taken.bind(("127.0.0.1", number))
         taken.listen()
-        number = taken.getsockname()[1]
         service = SERVICES[0]
         service = type(service)(
             service.name, service.binary, {"a": number, "b": number}, "a", ("a", "/"), lambda *_: []
@@ -40,6 +41,9 @@ def test_ports_are_all_different():
     chosen = choose_ports(SERVICES, usual=False)
     assert len(set(chosen.values())) == len(chosen) == len(USUAL)
     assert not set(chosen.values()) & USUAL
+    # No client is given one of them between its choice and its use.
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert max(chosen.values()) < lowest
 
 
 def test_the_lock_is_one_supervisors(tmp_path):
@@ -84,11 +88,8 @@ def processes(data):
     return list(read_state(data).processes.values())
 
 
-def all_ended(started, timeout=20):
-    deadline = time.monotonic() + timeout
-    while any(process.alive() for process in started) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return not any(process.alive() for process in started)
+def living(started):
+    return [process.pid for process in started if process.alive()]
 
 
 @pytest.fixture
@@ -134,7 +135,7 @@ def test_the_programs_end_when_the_supervisor_is_killed(data):
     assert len(running) == len(SERVICES)
     os.kill(holder(data), signal.SIGKILL)
 
-    assert all_ended(running)
+    until(lambda: living(running), equals=[])
     assert status(data) == []
     up(data, usual_ports=False)
     assert {one.state for one in status(data)} == {"healthy"}
@@ -145,7 +146,7 @@ def test_a_program_that_ends_by_itself_leaves_the_others_and_is_told(data):
     up(data, usual_ports=False)
     running = read_state(data).processes
     os.kill(running["collector"].pid, signal.SIGKILL)
-    assert all_ended([running["collector"]])
+    until(lambda: living([running["collector"]]), equals=[])
 
     assert {one.name: one.state for one in status(data)} == {
         "jaeger": "healthy",
@@ -156,7 +157,7 @@ def test_a_program_that_ends_by_itself_leaves_the_others_and_is_told(data):
         "prometheus": "healthy",
     }
     assert down(data)
-    assert all_ended(list(running.values()), timeout=0)
+    assert living(running.values()) == []
 
 
 @pytest.mark.built
@@ -169,14 +170,11 @@ def test_an_end_while_it_starts_leaves_nothing(data, number, tmp_path, monkeypat
     monkeypatch.setenv("STACK_ALERTMANAGER", str(idle))
     arguments = [sys.executable, "-m", "stack", "--data", str(data), "up", "--free-ports"]
     with subprocess.Popen(arguments, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 20
-        while len(processes(data)) < len(SERVICES):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(lambda: len(processes(data)), equals=len(SERVICES))
         running = processes(data)
         process.send_signal(number)
         process.wait(30)
-    assert all_ended(running, timeout=0)
+    assert living(running) == []
     assert holder(data) is None
 
 
