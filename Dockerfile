@@ -38,4 +38,6 @@ EXPOSE 8000 9095
 # Slow at the start is no fault: the interpreter reads a lot the first time.
 HEALTHCHECK --interval=5s --timeout=4s --start-period=60s --retries=3 \
     CMD ["python", "-m", "compose.health", "http://127.0.0.1:8000/health"]
-CMD ["uvicorn", "examples.wxiai.app:app", "--host", "0.0.0.0", "--port", "8000", "--workers", "2"]
+# Nor does uvicorn kill a worker that is still importing after its default of 5 seconds.
+CMD ["uvicorn", "examples.wxiai.app:app", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", \
+    "--timeout-worker-healthcheck", "30"]

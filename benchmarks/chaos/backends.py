@@ -1,26 +1,24 @@
 """What is behind the Collector is away, and the Collector is killed meanwhile."""
 
 import time
-import uuid
 
 from benchmarks.detection.sinks import CHANNELS
 
-from .parts import Application, Row, application
+from .parts import Application, Row, last
 from .world import World
 
 
 def jaeger(at: World) -> Row:
     row = Row(f"Jaeger down for {at.outage_seconds:.0f} s, the Collector killed meanwhile")
-    job = f"chaos-{uuid.uuid4().hex[:8]}"
-    with application(at.folder, job, at.pipeline.url("otlp_http")) as app:
+    with at.application() as app:
         app.ask(2)
         first = 2 * app.sent
-        row.expect("the spans before it have arrived", at.spans(job, first) == first)
+        row.expect("the spans before it have arrived", at.spans(app.job, first) == first)
         _outage(at, app, "jaeger")
         app.ask(2)
-        spans = at.spans(job, 2 * app.sent, 120)
+        spans = at.spans(app.job, 2 * app.sent, 120)
         twice = at.accepted() - (spans - first)
-        counted = at.counted(job, app.sent)
+        counted = at.counted(app.job, app.sent)
         row.sent = f"{app.sent} requests, {2 * app.sent} spans"
         row.arrived = f"{counted:.0f} counted, {spans} spans, {twice:.0f} twice"
         row.expect(f"{spans} of {2 * app.sent} spans have arrived", spans == 2 * app.sent)
@@ -32,11 +30,10 @@ def jaeger(at: World) -> Row:
 
 def prometheus(at: World) -> Row:
     row = Row(f"Prometheus down for {at.outage_seconds:.0f} s, the Collector killed meanwhile")
-    job = f"chaos-{uuid.uuid4().hex[:8]}"
-    with application(at.folder, job, at.pipeline.url("otlp_http")) as app:
+    with at.application() as app:
         app.ask(2)
         _outage(at, app, "prometheus")
-        counted = at.counted(job, app.sent)
+        counted = at.counted(app.job, app.sent)
         row.sent, row.arrived = f"{app.sent} requests", f"{counted:.0f} counted"
         row.expect(f"{counted:.0f} of {app.sent} requests are counted", counted == app.sent)
         row.end = app.end()
@@ -70,8 +67,7 @@ def alerting(at: World) -> Row:
         pages = [one for one in at.sinks.all() if one.at > since and "CollectorDown" in one.names and not one.resolved]
         return {channel: sum(one.channel == channel for one in pages) for channel in CHANNELS}
 
-    while not all(told().values()) and time.time() < back + 120:
-        time.sleep(0.5)
+    last(lambda: all(told().values()), equals=True, seconds=120)
     took = time.time() - back
     # As long as it would take to tell it twice.
     time.sleep(30)

@@ -8,16 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .parts import Application, Row, application
+from .parts import Application, Row
 from .world import World
 
 BLOCKED_SECONDS = 10
-SUSPENDED_SECONDS = 15
 
 
 def blocked(at: World) -> Row:
     row = Row(f"event loop blocked for {BLOCKED_SECONDS} s")
-    with application(at.folder, f"chaos-{uuid.uuid4().hex[:8]}", at.pipeline.url("otlp_http")) as app:
+    with at.application() as app:
         app.ask(3)
         app.ask(0.01, f"/block?seconds={BLOCKED_SECONDS}", 1)
         alive = at.value(f'min_over_time(count(system_info{{job="{app.job}"}})[{BLOCKED_SECONDS - 4}s:1s])')
@@ -38,9 +37,9 @@ def library() -> Path | None:
 
 
 @contextmanager
-def stepped(at: World, job: str) -> Iterator[tuple[Application, Path]]:
+def stepped(at: World) -> Iterator[tuple[Application, Path]]:
     """An application whose clock is said by a file, as ``+3600``."""
-    file = at.folder / f"{job}.faketime"
+    file = at.folder / f"{uuid.uuid4().hex[:8]}.faketime"
     at.folder.mkdir(parents=True, exist_ok=True)
     file.write_text("+0\n")
     environ = {
@@ -50,7 +49,7 @@ def stepped(at: World, job: str) -> Iterator[tuple[Application, Path]]:
         # As clocks are stepped: what is monotonic goes on.
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
-    with application(at.folder, job, at.pipeline.url("otlp_http"), **environ) as app:
+    with at.application(**environ) as app:
         yield app, file
 
 
@@ -60,8 +59,7 @@ def steps(at: World) -> Row:
     if library() is None:
         row.arrived = "not tested: no libfaketime"
         return row
-    job = f"chaos-{uuid.uuid4().hex[:8]}"
-    with stepped(at, job) as (app, file):
+    with stepped(at) as (app, file):
         row.undisturbed = [app.ask(at.seconds)]
         felt = []
         for step in ("+3600", "-3600", "+0"):
@@ -75,11 +73,9 @@ def steps(at: World) -> Row:
 def suspended(at: World) -> Row:
     """The application stands still while it is asked; where its clock can be stepped it finds itself an hour later."""
     hour = library() is not None
-    row = Row(
-        f"application suspended for {SUSPENDED_SECONDS} s{', its clock an hour ahead afterwards' if hour else ''}"
-    )
-    job = f"chaos-{uuid.uuid4().hex[:8]}"
-    with stepped(at, job) if hour else application(at.folder, job, at.pipeline.url("otlp_http")) as made:
+    seconds = at.suspended_seconds
+    row = Row(f"application suspended for {seconds:g} s{', its clock an hour ahead afterwards' if hour else ''}")
+    with stepped(at) if hour else at.application() as made:
         app, file = made if isinstance(made, tuple) else (made, None)
         row.undisturbed = [app.ask(at.seconds)]
         pid = app.program.pid
@@ -90,7 +86,7 @@ def suspended(at: World) -> Row:
             os.kill(pid, signal.SIGCONT)
 
         os.kill(pid, signal.SIGSTOP)
-        threading.Timer(SUSPENDED_SECONDS, wake).start()
+        threading.Timer(seconds, wake).start()
         # Clients that ask a machine that is asleep wait for it.
         slept = app.ask(at.seconds, rate=5)
         row.expect(f"{slept.failed} requests of those that waited failed", slept.failed == 0)
@@ -104,5 +100,5 @@ def _all_counted(at: World, row: Row, app: Application) -> None:
     row.sent, row.arrived = f"{app.sent} requests", f"{counted:.0f} counted"
     row.expect(f"{counted:.0f} of {app.sent} requests are counted", counted == app.sent)
     row.expect("requests failed", not sum(one.failed for one in row.disturbed))
-    row.ended(app)
+    row.ended(app, at.end_seconds)
     row.faults.extend(app.faults())

@@ -1,6 +1,5 @@
 """Faults of the Collector while clients ask the application."""
 
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from functools import partial
 
 from tests.servers.ports import free_port
 
-from .parts import Application, Row, application
+from .parts import Application, Row
 from .relay import Relay, relay
 from .world import World
 
@@ -54,14 +53,13 @@ FAULTS = {
 def run(at: World, fault: Fault) -> Row:
     """Rounds with and without the fault in turn, then the end of the application within it."""
     row = Row(fault.title)
-    job = f"chaos-{uuid.uuid4().hex[:8]}"
     if fault.absent:
         fault.begin(at)
-    with application(at.folder, job, at.pipeline.url("otlp_http")) as app:
+    with at.application() as app:
         _rounds(at, row, app, partial(fault.begin, at), partial(fault.end, at), begun=fault.absent)
         fault.begin(at)
         try:
-            _end(row, app)
+            _end(at, row, app)
         finally:
             fault.end(at)
     return row
@@ -73,7 +71,7 @@ def slow(at: World) -> Row:
     with _behind_a_relay(at) as (way, app):
         _rounds(at, row, app, partial(setattr, way, "delay", 3.0), partial(setattr, way, "delay", 0.0))
         way.delay = 3.0
-        _end(row, app)
+        _end(at, row, app)
     return row
 
 
@@ -100,18 +98,17 @@ def moved(at: World) -> Row:
 @contextmanager
 def _behind_a_relay(at: World) -> Iterator[tuple[Relay, Application]]:
     """An application that sends to the Collector by way of a relay."""
-    job = f"chaos-{uuid.uuid4().hex[:8]}"
     with (
         relay(at.pipeline.state.ports["otlp_http"]) as way,
-        application(at.folder, job, f"http://127.0.0.1:{way.port}") as app,
+        at.application(endpoint=f"http://127.0.0.1:{way.port}") as app,
     ):
         yield way, app
 
 
-def _end(row: Row, app: Application) -> None:
+def _end(at: World, row: Row, app: Application) -> None:
     """The end of the application within the fault."""
     app.ask(1)
-    row.ended(app)
+    row.ended(app, at.end_seconds)
 
 
 def _rounds(

@@ -3,9 +3,8 @@
 import uuid
 
 from tests.servers.disk import Disk, can_mount, disk
-from tests.until import until
 
-from .parts import Row, application
+from .parts import Row, last
 from .world import World
 
 MIB = 2**20
@@ -38,28 +37,27 @@ def full(at: World) -> Row:
 
 def _outage(at: World, row: Row, small: Disk) -> tuple[int, bool]:
     """The spans that are lost for good, and whether an alert has told."""
-    job = f"chaos-{uuid.uuid4().hex[:8]}"
-    with application(at.folder, job, at.pipeline.url("otlp_http")) as app:
+    with at.application() as app:
         row.undisturbed = [*row.undisturbed, app.ask(at.seconds)]
         small.fill()
         at.parts["jaeger"].kill()
         try:
             felt = app.ask(at.disturbed_seconds)
-            told = bool(until(lambda: bool(at.pipeline.query(ALERT)), 10))
+            told = last(lambda: bool(at.pipeline.query(ALERT)), equals=True, seconds=10)
         finally:
             at.parts["jaeger"].start()
             small.free()
         row.disturbed = [*row.disturbed, felt]
         row.expect(f"{felt.failed} requests failed", felt.failed == 0)
-        counted = at.counted(job, app.sent)
+        counted = at.counted(app.job, app.sent)
         row.expect(f"{counted:.0f} of {app.sent} requests are counted", counted == app.sent)
-        lost = 2 * app.sent - at.spans(job, 2 * app.sent, 20)
+        lost = 2 * app.sent - at.spans(app.job, 2 * app.sent, 20)
         # As before, once there is room.
         before = app.sent
         app.ask(at.seconds)
-        arrived = at.spans(job, 2 * app.sent - lost)
+        arrived = at.spans(app.job, 2 * app.sent - lost)
         row.expect("what comes afterwards arrives", arrived == 2 * app.sent - lost)
         row.sent = f"{row.sent}{'; ' if row.sent else ''}{before} requests, {2 * before} spans"
-        row.ended(app)
+        row.ended(app, at.end_seconds)
         row.faults.extend(app.faults())
     return lost, told

@@ -3,12 +3,13 @@
 import os
 import signal
 from contextlib import ExitStack
+from functools import partial
 
-from tests.until import until
 from tests.servers.postgresql import run_postgresql
 from tests.servers.redis import RedisServer, run_redis
+from tests.until import until
 
-from .parts import Application, Row
+from .parts import Application, Row, last
 from .relay import relay
 from .stores import HEALTH_SECONDS, USERS, begun, health, helpers, is_well, told
 from .world import World
@@ -17,9 +18,13 @@ SLOW_SECONDS = 0.2
 SILENT_SECONDS = 6.0
 
 
+# A primary that does not wait for further replicas.
+_AT_ONCE = ("--repl-diskless-sync-delay", "0")
+
+
 def _replica(stack: ExitStack, of: RedisServer) -> RedisServer:
     """A server that has what another has."""
-    server = stack.enter_context(run_redis("--replicaof", f"127.0.0.1 {of.port}"))
+    server = stack.enter_context(run_redis(*_AT_ONCE, "--replicaof", f"127.0.0.1 {of.port}"))
     until(lambda: "master_link_status:up" in server.ask("INFO", "replication"), 20)
     return server
 
@@ -30,7 +35,7 @@ def redis(at: World) -> Row:
     )
     took: list[float] = []
     with ExitStack() as stack:
-        first = stack.enter_context(run_redis())
+        first = stack.enter_context(run_redis(*_AT_ONCE))
         second = _replica(stack, first)
         way = stack.enter_context(relay(first.port))
         app = stack.enter_context(begun(at, row, CHAOS_REDIS=f"redis://127.0.0.1:{way.port}/0"))
@@ -58,7 +63,7 @@ def redis(at: World) -> Row:
         way.target = second.port
         row.expect("it is healthy with the replica", is_well(app))
         more_users()
-        told_so_far = until(users_told, timeout=30, equals=seen)
+        told_so_far = last(users_told, seen, 30)
         row.expect(f"{told_so_far} of {seen} users with the replica", told_so_far == seen)
         third = _replica(stack, second)
         third.ask("REPLICAOF", "NO", "ONE")
@@ -69,8 +74,8 @@ def redis(at: World) -> Row:
         more_users()
         row.disturbed = disturbed
         row.expect("it is healthy after the switch", is_well(app))
-        users = until(users_told, timeout=60, equals=seen)
-        tasks = until(lambda: at.value(f'sum(ai_tasks_total{{job="{app.job}",status="success"}})'), timeout=60, equals=app.sent)
+        users = last(users_told, seen)
+        tasks = last(partial(at.value, f'sum(ai_tasks_total{{job="{app.job}",status="success"}})'), app.sent)
         row.sent = f"{seen} users, {app.sent} tasks"
         row.arrived = f"{users:.0f} users, {tasks:.0f} tasks; health within {max(took):.1f} s"
         row.expect(f"{users} of {seen} users", users == seen)
@@ -118,5 +123,5 @@ def _felt(at: World, row: Row, app: Application, failed: int, took: list[float])
     usual, slowest = (max(one.p50 for one in felt) for felt in (row.undisturbed, row.disturbed))
     row.expect(f"half of the requests took {slowest:.0f} ms", slowest <= usual + at.noise_ms)
     row.expect(f"health took {max(took):.1f} s", max(took) <= HEALTH_SECONDS)
-    row.ended(app)
+    row.ended(app, at.end_seconds)
     row.faults.extend(app.faults())

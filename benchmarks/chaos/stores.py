@@ -6,16 +6,15 @@ import signal
 import time
 import urllib.error
 import urllib.request
-import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
-from tests.until import until
+from tests.servers.ports import free_port
 from tests.servers.postgresql import run_postgresql
 from tests.servers.redis import run_redis
-from tests.servers.ports import free_port
 
-from .parts import Application, Row, application
+from .parts import Application, Row, last
 from .world import World
 
 HEALTH_SECONDS = 3.0
@@ -42,7 +41,7 @@ def told(app: Application, name: str, took: list[float]) -> bool:
         took.append(seconds)
         return checks[name]
 
-    return bool(until(ask, timeout=15, equals=False))
+    return last(ask, equals=False, seconds=15)
 
 
 def helpers(app: Application, users: range) -> int:
@@ -52,13 +51,13 @@ def helpers(app: Application, users: range) -> int:
 
 def is_well(app: Application, seconds: float = 30) -> bool:
     """Whether it says so within the time."""
-    return until(lambda: health(app)[0], timeout=seconds, equals=200) == 200
+    return last(lambda: health(app)[0], 200, seconds) == 200
 
 
 @contextmanager
 def begun(at: World, row: Row, **environ: str) -> Iterator[Application]:
     """An application that has used its stores and finds them healthy."""
-    with application(at.folder, f"chaos-{uuid.uuid4().hex[:8]}", at.pipeline.url("otlp_http"), **environ) as app:
+    with at.application(**environ) as app:
         app.ask(0.1, "/asked")
         app.sent = 0
         row.expect("all is healthy at first", is_well(app, 20))
@@ -95,8 +94,8 @@ def stores(at: World) -> Row:
         seen += USERS
         stack.enter_context(run_redis(port=port))
         row.expect("redis is healthy again", is_well(app))
-        users = until(lambda: at.value(f'max(daily_active_users{{job="{app.job}"}})'), timeout=60, equals=seen)
-        tasks = until(lambda: at.value(f'sum(ai_tasks_total{{job="{app.job}",status="success"}})'), timeout=60, equals=app.sent)
+        users = last(partial(at.value, f'max(daily_active_users{{job="{app.job}"}})'), seen)
+        tasks = last(partial(at.value, f'sum(ai_tasks_total{{job="{app.job}",status="success"}})'), app.sent)
         row.disturbed = disturbed
         row.sent = f"{seen} users, {app.sent} tasks"
         row.arrived = f"{users:.0f} users, {tasks:.0f} tasks; health within {max(took):.1f} s"

@@ -10,12 +10,8 @@ from pathlib import Path
 from benchmarks.load import durations
 from tests.until import until
 
-from .parts import END_SECONDS, GUNICORN, Application, Row, application
+from .parts import GUNICORN, Application, Row
 from .world import World
-
-
-def _job() -> str:
-    return f"chaos-{uuid.uuid4().hex[:8]}"
 
 
 def _judge(at: World, row: Row, app: Application, endpoint: str = "/work") -> None:
@@ -23,13 +19,13 @@ def _judge(at: World, row: Row, app: Application, endpoint: str = "/work") -> No
     row.sent, row.arrived = f"{app.sent} requests", f"{counted:.0f} counted"
     row.expect(f"{counted:.0f} of {app.sent} requests are counted", counted == app.sent)
     if row.end is not None:
-        row.expect(f"the end took {row.end:.1f} s", row.end <= END_SECONDS)
+        row.expect(f"the end took {row.end:.1f} s", row.end <= at.end_seconds)
     row.faults.extend(app.faults())
 
 
 def in_a_request(at: World) -> Row:
     row = Row("SIGTERM while a request of 2 s is answered")
-    with application(at.folder, _job(), at.pipeline.url("otlp_http"), OTEL_METRIC_EXPORT_INTERVAL="60000") as app:
+    with at.application(OTEL_METRIC_EXPORT_INTERVAL="60000") as app:
         answered: list[int] = []
         ask = threading.Thread(target=lambda: answered.append(len(durations(app.port, "/slow?seconds=2", 0.01, 1)[0])))
         ask.start()
@@ -48,7 +44,7 @@ def in_a_request(at: World) -> Row:
 def ctrl_c(at: World) -> Row:
     row = Row("Ctrl-C, two workers of uvicorn (spawned)")
     environ = {"OTEL_METRIC_EXPORT_INTERVAL": "60000"}
-    with application(at.folder, _job(), at.pipeline.url("otlp_http"), "--workers", "2", **environ) as app:
+    with at.application("--workers", "2", **environ) as app:
         app.ask(3)
         row.end = app.end(signal.SIGINT, all_of_it=True)
         _judge(at, row, app)
@@ -61,7 +57,7 @@ def reload(at: World) -> Row:
     folder.mkdir(parents=True)
     options = ("--reload", "--reload-dir", str(folder))
     environ = {"OTEL_METRIC_EXPORT_INTERVAL": "60000"}
-    with application(at.folder, _job(), at.pipeline.url("otlp_http"), *options, **environ) as app:
+    with at.application(*options, **environ) as app:
         app.ask(2)
         for number in range(3):
             before = _children(app.program.pid)
@@ -79,7 +75,7 @@ def preload(at: World) -> Row:
     """A worker is killed and forked anew while its parent waits for an answer of the Collector."""
     row = Row("gunicorn --preload, a worker killed while the Collector is frozen")
     options = ("--workers", "1", "--preload")
-    with application(at.folder, _job(), at.pipeline.url("otlp_http"), *options, server=GUNICORN) as app:
+    with at.application(*options, server=GUNICORN) as app:
         until(lambda: len(durations(app.port, "/slow?seconds=0", 0.01, 1)[0]), timeout=20, equals=1)
         at.collector.freeze()
         time.sleep(2)

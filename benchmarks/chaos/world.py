@@ -3,19 +3,20 @@
 import json
 import os
 import urllib.parse
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from benchmarks.detection.platform import stack
 from benchmarks.detection.sinks import Sinks
 from tests.servers.pipeline import Pipeline
-from tests.until import until
 from tests.servers.robots import Robots, robots
 
-from .parts import Part
+from .parts import Application, Part, application, last
 
 
 @dataclass(slots=True)
@@ -31,8 +32,11 @@ class World:
         seconds: Of a round without a fault.
         disturbed_seconds: Of one with it.
         outage_seconds: That a backend is away.
+        suspended_seconds: That the application stands still.
         growth_mb: What the application's memory may grow by.
         noise_ms: What the machine may add to p99.
+        end_seconds: That the application's end may take.
+        environ: Of each application.
     """
 
     folder: Path
@@ -43,12 +47,20 @@ class World:
     seconds: float = 5.0
     disturbed_seconds: float = 12.0
     outage_seconds: float = 60.0
+    suspended_seconds: float = 15.0
     growth_mb: float = 60.0
     noise_ms: float = 10.0
+    end_seconds: float = 5.0
+    environ: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def collector(self) -> Part:
         return self.parts["collector"]
+
+    def application(self, *options: str, **more: Any) -> AbstractContextManager[Application]:
+        """An application of a name of its own, which sends to the Collector: see `parts.application`."""
+        job, endpoint = f"chaos-{uuid.uuid4().hex[:8]}", self.pipeline.url("otlp_http")
+        return application(self.folder, *options, **{"job": job, "endpoint": endpoint, **self.environ, **more})
 
     def value(self, query: str) -> float:
         """The one number that Prometheus finds; 0 where it finds none."""
@@ -58,15 +70,11 @@ class World:
     def counted(self, job: str, expected: int, endpoint: str = "/work", seconds: float = 60) -> float:
         """The requests that Prometheus has of a job in the end."""
         query = f'sum(last_over_time(http_requests_total{{job="{job}",endpoint="{endpoint}"}}[1h]))'
-        found = until(lambda: self.value(query), timeout=seconds, equals=expected)
-        assert isinstance(found, float)
-        return found
+        return last(lambda: self.value(query), expected, seconds)
 
     def spans(self, job: str, expected: int, seconds: float = 60) -> int:
         """The spans that Jaeger has of a job in the end, each once."""
-        found = until(lambda: len(self._span_ids(job)), timeout=seconds, equals=expected)
-        assert isinstance(found, int)
-        return found
+        return last(lambda: len(self._span_ids(job)), expected, seconds)
 
     def _span_ids(self, job: str) -> set[tuple[str, str]]:
         asked = urllib.parse.urlencode({"service": job, "limit": 100_000, "lookback": "1h"})

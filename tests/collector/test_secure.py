@@ -13,8 +13,7 @@ from tests.servers.certificates import certificates
 from tests.servers.collector import collector
 from tests.until import until
 from wxiai_otel import setup_telemetry
-from wxiai_otel.doctor._endpoints import look_at_otlp
-from wxiai_otel.doctor._report import Report
+from wxiai_otel.doctor import _endpoints, _report
 from wxiai_otel.settings import load_settings
 
 pytestmark = pytest.mark.built
@@ -66,7 +65,7 @@ def secured(sink, made, tokens):
 def send(secured, made, monkeypatch):
     """Have an application be asked, and send; whether it could, and its telemetry."""
 
-    async def send(protocol, job, scheme="https", **environ):
+    async def send(protocol, job, scheme="https", seconds=10, **environ):
         address = (secured.grpc if protocol == "grpc" else secured.endpoint).partition("://")[2]
         settings = {
             CERTIFICATE: str(made.authority),
@@ -87,7 +86,7 @@ def send(secured, made, monkeypatch):
 
         answer = await get(app, "/x")
         assert (answer.status, answer.body) == (200, b'"unharmed"')
-        return telemetry.force_flush(timeout=3), telemetry
+        return telemetry.force_flush(timeout=seconds), telemetry
 
     return send
 
@@ -130,10 +129,12 @@ async def test_what_has_the_token_and_knows_the_authority_arrives(secured, sink,
 @pytest.mark.parametrize("what", REFUSED)
 async def test_anything_else_is_refused_and_told(secured, sink, send, job, caplog, protocol, what):
     environ, by_http, by_grpc = REFUSED[what]
-    _, telemetry = await send(protocol, job, **environ)
-    counted = until(lambda: dict(exports(telemetry)) if exports(telemetry)["metrics", "failed"] else {})
+    # What is refused is tried again until then.
+    _, telemetry = await send(protocol, job, seconds=0.1, **environ)
+    until(lambda: exports(telemetry)["metrics", "failed"])
+    until(lambda: (by_grpc if protocol == "grpc" else by_http) in caplog.text)
+    counted = exports(telemetry)
     assert counted["traces", "success"] == counted["metrics", "success"] == 0
-    assert (by_grpc if protocol == "grpc" else by_http) in caplog.text
     assert TOKEN not in caplog.text
     assert not secured.exposition().has("http_requests_total", job=job)
     assert not spans_of(sink, job)
@@ -151,8 +152,8 @@ def test_the_doctor_says_who_is_let_in(secured, made, monkeypatch, protocol):
         ("wrong", "failed", "does not match expected" if protocol == "grpc" else "401"),
     ):
         monkeypatch.setenv(HEADERS, f"Authorization=Bearer%20{token.replace('=', '%3D')}")
-        report = Report()
-        look_at_otlp(report, settings)
+        report = _report.Report()
+        _endpoints.look_at_otlp(report, settings)
         assert [found.state.value for found in report.findings] == [state] * 2
         assert all(words in found.message for found in report.findings)
 
@@ -176,11 +177,13 @@ async def test_a_token_that_is_taken_back_is_refused_without_a_restart(send, job
     tokens.write_text("the-next-one\n")
 
     def refused():
-        telemetry.force_flush(timeout=1)
+        telemetry.force_flush(timeout=0.2)
         return exports(telemetry)["metrics", "failed"]
 
-    assert until(refused)
-    tokens.write_text(before)
+    try:
+        until(refused)
+    finally:
+        tokens.write_text(before)
 
 
 def test_without_a_certificate_it_does_not_start(sink, tokens):

@@ -2,29 +2,33 @@
 
 import re
 import subprocess
-import tarfile
 from pathlib import Path
+from tarfile import TarFile
 
 from stack.programs import ROOT
+from tests.compose.daemon import add_link
 
 # What nothing reads.
-_LEFT_OUT = ("/usr/share/doc/", "/usr/share/man/", "/usr/share/locale/", "/usr/share/lintian/")
+_LEFT_OUT = (
+    *("/usr/share/doc/", "/usr/share/man/", "/usr/share/locale/", "/usr/share/lintian/", "/usr/share/perl/"),
+    # PostgreSQL's compiler of queries, which it does without.
+    *("/usr/lib/llvm", "/usr/lib/x86_64-linux-gnu/libLLVM", "/usr/lib/postgresql/15/lib/bitcode/"),
+)
 _MERGED = ("bin", "sbin", "lib", "lib64")
 
 
-def root_filesystem(tar: Path, packages: tuple[str, ...]) -> None:
-    """Write a tar of some packages and of all that they depend on."""
+def add_packages(archive: TarFile, packages: tuple[str, ...]) -> None:
+    """Add some packages and all that they depend on."""
     names = sorted(_closure(packages))
     listed = subprocess.run(["dpkg-query", "--listfiles", *names], check=True, capture_output=True, text=True).stdout
     paths = {_merged(line) for line in listed.splitlines() if line.startswith("/") and line != "/."}
-    with tarfile.open(tar, "w") as archive:
-        for name in _MERGED:
-            link = tarfile.TarInfo(name)
-            link.type, link.linkname, link.mode = tarfile.SYMTYPE, f"usr/{name}", 0o777
-            archive.addfile(link)
-        for path in sorted(paths):
-            if (Path(path).is_symlink() or Path(path).exists()) and not path.startswith(_LEFT_OUT):
-                archive.add(path, recursive=False)
+    for name in _MERGED:
+        add_link(archive, name, f"usr/{name}")
+    for path in sorted(paths):
+        # pip may install here as it does into the official image's Python.
+        is_left_out = path.startswith(_LEFT_OUT) or path.endswith("/EXTERNALLY-MANAGED")
+        if (Path(path).is_symlink() or Path(path).exists()) and not is_left_out:
+            archive.add(path, recursive=False)
 
 
 def python_of_debian() -> str:

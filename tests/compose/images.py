@@ -5,47 +5,28 @@ as that one runs it. Grafana cannot be had at all: what answers in its place has
 """
 
 import os
-import shutil
-from collections.abc import Mapping
 from pathlib import Path
+from tarfile import TarFile
 
 import yaml
 
 from stack.binaries import find
 from stack.programs import ROOT
-from tests.compose.daemon import Docker
-from tests.compose.debian import pip_folder, python_of_debian, root_filesystem
+from tests.compose.daemon import Docker, add_busybox, add_link, add_text, importing
+from tests.compose.debian import add_packages, pip_folder, python_of_debian
 
-_WITH_TOOLS = 'COPY busybox /bin/busybox\nRUN ["/bin/busybox", "--install", "-s", "/bin"]\n'
+# The programs of each image that has nothing but them, and perhaps a shell's tools; the first is what it runs.
 _STATIC = {
-    "collector": ("otelcol", "COPY otelcol /otelcol-contrib\n", '["/otelcol-contrib"]'),
-    "jaeger": ("jaeger", f"{_WITH_TOOLS}COPY jaeger /cmd/jaeger/jaeger-linux\n", '["/cmd/jaeger/jaeger-linux"]'),
-    "prometheus": (
-        "prometheus promtool",
-        f"{_WITH_TOOLS}COPY prometheus promtool /bin/\n",
-        '["/bin/prometheus"]',
-    ),
-    "alertmanager": ("alertmanager", f"{_WITH_TOOLS}COPY alertmanager /bin/\n", '["/bin/alertmanager"]'),
-    "mailpit": ("mailpit", f"{_WITH_TOOLS}COPY mailpit /mailpit\n", '["/mailpit"]'),
+    "collector": {"/otelcol-contrib": "otelcol"},
+    "jaeger": {"/cmd/jaeger/jaeger-linux": "jaeger"},
+    "prometheus": {"/bin/prometheus": "prometheus", "/bin/promtool": "promtool"},
+    "alertmanager": {"/bin/alertmanager": "alertmanager"},
+    "mailpit": {"/mailpit": "mailpit"},
 }
-_GRAFANA = """\
-FROM scratch
-COPY busybox /bin/busybox
-RUN ["/bin/busybox", "--install", "-s", "/bin"]
-RUN mkdir -p /www/api && echo '{"database":"ok"}' > /www/api/health
-ENTRYPOINT ["/bin/busybox", "httpd", "-f", "-p", "3000", "-h", "/www"]
-"""
-# The official ones' users.
-_USERS = "root:x:0:0::/root:/bin/sh\n{name}:x:999:999::/tmp:/bin/sh\n"
-_REDIS = 'FROM debian-here\nCOPY passwd /etc/passwd\nENTRYPOINT ["/usr/bin/env"]\n'
-_POSTGRESQL = """\
-FROM debian-here
-COPY passwd /etc/passwd
-COPY entrypoint /entrypoint
-ENV PATH=/usr/lib/postgresql/15/bin:/usr/local/bin:/usr/bin:/bin PGDATA=/var/lib/postgresql/data
-STOPSIGNAL SIGINT
-ENTRYPOINT ["/bin/sh", "/entrypoint"]
-"""
+_WITHOUT_TOOLS = {"collector"}
+_GRAFANA = ["/bin/busybox", "httpd", "-f", "-p", "3000", "-h", "/www"]
+# Of the official ones.
+_USERS = "root:x:0:0::/root:/bin/sh\nredis:x:999:999::/tmp:/bin/sh\n"
 # As the official one: the database and its password at the first start.
 _ENTRYPOINT = """\
 set -e
@@ -57,7 +38,12 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
 fi
 exec postgres -c listen_addresses='*' -k /var/run/postgresql
 """
-PACKAGES = ("python3", "redis-server", "postgresql-15", "dash", "coreutils", "libc-bin", "ca-certificates", "openssl")
+_PACKAGES = ("python3", "redis-server", "postgresql-15", "dash", "coreutils", "libc-bin", "ca-certificates", "openssl")
+_POSTGRESQL = [
+    "ENV PATH=/usr/lib/postgresql/15/bin:/usr/local/bin:/usr/bin:/bin PGDATA=/var/lib/postgresql/data",
+    "STOPSIGNAL SIGINT",
+    'ENTRYPOINT ["/bin/sh", "/entrypoint"]',
+]
 
 
 def tags() -> dict[str, str]:
@@ -67,19 +53,26 @@ def tags() -> dict[str, str]:
 
 
 def build_all(docker: Docker, folder: Path, python_image: str) -> None:
-    """Build all stand-ins, and the Dockerfile on top of that of Python."""
+    """Make all stand-ins, and build the Dockerfile on top of that of Python."""
     wanted = tags()
-    for name, (binaries, lines, entrypoint) in _STATIC.items():
-        files = {binary: find(binary) for binary in binaries.split()}
-        _build(docker, folder, wanted[name], f"FROM scratch\n{lines}ENTRYPOINT {entrypoint}\n", files)
-    _build(docker, folder, wanted["grafana"], _GRAFANA, {})
-    root_filesystem(folder / "root.tar", PACKAGES)
-    docker("import", folder / "root.tar", "debian-here")
-    (folder / "root.tar").unlink()
-    _build(docker, folder, wanted["redis"], _REDIS, {"passwd": _USERS.format(name="redis")})
-    files = {"passwd": _USERS.format(name="postgres"), "entrypoint": _ENTRYPOINT}
-    _build(docker, folder, wanted["postgresql"], _POSTGRESQL, files)
-    _build(docker, folder, python_image, *_python())
+    for name, programs in _STATIC.items():
+        with importing(docker, folder, wanted[name], [next(iter(programs))]) as archive:
+            for path, program in programs.items():
+                archive.add(find(program), path)
+            if name not in _WITHOUT_TOOLS:
+                add_busybox(archive)
+    with importing(docker, folder, wanted["grafana"], _GRAFANA) as archive:
+        add_busybox(archive)
+        add_text(archive, "/www/api/health", '{"database":"ok"}')
+    with importing(docker, folder, "debian-here", ["/bin/sh"]) as archive:
+        add_packages(archive, _PACKAGES)
+        add_text(archive, "/etc/passwd", _USERS)
+        add_text(archive, "/entrypoint", _ENTRYPOINT)
+        variables = _add_pip(archive)
+    # These differ in no file.
+    _derive(docker, folder, wanted["redis"], ['ENTRYPOINT ["/usr/bin/env"]'])
+    _derive(docker, folder, wanted["postgresql"], _POSTGRESQL)
+    _derive(docker, folder, python_image, ["ENTRYPOINT []", *variables])
     build_ours(docker, ROOT)
 
 
@@ -95,36 +88,19 @@ def ours() -> str:
     return yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["bridge"]["image"]
 
 
-def _python() -> tuple[str, Mapping[str, str | Path]]:
-    """Debian's Python where the official image has its own, with pip as this machine is set up for it."""
-    packages = f"/usr/local/lib/python{python_of_debian()}/dist-packages/pip"
-    files: dict[str, str | Path] = {"pip": pip_folder()}
-    lines = [
-        "FROM debian-here",
-        "ENV PATH=/usr/local/bin:/usr/bin:/bin",
-        f"COPY pip {packages}",
-        "RUN mkdir -p /usr/local/bin && ln -s /usr/bin/python3 /usr/local/bin/python",
-        # The official image's Python is nobody's but pip's.
-        "RUN rm -f /usr/lib/python3*/EXTERNALLY-MANAGED",
-    ]
-    for name, file in (("pip.conf", "/etc/pip.conf"), ("certificates", os.environ.get("PIP_CERT", ""))):
+def _derive(docker: Docker, folder: Path, tag: str, lines: list[str]) -> None:
+    (folder / "Dockerfile").write_text("\n".join(["FROM debian-here", *lines]))
+    with (folder / "Dockerfile").open() as file:
+        docker("build", "--quiet", f"--tag={tag}", "-", stdin=file)
+
+
+def _add_pip(archive: TarFile) -> list[str]:
+    """Make Debian's Python what the official image's is, with pip as this machine is set up for it."""
+    archive.add(pip_folder(), f"/usr/local/lib/python{python_of_debian()}/dist-packages/pip")
+    add_link(archive, "/usr/local/bin/python", "/usr/bin/python3")
+    lines = ["ENV PATH=/usr/local/bin:/usr/bin:/bin"]
+    certificates = os.environ.get("PIP_CERT", "")
+    for file in ("/etc/pip.conf", certificates):
         if file and Path(file).is_file():
-            files[name] = Path(file)
-            lines.append(f"COPY {name} {file}")
-            lines += [f"ENV PIP_CERT={file}"] if name == "certificates" else []
-    return "\n".join([*lines, ""]), files
-
-
-def _build(docker: Docker, folder: Path, tag: str, dockerfile: str, files: Mapping[str, str | Path]) -> None:
-    context = folder / "context"
-    context.mkdir()
-    (context / "Dockerfile").write_text(dockerfile)
-    for name, content in {**files, "busybox": Path(shutil.which("busybox") or "")}.items():
-        if isinstance(content, str):
-            (context / name).write_text(content)
-        elif content.is_dir():
-            shutil.copytree(content, context / name)
-        else:
-            shutil.copy(content, context / name)
-    docker("build", "--quiet", f"--tag={tag}", context)
-    shutil.rmtree(context)
+            archive.add(os.path.realpath(file), file)
+    return [*lines, f"ENV PIP_CERT={certificates}"] if certificates else lines

@@ -2,21 +2,21 @@
 
 import json
 import os
-import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 import yaml
 
 from stack.binaries import find
 from stack.programs import ROOT
-from tests.compose.daemon import NoDockerError, docker, run
-from tests.compose.images import build_all, build_ours, ours
-from tests.compose.project import GET, Project
-from tests.compose.test_file import IMAGES
+from tests.compose.daemon import run
+from tests.compose.images import build_ours, ours
+from tests.compose.project import GET, PATIENT, UP, Project
+from tests.servers.shared import locked, run_folder, shared
 from tests.until import until
 from wxiai_otel.cli import main
 
@@ -25,8 +25,6 @@ pytestmark = [pytest.mark.built, pytest.mark.timeout(600)]
 ENDPOINT = "/api/v1/credits/balance"
 FAILING = "/api/v1/broken"
 WORKERS = 4
-# The test sends the requests that it counts, and nobody else any.
-UP = ("up", "--detach", "--wait", "--wait-timeout=180", "--no-build", "--scale=traffic=0")
 
 
 def get(port: int, path: str, token: str | None = None) -> int:
@@ -42,44 +40,32 @@ def get(port: int, path: str, token: str | None = None) -> int:
             return error.code
 
 
-def two_ports() -> int:
-    """The first of two free ports beside each other."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return run_folder(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Iterator[Project]:
-    folder = tmp_path_factory.mktemp("compose")
-    override = folder / "override.yml"
-    sink = {
-        "image": ours(),
-        "command": ["python", "/sink.py"],
-        "volumes": [f"{ROOT / 'tests' / 'compose' / 'sink.py'}:/sink.py:ro"],
-        "healthcheck": {"test": ["CMD", "python", "-m", "compose.health", "http://127.0.0.1:8080/"]},
-    }
-    bridge = {"environment": {"WXIAI_BRIDGE_WEBHOOK_URL": "http://sink:8080/"}}
-    override.write_text(yaml.safe_dump({"services": {"sink": sink, "bridge": bridge}}))
-    first = two_ports()
-    environ = {"APPLICATION_PORTS": f"{first}-{first + 1}", "GRAFANA_PORT": str(two_ports())}
-    try:
-        with docker() as daemon:
-            build_all(daemon, folder, f"python:{IMAGES['python']}")
-            made = Project(daemon, override, environ)
-            made(*UP)
-            made.ports = (first, first + 1)
-            made.grafana = int(environ["GRAFANA_PORT"])
-            yield made
-            made("down", "--volumes", "--timeout=5")
-    except NoDockerError as error:
-        pytest.skip(str(error))
+def running(folder) -> Iterator[Project]:
+    """The project, of which there is one for all test processes."""
+    with shared(folder, "tests.compose.project:running", 500) as arguments:
+        if "missing" in arguments:
+            pytest.skip(arguments["missing"])
+        yield Project(**arguments)
+
+
+@pytest.fixture
+def project(running, folder) -> Iterator[Project]:
+    """The project while other tests leave it up."""
+    with locked(folder / "compose", with_others=True):
+        yield running
+
+
+@pytest.fixture
+def own_project(running, folder) -> Iterator[Project]:
+    """The project while no other test uses it."""
+    with locked(folder / "compose"):
+        yield running
 
 
 def test_all_are_healthy_and_setup_has_ended(project):
@@ -150,36 +136,42 @@ def test_requests_are_counted_exactly_over_all_workers(project):
     assert {found["value"][1] for found in project.query("up")} == {"1"}
 
 
+def traces(project) -> list[str]:
+    """The ids of the traces of requests that failed."""
+    found = json.loads(project.get("http://jaeger:16686/api/traces?service=wxiai&limit=100"))["data"]
+    return [span["traceID"] for trace in found for span in trace["spans"] if span["operationName"] == f"GET {FAILING}"]
+
+
 def test_a_fault_is_a_trace_in_jaeger_and_an_alert_at_the_bridge(project):
     for _ in range(30):
         assert get(project.ports[0], FAILING) == 500
-
-    def traces():
-        found = json.loads(project.get("http://jaeger:16686/api/traces?service=wxiai&limit=100"))["data"]
-        return [span for trace in found for span in trace["spans"] if span["operationName"] == f"GET {FAILING}"]
-
-    assert until(traces, 60)
+    until(partial(traces, project), 60)
 
     def told():
         return "HighErrorRateFast" in project("logs", "--no-log-prefix", "sink")
 
-    assert until(told, 120), project("logs", "--tail=40", "bridge", "alertmanager", "prometheus")
+    try:
+        until(told, 120)
+    except AssertionError:
+        pytest.fail(project("logs", "--tail=40", "bridge", "alertmanager", "prometheus"))
 
 
-def test_data_are_kept_over_down_and_up(project):
-    before = project.number(f'sum(max_over_time(http_requests_total{{endpoint="{ENDPOINT}",status_code="200"}}[1h]))')
-    trace = json.loads(project.get("http://jaeger:16686/api/traces?service=wxiai&limit=1"))["data"][0]["traceID"]
+def test_data_are_kept_over_down_and_up(own_project):
+    project = own_project
+    # Those that have ended are still in Prometheus.
+    query = f'sum(max_over_time(http_requests_total{{endpoint="{ENDPOINT}",status_code="401"}}[1h]))'
     row = ("exec", "--no-TTY", "postgresql", "psql", "--host=/var/run/postgresql", "-U", "wxiai", "-Atc")
+    assert get(project.ports[0], ENDPOINT) == 401
+    assert get(project.ports[0], FAILING) == 500
+    until(partial(project.number, query), 60, equals=1)
+    trace = until(partial(traces, project), 60)[0]
     rows = int(project(*row, "SELECT count(*) FROM users").strip())
     password = project("exec", "--no-TTY", "grafana", "cat", "/run/secrets/grafana_admin_password")
-    assert before > 0
     assert rows == 60
     project("down", "--timeout=20")
     assert project("ps", "--all", "--quiet") == ""
     project(*UP)
-    # Those that have ended are still in Prometheus.
-    query = f'sum(max_over_time(http_requests_total{{endpoint="{ENDPOINT}",status_code="200"}}[1h]))'
-    assert project.number(query) == before
+    assert project.number(query) == 1
     assert json.loads(project.get(f"http://jaeger:16686/api/traces/{trace}"))["data"][0]["traceID"] == trace
     assert int(project(*row, "SELECT count(*) FROM users").strip()) == rows
     assert project("exec", "--no-TTY", "grafana", "cat", "/run/secrets/grafana_admin_password") == password
@@ -187,8 +179,6 @@ def test_data_are_kept_over_down_and_up(project):
 
 def test_the_file_is_clean_and_a_bad_value_stops_all_and_is_named(project):
     assert "warn" not in project("config", "--quiet")
-    with pytest.raises(AssertionError, match="setup"):
-        project("run", "--rm", "--no-TTY", "setup", environ={"PROMETHEUS_RETENTION": "forever"})
     with pytest.raises(AssertionError, match="PROMETHEUS_RETENTION is 'forever'; allowed is a duration"):
         project("run", "--rm", "--no-TTY", "setup", environ={"PROMETHEUS_RETENTION": "forever"})
     with pytest.raises(AssertionError, match="invalid hostPort: many"):
@@ -196,7 +186,6 @@ def test_the_file_is_clean_and_a_bad_value_stops_all_and_is_named(project):
 
 
 def test_what_init_writes_is_built_and_starts_without_what_is_left_out(project, tmp_path):
-    """The last: its image takes the place of the others'."""
     options = (
         "--traces-to=tempo:4317",
         "--mail-server=smtp:587",
@@ -204,7 +193,8 @@ def test_what_init_writes_is_built_and_starts_without_what_is_left_out(project, 
         "--mail-to=b@example.com",
     )
     assert main(["init", str(tmp_path), "--without=grafana", *options]) == 0
-    project("down", "--timeout=5")
+    checked = {name: {"healthcheck": PATIENT} for name in ("alertmanager", "bridge", "prometheus")}
+    (tmp_path / "docker-compose.override.yml").write_text(yaml.safe_dump({"services": checked}))
     wheels = ("build", "--quiet", "--wheel", "--build-constraints=requirements/build.txt", "--require-hashes")
     run(
         ROOT / ".venv-uv" / "bin" / "uv",
@@ -214,14 +204,15 @@ def test_what_init_writes_is_built_and_starts_without_what_is_left_out(project, 
         env={**os.environ},
         cwd=ROOT,
     )
+    others = project.docker("images", "--quiet", ours()).strip()
     build_ours(project.docker, tmp_path)
 
     def compose(*arguments: str) -> str:
         whole = (find("compose"), f"--project-directory={tmp_path}", "--project-name=init", *arguments)
-        return run(*whole, env=project.docker.environ)
+        return run(*whole, env={**project.docker.environ, "NETWORK": "init"})
 
     try:
-        compose("up", "--detach", "--wait", "--wait-timeout=120", "--no-build")
+        compose("up", "--detach", "--wait", "--wait-timeout=300", "--no-build")
         running = compose("ps", "--services", "--status=running").split()
         page = compose(
             "exec", "--no-TTY", "bridge", "python", "-c", GET, "http://127.0.0.1:9095/runbooks/ApplicationDown"
@@ -230,3 +221,4 @@ def test_what_init_writes_is_built_and_starts_without_what_is_left_out(project, 
         assert "应用已停止" in page
     finally:
         compose("down", "--volumes", "--timeout=5")
+        project.docker("tag", others, ours())

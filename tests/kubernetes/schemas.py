@@ -43,7 +43,7 @@ def _of_operator(group: str, version: str, kind: str) -> dict[str, Any] | None:
     path = kubeconform() / f"{group}_{kind.lower()}{'es' if kind.endswith('s') else 's'}.yaml"
     if not path.exists():
         return None
-    versions = yaml.safe_load(path.read_text())["spec"]["versions"]
+    versions = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)["spec"]["versions"]
     (found,) = (one["schema"]["openAPIV3Schema"] for one in versions if one["name"] == version)
     found["properties"]["metadata"] = {"$ref": f"{_REF}io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}
     return found

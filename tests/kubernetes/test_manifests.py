@@ -3,6 +3,7 @@
 import base64
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -45,7 +46,11 @@ def secured(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="module")
 def objects(built) -> list[dict]:
-    return list(yaml.safe_load_all(built))
+    return parsed(built)
+
+
+def parsed(manifests) -> list[dict]:
+    return list(yaml.load_all(manifests, Loader=yaml.CSafeLoader))
 
 
 def one(objects, kind, name) -> dict:
@@ -61,24 +66,31 @@ def pods(objects) -> list[tuple[str, dict]]:
     ]
 
 
-def checked(manifests, objects, folder) -> subprocess.CompletedProcess[str]:
-    schemas.write(folder, {(each["apiVersion"], each["kind"]) for each in objects})
-    location = f"{folder}/{{{{.ResourceKind}}}}-{{{{.ResourceAPIVersion}}}}.json"
+@pytest.fixture(scope="module")
+def schema(tmp_path_factory, built, secured) -> Path:
+    """The folder of the schemas of all kinds."""
+    folder = tmp_path_factory.mktemp("schemas")
+    schemas.write(folder, {(each["apiVersion"], each["kind"]) for each in (*parsed(built), *parsed(secured))})
+    return folder
+
+
+def checked(manifests, schema) -> subprocess.CompletedProcess[str]:
+    location = f"{schema}/{{{{.ResourceKind}}}}-{{{{.ResourceAPIVersion}}}}.json"
     command = [schemas.kubeconform() / "kubeconform", "-strict", "-summary", "-schema-location", location, "-"]
     return subprocess.run(command, input=manifests, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.built
-def test_every_object_is_valid_by_the_official_schemas(built, objects, tmp_path):
-    done = checked(built, objects, tmp_path)
+def test_every_object_is_valid_by_the_official_schemas(built, objects, schema):
+    done = checked(built, schema)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"Valid: {len(objects)}, Invalid: 0, Errors: 0, Skipped: 0" in done.stdout
 
 
 @pytest.mark.built
-def test_tls_and_a_token_are_valid_too(secured, tmp_path):
-    objects = list(yaml.safe_load_all(secured))
-    done = checked(secured, objects, tmp_path)
+def test_tls_and_a_token_are_valid_too(secured, schema):
+    objects = parsed(secured)
+    done = checked(secured, schema)
     assert done.returncode == 0, done.stdout + done.stderr
     for _, pod in pods(objects):
         container = pod["containers"][0]
@@ -97,9 +109,9 @@ def test_tls_and_a_token_are_valid_too(secured, tmp_path):
         ("retention: 45d", "retention: month", "/spec/retention"),
     ],
 )
-def test_the_schemas_see_what_is_wrong(built, objects, tmp_path, written, instead, said):
+def test_the_schemas_see_what_is_wrong(built, schema, written, instead, said):
     assert written in built
-    done = checked(built.replace(written, instead, 1), objects, tmp_path)
+    done = checked(built.replace(written, instead, 1), schema)
     assert done.returncode == 1
     assert said in done.stdout
 
@@ -161,7 +173,7 @@ def test_images_are_of_the_native_stacks_versions(objects):
 @pytest.mark.parametrize("which", ["built", "secured"])
 @pytest.mark.parametrize(("kind", "name"), [("DaemonSet", "agent"), ("StatefulSet", "gateway")])
 def test_the_collector_reads_what_its_pod_is_given(request, which, kind, name, tmp_path):
-    objects = list(yaml.safe_load_all(request.getfixturevalue(which)))
+    objects = parsed(request.getfixturevalue(which))
     pod = one(objects, kind, name)["spec"]["template"]["spec"]
     (volume,) = (volume for volume in pod["volumes"] if volume["name"] == "config")
     for source in volume["projected"]["sources"]:

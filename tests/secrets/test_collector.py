@@ -14,12 +14,9 @@ from tests.otlp_json import NOW, attributes
 from tests.otlp_logs import logs, record
 from tests.otlp_spans import new_trace, span, traces
 from tests.secrets.corpus import HARMLESS, SECRETS
+from tests.secrets.table import PASSED, QUERY, RULES, redacted, reduced
 from tests.servers.collector import collector
 from tests.until import until
-from wxiai_otel._database_errors import reduced
-from wxiai_otel._redaction import redacted
-from wxiai_otel._secrets import HARMLESS as PASSED
-from wxiai_otel._secrets import QUERY, RULES
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,10 +6,8 @@ import pytest
 from fastapi import FastAPI
 
 from tests.secrets.corpus import HARMLESS, SECRETS
-from wxiai_otel import _redaction, setup_telemetry
-from wxiai_otel._redaction import redacted
-from wxiai_otel._secrets import HARMLESS as PASSED
-from wxiai_otel._secrets import RULES, SHAPES
+from tests.secrets.table import PASSED, RULES, SHAPES, redacted, redaction
+from wxiai_otel import setup_telemetry
 
 MASKED = [(rule.name, text, shown) for rule in RULES for text, shown in rule.masked]
 KEPT = [(rule.name, text) for rule in RULES for text in (*rule.kept, *rule.kept_in_process)]
@@ -39,14 +37,14 @@ def test_what_a_rule_is_for_is_masked(name, text, shown):
 
 @pytest.mark.parametrize("rule", RULES, ids=[rule.name for rule in RULES])
 def test_every_rule_masks_its_examples_without_the_others(rule):
-    masking = _redaction._masking(_redaction._TABLE.index(rule))
+    masking = redaction._masking(redaction._TABLE.index(rule))
     assert [text for text, _ in rule.masked if masking(text) == text] == []
 
 
 @pytest.mark.parametrize("harmless", PASSED, ids=[harmless.name for harmless in PASSED])
 def test_a_rule_would_mask_what_is_passed_over(harmless, monkeypatch):
     without = len(PASSED)
-    monkeypatch.setattr(_redaction, "_rules_for", lambda _: (1 << len(_redaction._TABLE)) - (1 << without))
+    monkeypatch.setattr(redaction, "_rules_for", lambda _: (1 << len(redaction._TABLE)) - (1 << without))
     assert [text for text in harmless.kept if redacted(text) == text] == []
 
 
@@ -70,9 +68,9 @@ def test_what_stands_before_a_secret_hides_nothing(filler, text):
 
 
 def test_no_request_compiles_a_pattern():
-    _redaction._masking.cache_clear()
+    redaction._masking.cache_clear()
     setup_telemetry(FastAPI())
-    compiled = _redaction._masking.cache_info().misses
+    compiled = redaction._masking.cache_info().misses
     for text in SECRETS:
         redacted(text)
-    assert _redaction._masking.cache_info().misses == compiled
+    assert redaction._masking.cache_info().misses == compiled

@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import urllib.request
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -148,8 +149,8 @@ def tiers(folder: Path, sink: str, *layers: str, number: int = 2, **knobs: str) 
     """Have them run until the block ends."""
     made = Tiers(folder, sink, *layers, number=number, **knobs)
     made.know(*made.gateways)
-    with ExitStack() as ending:
+    with ExitStack() as ending, ThreadPoolExecutor() as together:
         for one in made.all():
             ending.callback(one.end)
-            one.start()
+        list(together.map(Tier.start, made.all()))
         yield made
