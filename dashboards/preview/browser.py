@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,10 @@ def _address(process: "subprocess.Popen[bytes]", folder: Path) -> str:
     raise BrowserError("Chromium does not start")
 
 
+class _LeftError(BrowserError):
+    """A page was left while a script ran in it."""
+
+
 class Page:
     """One page.
 
@@ -89,15 +93,16 @@ class Page:
 
     def _do(self, method: str, **parameters: object) -> Any:
         number = next(self._numbers)
-        message = {"id": number, "method": method, "params": parameters}
+        request = {"id": number, "method": method, "params": parameters}
         if self._session:
-            message["sessionId"] = self._session
-        self._socket.send(json.dumps(message))
+            request["sessionId"] = self._session
+        self._socket.send(json.dumps(request))
         while True:
             answer = json.loads(self._socket.recv(timeout=60))
             if answer.get("id") == number:
                 if "error" in answer:
-                    raise BrowserError(f"{method}: {answer['error']['message']}")
+                    message = answer["error"]["message"]
+                    raise (_LeftError if "navigated or closed" in message else BrowserError)(f"{method}: {message}")
                 return answer["result"]
 
     def size(self, width: int, height: int, scale: float = 1) -> None:
@@ -124,11 +129,13 @@ class Page:
             BrowserError: It does not become true.
         """
         deadline = time.monotonic() + seconds
-        while not (value := self.ask(script)):
-            if time.monotonic() > deadline:
-                raise BrowserError(f"not so after {seconds:.0f} s: {script}")
+        while time.monotonic() < deadline:
+            # The page before it may still be there, and be left meanwhile.
+            with suppress(_LeftError):
+                if value := self.ask(script):
+                    return value
             time.sleep(0.1)
-        return value
+        raise BrowserError(f"not so after {seconds:.0f} s: {script}")
 
     def picture(self) -> bytes:
         """The page as PNG."""

@@ -9,6 +9,7 @@ import pytest
 
 from tests.otlp_json import buckets, gauge, histogram, number, request
 from tests.servers.collector import collector
+from tests.until import until
 
 pytestmark = pytest.mark.built
 
@@ -30,7 +31,10 @@ def shares_seen(running, job, interval, seconds=6.0):
         if now - exported >= interval:
             exported = now
             send(running.endpoint, job, requests)
-        looks.append(running.exposition().has("http_requests_total", job=job))
+        seen = running.exposition().has("http_requests_total", job=job)
+        # Where the machine has held up the source itself, nothing can be said.
+        if time.monotonic() - exported <= interval + 0.5:
+            looks.append(seen)
         time.sleep(0.25)
     return sum(looks) / len(looks)
 
@@ -53,11 +57,10 @@ def test_a_source_is_seen_all_the_time_when_the_expiration_fits_its_interval(job
 
 
 def test_a_source_that_is_gone_is_shown_no_longer(job):
-    with collector(COLLECTOR_METRIC_EXPIRATION="1s") as running:
+    with collector(COLLECTOR_METRIC_EXPIRATION="2s") as running:
         send(running.endpoint, job, gauge("depth", number(1)))
         assert running.exposition().has("depth", job=job)
-        time.sleep(1.5)
-        assert not running.exposition().has("depth", job=job)
+        until(lambda: not running.exposition().has("depth", job=job))
 
 
 def test_a_message_above_the_limit_is_refused_and_one_below_taken(job):
