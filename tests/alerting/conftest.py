@@ -3,9 +3,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.alerting import internals
 from tests.servers.mailpit import Mailpit, mailpit
 from tests.servers.robots import SECRET, Robots, robots
-from wxiai_otel.alerting import _manager
 
 
 @pytest.fixture
@@ -17,11 +17,11 @@ def sink() -> Iterator[Robots]:
 @pytest.fixture(autouse=True)
 def forgotten():
     """No test has the manager of another."""
-    _manager._manager = None
+    internals.manager._manager = None
     yield
-    if _manager._manager is not None:
-        _manager._manager.close()
-    _manager._manager = None
+    if internals.manager._manager is not None:
+        internals.manager._manager.close()
+    internals.manager._manager = None
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from datetime import datetime
 
 import pytest
 
+from tests.alerting import internals
 from tests.servers.bridge import BRIDGE_TOKEN, bridge, bridge_here
 from tests.servers.robots import SECRET, TOKEN
 from tests.until import until
 from wxiai_otel.alerting import AlertConfigError
-from wxiai_otel.alerting.bridge._config import TIMEOUT_SECONDS, load
 
 CHANNELS = ["dingtalk", "wechat", "feishu", "webhook"]
 
@@ -331,14 +331,14 @@ def test_a_missing_extra_says_what_to_install(tmp_path):
 )
 def test_a_variable_that_is_not_allowed_is_named_and_shows_no_secret(variable, value, said):
     with pytest.raises(AlertConfigError) as refused:
-        load(None, {variable: value})
+        internals.config.load(None, {variable: value})
     assert said in str(refused.value)
     assert TOKEN not in str(refused.value)
 
 
 @pytest.mark.parametrize("variable", ["WXIAI_BRIGDE_TIMEOUT", "wxiai_bridge_timeout", "WXIAI-BRIDGE-TIMEOUT"])
 def test_one_that_is_nearly_its_own_is_logged(variable, caplog):
-    assert load(None, {variable: "1"}).timeout == TIMEOUT_SECONDS
+    assert internals.config.load(None, {variable: "1"}).timeout == internals.config.TIMEOUT_SECONDS
     assert caplog.messages == [
         f"environment variable {variable} is ignored: there is no such setting; did you mean WXIAI_BRIDGE_TIMEOUT?"
     ]

@@ -6,11 +6,9 @@ import time
 
 import pytest
 
+from tests.alerting.internals import Alert, Message, NotDelivered, Secret
 from tests.servers.mailpit import mailpit
 from wxiai_otel.alerting import AlertManager
-from wxiai_otel.alerting._errors import NotDelivered
-from wxiai_otel.alerting._message import Alert, Message
-from wxiai_otel.alerting._secret import Secret
 from wxiai_otel.alerting.channels import Email
 
 pytestmark = pytest.mark.built

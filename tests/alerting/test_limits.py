@@ -11,15 +11,14 @@ from typing import Self
 
 import pytest
 
+from tests.alerting import internals
+from tests.alerting.internals import Rate
 from tests.alerting.test_bridge import environ, group, one
 from tests.servers.bridge import bridge, bridge_here
 from tests.servers.robots import FLOODS
 from tests.test_remote import DELAYS
 from tests.until import until
-from wxiai_otel import _remote, init_alert_manager, send_business_alert
-from wxiai_otel.alerting import _sender
-from wxiai_otel.alerting._rate import Rate
-from wxiai_otel.alerting.bridge import _app, _late
+from wxiai_otel import init_alert_manager, send_business_alert
 
 CHANNELS = ("dingtalk", "wechat", "feishu", "webhook")
 # In a header without its own syntax, and as bytes of UTF-8.
@@ -67,7 +66,7 @@ async def test_a_channel_that_goes_on_refusing_is_tried_for_every_alert(sink, co
 
 
 def test_a_pause_ends_after_the_longest_delay(sink, monkeypatch):
-    monkeypatch.setattr(_remote, "MAX_DELAY_SECONDS", 0.5)
+    monkeypatch.setattr(internals.remote, "MAX_DELAY_SECONDS", 0.5)
     sink.faults["dingtalk"] = ["429:3600"]
     with bridge_here(environ(sink, "dingtalk")) as server, ThreadPoolExecutor(2) as pool:
         began = time.monotonic()
@@ -142,7 +141,7 @@ async def test_replies_of_a_mail_server_are_bounded_in_time_and_size(repeated, p
 
 
 def test_without_room_in_the_queue_alertmanager_retries(sink, monkeypatch, caplog):
-    monkeypatch.setattr(_sender, "MAX_WAITING_BYTES", 1)
+    monkeypatch.setattr(internals.sender, "MAX_WAITING_BYTES", 1)
     with bridge_here(environ(sink, "webhook", "wechat")) as server:
         for _ in range(3):
             status, said = server.notify("webhook", group(groupKey="a"))
@@ -161,8 +160,8 @@ def held(server, channel):
 
 
 def test_of_what_is_held_the_least_severe_goes_first_then_the_oldest(sink, monkeypatch):
-    monkeypatch.setattr(_late, "MAX_HELD_BYTES", 30_000)
-    monkeypatch.setattr(_sender, "Rate", lambda burst, interval: Rate(burst, interval / 100))
+    monkeypatch.setattr(internals.late, "MAX_HELD_BYTES", 30_000)
+    monkeypatch.setattr(internals.sender, "Rate", lambda burst, interval: Rate(burst, interval / 100))
     for name in ("feishu", "webhook"):
         sink.forever[name] = "403"
     late = 0.5
@@ -212,8 +211,8 @@ def test_of_a_large_group_the_most_urgent_alerts_are_shown_and_the_others_counte
 
 
 def test_bodies_in_work_are_bounded_and_answered_503(sink, monkeypatch):
-    monkeypatch.setattr(_app, "MAX_BODIES", 300_000)
-    monkeypatch.setattr(_app, "_BODY_SECONDS", 1.0)
+    monkeypatch.setattr(internals.app, "MAX_BODIES", 300_000)
+    monkeypatch.setattr(internals.app, "_BODY_SECONDS", 1.0)
     large = json.dumps(group(one(x="y" * 200_000))).encode()
     gone = threading.Event()
 

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from tests.alerting import internals
 from tests.servers.robots import SECRET, TOKEN
 from wxiai_otel import AlertConfigError, AlertManager, Delivery, init_alert_manager, send_business_alert
 
@@ -191,9 +192,7 @@ def test_a_refused_configuration_leaves_the_one_before(config):
     before = init_alert_manager(config)
     with pytest.raises(AlertConfigError):
         init_alert_manager({"sms": {}})
-    from wxiai_otel.alerting import _manager
-
-    assert _manager._manager is before
+    assert internals.manager._manager is before
 
 
 async def test_secrets_from_files(sink, tmp_path):

@@ -10,14 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.alerting import internals
+from tests.alerting.internals import Alert, Message, NotDelivered, Rate, Secret, Sender, weight
 from tests.servers.robots import SECRET
 from tests.until import until
-from wxiai_otel.alerting import _sender
-from wxiai_otel.alerting._errors import NotDelivered
-from wxiai_otel.alerting._message import Alert, Message, weight
-from wxiai_otel.alerting._rate import Rate
-from wxiai_otel.alerting._secret import Secret
-from wxiai_otel.alerting._sender import MAX_ATTEMPTS, Sender
 from wxiai_otel.alerting.channels import DingTalk, Feishu, Webhook, WeChat
 
 
@@ -93,7 +89,7 @@ def test_attempts_are_bounded(sink):
     sender = Sender(Webhook(Secret(sink.url("webhook")), {}), backoff_seconds=0.01)
     with pytest.raises(NotDelivered, match="HTTP 503"):
         sender.submit(message(), 60).result(20)
-    assert len(sink.attempts("webhook")) == MAX_ATTEMPTS
+    assert len(sink.attempts("webhook")) == internals.sender.MAX_ATTEMPTS
 
 
 def test_attempts_end_with_the_time(sink):
@@ -202,9 +198,9 @@ def test_on_a_paused_channel_the_most_urgent_messages_use_each_turn():
 
 
 def test_a_limited_message_is_not_given_up_before_its_time():
-    channel = Limited([passes(limited=True)] * (MAX_ATTEMPTS + 1))
-    channel.burst = 2 * MAX_ATTEMPTS
-    channel.go.release(2 * MAX_ATTEMPTS)
+    channel = Limited([passes(limited=True)] * (internals.sender.MAX_ATTEMPTS + 1))
+    channel.burst = 2 * internals.sender.MAX_ATTEMPTS
+    channel.go.release(2 * internals.sender.MAX_ATTEMPTS)
     assert Sender(channel, backoff_seconds=0.001).submit(message(), 20).result(20) is None
 
 
@@ -236,7 +232,7 @@ def test_what_nobody_waits_for_any_more_is_not_sent():
 
 
 def test_waiting_is_bounded(monkeypatch):
-    monkeypatch.setattr(_sender, "MAX_WAITING", 3)
+    monkeypatch.setattr(internals.sender, "MAX_WAITING", 3)
     channel = Held()
     sender = Sender(channel)
     sender.submit(message("busy"), 20)
@@ -258,7 +254,7 @@ def test_waiting_is_bounded_by_bytes_too_and_the_least_urgent_goes_first(monkeyp
     large = 1_000 * "x"
     resolved = Message((Alert("resolved", "critical", large, resolved=True),))
     first = [resolved, *(message(name, name, large) for name in ("info", "warning", "critical"))]
-    monkeypatch.setattr(_sender, "MAX_WAITING_BYTES", weight(message("busy")) + sum(map(weight, first)) + 200)
+    monkeypatch.setattr(internals.sender, "MAX_WAITING_BYTES", weight(message("busy")) + sum(map(weight, first)) + 200)
     futures = {one.first.name: sender.submit(one, 20) for one in first}
     for displaced in ("resolved", "info", "warning"):
         assert not futures[displaced].done()
@@ -316,7 +312,7 @@ def test_after_it_is_stopped_nothing_is_sent():
 
 
 def test_threads_are_bounded_and_end_when_they_are_idle(sink, monkeypatch):
-    monkeypatch.setattr(_sender, "_IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(internals.sender, "_IDLE_SECONDS", 0.2)
     sink.forever["webhook"] = "slow:0.05"
     sender = Sender(Webhook(Secret(sink.url("webhook")), {}))
 

@@ -9,6 +9,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from sqlalchemy import create_engine, text
 from starlette.testclient import TestClient
 
+from tests.alerting.internals import manager
 from wxiai_otel import (
     complete_ai_task,
     init_alert_manager,
@@ -19,7 +20,6 @@ from wxiai_otel import (
     setup_telemetry,
     start_ai_task,
 )
-from wxiai_otel.alerting import _manager
 from wxiai_otel.testing import UnknownTelemetry
 
 
@@ -221,7 +221,7 @@ class TestAlerts:
     @pytest.fixture(autouse=True)
     def nobody(self, monkeypatch):
         """A channel that would fail, and be tried again for seconds."""
-        monkeypatch.setattr(_manager, "_manager", None)
+        monkeypatch.setattr(manager, "_manager", None)
         init_alert_manager({"webhook": {"url": "http://127.0.0.1:9/"}})
 
     async def test_nobody_is_told_and_the_test_sees_what_would_have_been(self, telemetry):
