@@ -3,7 +3,7 @@
 import json
 import math
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.alerting.internals import (
@@ -44,6 +44,7 @@ def test_a_body_fits_though_json_makes_it_longer(text, limit):
     assert text.startswith(json.loads(body)["text"].removesuffix("…"))
 
 
+@settings(max_examples=50)  # each of many nested values
 @given(
     st.dictionaries(
         ANY,
