@@ -44,7 +44,7 @@ def test_a_body_fits_though_json_makes_it_longer(text, limit):
     assert text.startswith(json.loads(body)["text"].removesuffix("…"))
 
 
-@settings(max_examples=50)  # each of many nested values
+@settings(max_examples=30)  # each of many nested values
 @given(
     st.dictionaries(
         ANY,
