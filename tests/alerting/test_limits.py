@@ -280,7 +280,7 @@ def test_whatever_is_sent_while_all_channels_are_away_the_bridge_takes_64_mb_at_
                 yield answer[0]
 
         with ThreadPoolExecutor(16) as pool:
-            answers = {answer for found in pool.map(lambda number: [*send(number)], range(24)) for answer in found}
+            answers = {answer for found in pool.map(lambda number: [*send(number)], range(32)) for answer in found}
         peak = memory(server.process, "VmHWM") - before
         metrics = server.metrics()
     assert answers == {503}
