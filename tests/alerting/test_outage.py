@@ -10,9 +10,8 @@ import time
 import pytest
 
 from tests.alerting import internals
-from tests.alerting.internals import Rate
+from tests.alerting.conftest import FASTER
 from tests.alerting.test_bridge import environ
-from tests.servers import robots
 from tests.servers.alertmanager import CONFIG, alert, alertmanager, quick
 from tests.servers.bridge import BRIDGE_TOKEN, bridge_here
 from tests.until import until
@@ -24,18 +23,11 @@ OTHERS = ("wechat", "feishu", "webhook")
 WAYS = ("429", "500", "hang", "429:1", "reset", "errcode:130101:send too fast")
 WAY_SECONDS = 2.5
 SENT = 3  # during as many of these ways
-# Ten times as fast as what is shipped, robots too. Alertmanager tries for 10 s where group_interval is shorter; late is
-# that and one answer.
-FASTER = 10
+# As much faster than what is shipped as the robots are. Alertmanager tries for 10 s where group_interval is shorter;
+# late is that and one answer.
 TIMEOUT, INTERVAL = internals.config.TIMEOUT_SECONDS / FASTER, 10
 LATE = INTERVAL + TIMEOUT + 1
-TOLD_SECONDS = 5.0
-
-
-@pytest.fixture
-def faster(monkeypatch):
-    monkeypatch.setattr(robots, "MINUTE", robots.MINUTE / FASTER)
-    monkeypatch.setattr(internals.sender, "Rate", lambda burst, interval: Rate(burst, interval / FASTER))
+TOLD_SECONDS = 10.0
 
 
 @pytest.mark.usefixtures("faster")

@@ -39,7 +39,7 @@ SHORT = """
 import signal, sys
 from examples.demo import __main__ as demo
 signal.signal(signal.SIGINT, signal.default_int_handler)
-demo.TRAFFIC_SECONDS = 3
+demo.TRAFFIC_SECONDS = 1
 sys.exit(demo.main())
 """
 
