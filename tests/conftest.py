@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from fastapi import FastAPI
@@ -16,6 +17,13 @@ from opentelemetry.util._once import Once
 from tests.servers.postgresql import PostgresqlServer, run_postgresql
 from tests.servers.redis import RedisServer, run_redis, run_redis_cluster
 from wxiai_otel import Telemetry, _guard, _runtime, setup_telemetry
+
+with suppress(ImportError):  # not in every environment
+    from hypothesis import settings
+
+    # How long an example takes is up to the scheduler.
+    settings.register_profile("patient", deadline=None)
+    settings.load_profile("patient")
 
 pytest_plugins = ["pytester", "wxiai_otel.testing.plugin"]
 

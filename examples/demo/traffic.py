@@ -15,6 +15,7 @@ USERS = 60
 PAUSE_SECONDS = (0.02, 0.15)
 SCANNED = 70
 GUESSED = 12
+TRIES = 100
 
 
 class Visitor:
@@ -27,8 +28,13 @@ class Visitor:
         self._headers = {"authorization": f"Bearer token-{number}"}
         self._tasks: list[str] = []
 
-    async def visit(self, until: float) -> None:
-        """Do things until the event loop's clock says so."""
+    async def visit(self, until: float, turn: int) -> None:
+        """Do things until the event loop's clock says so.
+
+        Parameters:
+            until: In seconds of the event loop's clock.
+            turn: Of this visitor. Between them they do everything once, however little time there is.
+        """
         deeds: list[tuple[int, Callable[[], Awaitable[None]]]] = [
             (8, self._look_at_task),
             (5, self._draw),
@@ -47,8 +53,9 @@ class Visitor:
         ]
         weights, choices = zip(*deeds, strict=True)
         loop = asyncio.get_running_loop()
-        while loop.time() < until:
-            (deed,) = random.choices(choices, weights)
+        first = [choices[(2 * turn + number) % len(choices)] for number in range(2)]
+        while first or loop.time() < until:
+            deed = first.pop() if first else random.choices(choices, weights)[0]
             try:
                 await deed()
             except httpx.TransportError:
@@ -140,6 +147,22 @@ async def _scan(client: httpx.AsyncClient, sent: Counter[str]) -> None:
         sent[str(response.status_code)] += 1
 
 
+async def _err(client: httpx.AsyncClient, sent: Counter[str]) -> None:
+    """Have what rarely goes wrong go wrong at least once."""
+    rare: list[tuple[int, str, str, dict[str, object]]] = [
+        (402, "POST", "/api/v1/credits/purchase", {"json": {"amount": 100, "channel": "alipay"}}),
+        (413, "PUT", "/api/v1/files/sketch.png", {"content": b"x" * 150_000}),
+        (502, "POST", "/api/v1/images/kling/preview", {"json": {"prompt": PROMPTS[0]}}),
+        (500, "GET", "/api/v1/broken", {}),
+    ]
+    for status, method, path, content in rare:
+        for _ in range(TRIES):
+            response = await client.request(method, path, headers={"authorization": "Bearer token-1"}, **content)  # type: ignore[arg-type] # json or content
+            sent[str(response.status_code)] += 1
+            if response.status_code == status:
+                break
+
+
 async def drive(url: str, seconds: float, advance: Callable[[float], None], visitors: int = 12) -> Counter[str]:
     """Drive traffic against the application.
 
@@ -157,8 +180,11 @@ async def drive(url: str, seconds: float, advance: Callable[[float], None], visi
     start = loop.time()
     async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as client:
         numbers = random.sample(range(1, USERS + 1), visitors)
-        visits = [asyncio.create_task(Visitor(client, url, n, sent).visit(start + seconds)) for n in numbers]
-        visits.append(asyncio.create_task(_scan(client, sent)))
+        visits = [
+            asyncio.create_task(Visitor(client, url, number, sent).visit(start + seconds, turn))
+            for turn, number in enumerate(numbers)
+        ]
+        visits += [asyncio.create_task(_scan(client, sent)), asyncio.create_task(_err(client, sent))]
         try:
             while not all(visit.done() for visit in visits):
                 advance(min(loop.time() - start, seconds))

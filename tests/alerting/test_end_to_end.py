@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from tests.alerting.test_bridge import environ
+from tests.alerting.test_bridge import IMPATIENT, environ
 from tests.servers.alertmanager import CONFIG, alert, alertmanager, quick
-from tests.servers.bridge import BRIDGE_TOKEN, bridge
+from tests.servers.bridge import BRIDGE_TOKEN, bridge, bridge_here
 from tests.servers.mailpit import mailpit
 from tests.servers.ports import free_port
 from tests.servers.robots import SECRET
@@ -75,11 +75,12 @@ def test_an_alert_reaches_everybody_and_its_end_too(sink, tmp_path, laid_out):
         assert running.metric("alertmanager_notifications_failed_total", integration="webhook") == 0
 
 
+@pytest.mark.usefixtures("faster")
 @pytest.mark.parametrize("fault", ["errcode:310000:sign not match", "429", "500", "reset"])
 def test_exactly_the_one_that_failed_is_tried_again_and_nothing_is_lost(sink, tmp_path, laid_out, fault):
     sink.forever["dingtalk"] = fault
     with (
-        bridge(tmp_path, environ(sink, *CHANNELS)) as server,
+        bridge_here({**environ(sink, *CHANNELS), **IMPATIENT}) as server,
         alertmanager(tmp_path, laid_out(server.port)) as running,
     ):
         for number in range(3):

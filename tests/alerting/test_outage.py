@@ -9,15 +9,12 @@ import time
 
 import pytest
 
+from tests.alerting import internals
+from tests.alerting.conftest import FASTER
 from tests.alerting.test_bridge import environ
-from tests.servers import robots
 from tests.servers.alertmanager import CONFIG, alert, alertmanager, quick
 from tests.servers.bridge import BRIDGE_TOKEN, bridge_here
 from tests.until import until
-from wxiai_otel.alerting import _sender
-from wxiai_otel.alerting._rate import Rate
-from wxiai_otel.alerting.bridge._config import TIMEOUT_SECONDS
-from wxiai_otel.alerting.bridge._late import LATE_SECONDS
 
 pytestmark = pytest.mark.built
 
@@ -26,18 +23,11 @@ OTHERS = ("wechat", "feishu", "webhook")
 WAYS = ("429", "500", "hang", "429:1", "reset", "errcode:130101:send too fast")
 WAY_SECONDS = 2.5
 SENT = 3  # during as many of these ways
-# Ten times as fast as what is shipped, robots too. Alertmanager tries for 10 s where group_interval is shorter; late is
-# that and one answer.
-FASTER = 10
-TIMEOUT, INTERVAL = TIMEOUT_SECONDS / FASTER, 10
+# As much faster than what is shipped as the robots are. Alertmanager tries for 10 s where group_interval is shorter;
+# late is that and one answer.
+TIMEOUT, INTERVAL = internals.config.TIMEOUT_SECONDS / FASTER, 10
 LATE = INTERVAL + TIMEOUT + 1
-TOLD_SECONDS = 5.0
-
-
-@pytest.fixture
-def faster(monkeypatch):
-    monkeypatch.setattr(robots, "MINUTE", robots.MINUTE / FASTER)
-    monkeypatch.setattr(_sender, "Rate", lambda burst, interval: Rate(burst, interval / FASTER))
+TOLD_SECONDS = 10.0
 
 
 @pytest.mark.usefixtures("faster")
@@ -83,4 +73,4 @@ def test_all_that_was_sent_meanwhile_arrives_once_it_is_back(sink, tmp_path):
 def test_the_bridge_tells_nothing_late_that_alertmanager_still_tries():
     """Its backoff is 60 s at the most, give or take half of it; it begins anew with each group_interval."""
     longest_seconds, give_or_take = 60, 0.5
-    assert longest_seconds * (1 + give_or_take) + TIMEOUT_SECONDS < LATE_SECONDS
+    assert longest_seconds * (1 + give_or_take) + internals.config.TIMEOUT_SECONDS < internals.late.LATE_SECONDS

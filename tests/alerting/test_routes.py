@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from stack.binaries import find
+from tests.alerting.internals import config
 from tests.servers.alertmanager import CONFIG, Alertmanager, alert, alertmanager, quick
 from tests.until import until
 
@@ -94,11 +95,9 @@ def test_every_channel_of_the_bridge_has_its_entry_and_only_one():
 
 def test_the_bridge_answers_before_alertmanager_gives_up():
     """Else what was delivered would be delivered again."""
-    from wxiai_otel.alerting.bridge._config import TIMEOUT_SECONDS
-
     intervals = re.findall(r"group_interval: (\d+)([sm])", ALL)
     assert intervals
-    assert min(int(number) * {"s": 1, "m": 60}[unit] for number, unit in intervals) >= TIMEOUT_SECONDS + 5
+    assert min(int(number) * {"s": 1, "m": 60}[unit] for number, unit in intervals) >= config.TIMEOUT_SECONDS + 5
 
 
 FAST = {"fast": "true"}

@@ -2,8 +2,8 @@
 
 import pytest
 
+from tests.alerting.internals import data_folder
 from tests.servers.bridge import bridge_here
-from wxiai_otel._data import data_folder
 
 
 @pytest.fixture

@@ -3,13 +3,22 @@
 import json
 import math
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wxiai_otel.alerting._message import Alert, Message
-from wxiai_otel.alerting._render import digest, markdown
-from wxiai_otel.alerting._secret import Secret
-from wxiai_otel.alerting._text import cut, fitting, json_safe, one_line, size, to_json
+from tests.alerting.internals import (
+    Alert,
+    Message,
+    Secret,
+    cut,
+    digest,
+    fitting,
+    json_safe,
+    markdown,
+    one_line,
+    size,
+    to_json,
+)
 
 ANY = st.text(st.characters())  # lone surrogates among them
 WIDE = st.text(st.sampled_from('a告🚨é\n"\\'), max_size=400)
@@ -35,6 +44,7 @@ def test_a_body_fits_though_json_makes_it_longer(text, limit):
     assert text.startswith(json.loads(body)["text"].removesuffix("…"))
 
 
+@settings(max_examples=30)  # each of many nested values
 @given(
     st.dictionaries(
         ANY,

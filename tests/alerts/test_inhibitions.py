@@ -154,7 +154,7 @@ class Silenced:
         # As Prometheus sends it again and again.
         self._post(self._source)
         try:
-            return until(lambda: self._by_source(labels) == expected, 2)
+            return until(lambda: self._by_source(labels) == expected)
         finally:
             self._post(labels, ended=True)
 
@@ -162,10 +162,8 @@ class Silenced:
         """Whether it does, though it has not been sent again."""
         labels = self._labels[target]
         self._post(labels)
-        # What has been posted before is known by then.
-        time.sleep(0.2)
         try:
-            return self._by_source(labels)
+            return until(lambda: self._by_source(labels))
         finally:
             self._post(labels, ended=True)
 

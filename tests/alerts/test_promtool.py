@@ -92,7 +92,8 @@ def test_a_broken_rule_does_not_pass_the_same_scenarios(flaw, tmp_path):
 
     def run(change, scenario):
         for rules in RULE_FILES:
-            (tmp_path / rules.name).write_text(_changed(rules.read_text(), name, change))
+            text = rules.read_text()
+            (tmp_path / rules.name).write_text(_changed(text, name, change) if name in text else text)
         tests = [
             test for test in document["tests"] if test["name"].startswith(f"{name}: ") and scenario in test["name"]
         ]

@@ -1,6 +1,5 @@
 """Abuse as it is seen in an application: its requests, its login route, its own calls."""
 
-import asyncio
 from types import SimpleNamespace
 
 import pytest
@@ -15,8 +14,8 @@ from wxiai_otel.detection import Clients, Detector
 
 
 @pytest.fixture
-def app() -> FastAPI:
-    app = FastAPI()
+def site(app) -> FastAPI:
+    """An application with routes to log in by, and users by a header."""
 
     @app.post("/login")
     def login(answer: int = 401):
@@ -45,66 +44,66 @@ def events(telemetry) -> dict[tuple[str, ...], float]:
     return {key: count for key, count in found.items() if count}
 
 
-async def test_a_login_that_a_route_refuses_is_counted_once(app):
-    telemetry = setup_telemetry(app)
+async def test_a_login_that_a_route_refuses_is_counted_once(site):
+    telemetry = setup_telemetry(site)
     for answer in (401, 400, 403, 422, 500):
-        await request(app, "POST", f"/login?answer={answer}")
+        await request(site, "POST", f"/login?answer={answer}")
     assert scrape(telemetry).series("login_failures_total", "reason") == {("rejected",): 3}
     assert events(telemetry) == {("login_failure", "info"): 3}
 
 
 @pytest.mark.parametrize("path", ["/auth/login", "/api/login"])
-async def test_a_login_that_the_application_records_is_not_counted_a_second_time(app, path):
-    telemetry = setup_telemetry(app)
-    await request(app, "POST", path)
+async def test_a_login_that_the_application_records_is_not_counted_a_second_time(site, path):
+    telemetry = setup_telemetry(site)
+    await request(site, "POST", path)
     assert scrape(telemetry).value("login_failures_total") == 1
     assert events(telemetry) == {("login_failure", "info"): 1}
 
 
-async def test_an_application_may_record_several_in_one_request(app):
-    telemetry = setup_telemetry(app)
+async def test_an_application_may_record_several_in_one_request(site):
+    telemetry = setup_telemetry(site)
 
-    @app.post("/token")
+    @site.post("/token")
     def many():
         for _ in range(3):
             record_login_failure("password")
         raise HTTPException(401)
 
-    await request(app, "POST", "/token")
+    await request(site, "POST", "/token")
     assert scrape(telemetry).value("login_failures_total", reason="password") == 3
     assert scrape(telemetry).value("login_failures_total") == 3
 
 
 @pytest.mark.parametrize("path", ["/login", "/auth/login", "/api/login"])
-async def test_a_burst_against_a_login_route_is_one_event_for_its_address(app, path):
-    telemetry = setup_telemetry(app, trusted_proxies=["127.0.0.1"])
+async def test_a_burst_against_a_login_route_is_one_event_for_its_address(site, path):
+    telemetry = setup_telemetry(site, trusted_proxies=["127.0.0.1"])
     for number in range(25):
-        await request(app, "POST", path, headers=[(b"x-forwarded-for", b"6.6.6.6, 203.0.113.9")])
-        await request(app, "POST", "/login", headers=[(b"x-forwarded-for", f"198.51.100.{number}".encode())])
+        await request(site, "POST", path, headers=[(b"x-forwarded-for", b"6.6.6.6, 203.0.113.9")])
+        await request(site, "POST", "/login", headers=[(b"x-forwarded-for", f"198.51.100.{number}".encode())])
     bursts = 1 if path == "/login" else 2  # by address, and by account
     assert events(telemetry) == {("login_failure", "info"): 50, ("login_failure_burst", "warning"): bursts}
 
 
-async def test_a_burst_against_one_account_from_everywhere_is_one_event(app):
-    telemetry = setup_telemetry(app)
+async def test_a_burst_against_one_account_from_everywhere_is_one_event(site):
+    telemetry = setup_telemetry(site)
     for number in range(25):
-        await request(app, "POST", "/auth/login", client=(f"198.51.100.{number}", 1))
+        await request(site, "POST", "/auth/login", client=(f"198.51.100.{number}", 1))
     assert events(telemetry) == {("login_failure", "info"): 25, ("login_failure_burst", "warning"): 1}
 
 
-async def test_a_login_route_is_a_setting(app):
-    telemetry = setup_telemetry(app, login_routes=["/x/{user}"])
-    app.post("/x/{user}")(lambda user: JSONResponse({}, 401))
-    await request(app, "POST", "/x/7")
-    await request(app, "POST", "/login")
+async def test_a_login_route_is_a_setting(site):
+    telemetry = setup_telemetry(site, login_routes=["/x/{user}"])
+    site.post("/x/{user}")(lambda user: JSONResponse({}, 401))
+    await request(site, "POST", "/x/7")
+    await request(site, "POST", "/login")
     assert scrape(telemetry).value("login_failures_total") == 1
 
 
-async def test_abuse_is_on_the_span_and_in_the_log_of_the_request_that_reached_the_threshold(app, spans, caplog):
-    telemetry = setup_telemetry(app, abuse_requests=3, suspicious_refusals=2)
+async def test_abuse_is_on_the_span_and_in_the_log_of_the_request_that_reached_the_threshold(site, spans, caplog):
+    telemetry = setup_telemetry(site, abuse_requests=3, suspicious_refusals=2)
     for _ in range(5):
-        await get(app, "/x")
-        await get(app, "/nowhere", client=("203.0.113.9", 1))
+        await get(site, "/x")
+        await get(site, "/nowhere", client=("203.0.113.9", 1))
     assert events(telemetry) == {("api_abuse", "critical"): 2, ("suspicious_access", "warning"): 1}
     names = [event.name for span in spans.get_finished_spans() for event in span.events]
     assert sorted(names) == ["api_abuse", "api_abuse", "suspicious_access"]
@@ -112,26 +111,26 @@ async def test_abuse_is_on_the_span_and_in_the_log_of_the_request_that_reached_t
     assert record.attributes == {"client.address": "203.0.113.9", "refusals": 2, "routes": 0, "severity": "warning"}
 
 
-async def test_users_behind_one_address_are_clients_of_their_own(app):
-    telemetry = setup_telemetry(app, abuse_requests=10)
+async def test_users_behind_one_address_are_clients_of_their_own(site):
+    telemetry = setup_telemetry(site, abuse_requests=10)
     for number in range(50):
-        await get(app, "/x", headers=[(b"user", f"{number % 10}".encode())])
+        await get(site, "/x", headers=[(b"user", f"{number % 10}".encode())])
     assert events(telemetry) == {}
 
 
-async def test_our_own_endpoints_are_no_abuse(app):
-    telemetry = setup_telemetry(app, abuse_requests=5)
+async def test_our_own_endpoints_are_no_abuse(site):
+    telemetry = setup_telemetry(site, abuse_requests=5)
     for path in ("health", "metrics"):
         for _ in range(10):
-            await get(app, f"/monitoring/{path}")
+            await get(site, f"/monitoring/{path}")
     assert events(telemetry) == {}
 
 
-async def test_nothing_is_looked_for_where_the_setting_says_so_and_what_is_recorded_is_counted(app):
-    telemetry = setup_telemetry(app, detection=False, abuse_requests=2)
+async def test_nothing_is_looked_for_where_the_setting_says_so_and_what_is_recorded_is_counted(site):
+    telemetry = setup_telemetry(site, detection=False, abuse_requests=2)
     for _ in range(20):
-        await request(app, "POST", "/login")
-        await request(app, "POST", "/auth/login")
+        await request(site, "POST", "/login")
+        await request(site, "POST", "/auth/login")
     record_security_event("api_abuse", "critical", by="hand")
     assert events(telemetry) == {("login_failure", "info"): 20, ("api_abuse", "critical"): 1}
 
@@ -149,22 +148,22 @@ async def test_nothing_is_looked_for_where_the_setting_says_so_and_what_is_recor
         (BusinessTelemetry, "address"),
     ],
 )
-async def test_a_fault_in_detection_changes_no_answer(app, owner, name, monkeypatch):
+async def test_a_fault_in_detection_changes_no_answer(site, owner, name, monkeypatch):
     def broken(*args):
         raise RuntimeError
 
-    setup_telemetry(app)
+    setup_telemetry(site)
     monkeypatch.setattr(owner, name, broken)
-    answers = [await request(app, "POST", path) for path in ("/login", "/auth/login", "/api/login")]
+    answers = [await request(site, "POST", path) for path in ("/login", "/auth/login", "/api/login")]
     assert [answer.status for answer in answers] == [401, 401, 401]
-    assert (await get(app, "/x")).status == 200
+    assert (await get(site, "/x")).status == 200
 
 
-async def test_how_many_clients_are_remembered_is_told(app):
-    telemetry = setup_telemetry(app)
+async def test_how_many_clients_are_remembered_is_told(site):
+    telemetry = setup_telemetry(site)
     for number in range(3):
-        await get(app, "/x", headers=[(b"user", str(number).encode())])
-    await request(app, "POST", "/login")
+        await get(site, "/x", headers=[(b"user", str(number).encode())])
+    await request(site, "POST", "/login")
 
     seen = scrape(telemetry)
     assert seen.value("wxiai_otel_detection_clients", kind="requests") == 4
@@ -172,14 +171,14 @@ async def test_how_many_clients_are_remembered_is_told(app):
     assert seen.value("wxiai_otel_detection_forgotten_total", kind="requests") == 0
 
 
-async def test_clients_that_are_forgotten_within_their_window_are_told_and_those_of_long_ago_are_not(app):
-    telemetry = setup_telemetry(app, detection_clients=10, detection_window=0.2)
+async def test_clients_that_are_forgotten_within_their_window_are_told_and_those_of_long_ago_are_not(site, clock):
+    telemetry = setup_telemetry(site, detection_clients=10, detection_window=60)
     for number in range(25):
-        await get(app, "/x", headers=[(b"user", str(number).encode())])
+        await get(site, "/x", headers=[(b"user", str(number).encode())])
     assert scrape(telemetry).value("wxiai_otel_detection_forgotten_total", kind="requests") == 10
-    await asyncio.sleep(0.3)
+    clock.now += 61
     for number in range(25, 35):
-        await get(app, "/x", headers=[(b"user", str(number).encode())])
+        await get(site, "/x", headers=[(b"user", str(number).encode())])
 
     assert scrape(telemetry).value("wxiai_otel_detection_forgotten_total", kind="requests") == 10
     assert scrape(telemetry).value("wxiai_otel_detection_forgotten_total", kind="logins") == 0

@@ -50,8 +50,15 @@ def doctor(tmp_path, monkeypatch, capsys):
 
 
 @pytest.fixture
+def doctor_beside(doctor, tmp_path, monkeypatch):
+    """Runs it in this process, where other packages are installed too."""
+    monkeypatch.syspath_prepend(tmp_path)
+    return doctor
+
+
+@pytest.fixture
 def elsewhere(tmp_path):
-    """Runs it in another process, where other packages are installed."""
+    """Runs it in another process, where packages are others."""
 
     def run(**environ: str) -> Seen:
         env = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", **environ}

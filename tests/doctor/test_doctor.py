@@ -60,7 +60,7 @@ class TestThisEnvironment:
         assert "ImportError" in seen.of("instrument.sql")[1]
         assert seen.status == 1
 
-    def test_a_version_that_is_not_supported_is_one_too(self, elsewhere, tmp_path):
+    def test_a_version_that_is_not_supported_is_one_too(self, doctor_beside, tmp_path):
         package(
             tmp_path,
             "wxiai_otel",
@@ -71,35 +71,35 @@ class TestThisEnvironment:
             "Requires-Dist: no-such-extra; extra == 'sql'",
         )
 
-        seen = elsewhere()
+        seen = doctor_beside()
 
         assert seen.of("fastapi")[0] == "failed"
         assert "needed is >=999" in seen.of("redis", "environment")[1]
         assert seen.of("no-such-package") == ("failed", "is not installed; needed is >=2")
         assert not seen.has("no-such-extra")
 
-    def test_what_only_a_command_needs_is_no_failure_of_the_application(self, elsewhere, tmp_path):
+    def test_what_only_a_command_needs_is_no_failure_of_the_application(self, doctor_beside, tmp_path):
         package(tmp_path, "wxiai_otel", "0.1.0", "Requires-Dist: rich>=999; extra == 'cli'")
 
-        seen = elsewhere()
+        seen = doctor_beside()
 
         assert seen.of("rich")[0] == "note"
         assert "wxiai-otel[cli] needs >=999" in seen.of("rich")[1]
         assert seen.status == 0
 
-    def test_what_sends_statements_past_sqlalchemy_is_told_of(self, elsewhere, tmp_path):
+    def test_what_sends_statements_past_sqlalchemy_is_told_of(self, doctor_beside, tmp_path):
         package(tmp_path, "databases", "0.9.0")
 
-        seen = elsewhere()
+        seen = doctor_beside()
 
         assert seen.of("databases")[0] == "note"
         assert "they are not seen" in seen.of("databases")[1]
         assert not seen.has("asyncpg"), "a driver is SQLAlchemy's where that is installed"
 
-    def test_other_telemetry_is_told_of(self, elsewhere, tmp_path):
+    def test_other_telemetry_is_told_of(self, doctor_beside, tmp_path):
         package(tmp_path, "starlette_exporter", "0.23.0")
 
-        assert elsewhere().of("starlette-exporter")[1].startswith("0.23.0: counts requests too")
+        assert doctor_beside().of("starlette-exporter")[1].startswith("0.23.0: counts requests too")
 
 
 class TestTheApplication:
@@ -310,7 +310,7 @@ class TestEndpoints:
                 "--jaeger",
                 nothing.url,
                 "--timeout",
-                "2",
+                "0.5",
                 OTEL_EXPORTER_OTLP_ENDPOINT=received.url,
             )
             assert [span.name for span in received.spans] == ["wxiai-otel doctor"]

@@ -1,5 +1,6 @@
 """Health as a prober sees it, and servers for the probes."""
 
+import asyncio
 import json
 import socket
 import threading
@@ -11,12 +12,24 @@ from typing import Any
 import pytest
 
 from tests.asgi import Answer, get
+from tests.until import until
 
 
 async def health(app: Any, query: str = "") -> tuple[int, dict[str, Any]]:
     """Status and content of /health."""
     answer = await get(app, f"/monitoring/health{query}")
     return answer.status, json.loads(answer.body)
+
+
+async def until_health(app: Any, status: int) -> dict[str, Any]:
+    """The content of /health, once it has a status."""
+    loop = asyncio.get_running_loop()
+
+    def found() -> tuple[int, dict[str, Any]] | None:
+        answer = asyncio.run_coroutine_threadsafe(health(app), loop).result()
+        return answer if answer[0] == status else None
+
+    return (await asyncio.to_thread(until, found))[1]
 
 
 def header(answer: Answer, name: str) -> str | None:

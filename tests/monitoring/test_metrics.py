@@ -2,26 +2,21 @@
 
 import asyncio
 import hmac
-import time
+import threading
 
 import pytest
-from fastapi import FastAPI
 
 from tests.asgi import get, request
 from tests.monitoring.conftest import header
+from tests.until import until
 from wxiai_otel import SettingError, Settings, setup_telemetry
-from wxiai_otel.monitoring import MetricsEndpoint, _metrics
+from wxiai_otel.monitoring import MetricsEndpoint
 from wxiai_otel.prometheus import EmbeddedReader
 
 
 async def scraped(app, authorization: bytes | None):
     headers = [] if authorization is None else [(b"authorization", authorization)]
     return await get(app, "/monitoring/metrics", headers=headers)
-
-
-@pytest.fixture
-def app() -> FastAPI:
-    return FastAPI()
 
 
 async def test_without_a_setting_none_is_asked_for(app):
@@ -68,13 +63,13 @@ async def test_a_token_may_be_of_any_characters(app):
 
 
 async def test_it_is_compared_in_constant_time(app, monkeypatch):
-    compared = []
+    compared, in_constant_time = [], hmac.compare_digest
 
     def compare(given, expected):
         compared.append((given, expected))
-        return hmac.compare_digest(given, expected)
+        return in_constant_time(given, expected)
 
-    monkeypatch.setattr(_metrics, "hmac", type("hmac", (), {"compare_digest": staticmethod(compare)}))
+    monkeypatch.setattr(hmac, "compare_digest", compare)
     setup_telemetry(app, metrics_token="s3cret")
     await scraped(app, b"Bearer s3cre")
     assert compared == [(b"s3cre", b"s3cret")]
@@ -123,20 +118,27 @@ async def test_where_the_workers_cannot_be_asked_it_says_so_and_raises_nothing(a
 
 
 async def test_those_who_ask_at_the_same_time_share_a_rendering_that_has_begun_after_they_asked():
-    begun = []
+    begun, go = [], threading.Semaphore(0)
 
     def render(accept):
         begun.append(accept)
         number = len(begun)
-        time.sleep(0.05)
+        assert go.acquire(timeout=30)
         return str(number).encode(), "text/plain"
 
-    app = MetricsEndpoint(render, "")
-    first = asyncio.create_task(get(app, "/"))
-    await asyncio.sleep(0.02)
-    later = [asyncio.create_task(get(app, "/")) for _ in range(50)]
-    await asyncio.sleep(0.1)
-    last = asyncio.create_task(get(app, "/"))
+    async def ask(times):
+        asked = [asyncio.create_task(get(endpoint, "/")) for _ in range(times)]
+        await asyncio.sleep(0.05)  # all of them have asked before the loop looks at its timers
+        return asked
+
+    endpoint = MetricsEndpoint(render, "")
+    (first,) = await ask(1)
+    await asyncio.to_thread(until, lambda: len(begun), equals=1)
+    later = await ask(50)
+    go.release()
+    await asyncio.to_thread(until, lambda: len(begun), equals=2)
+    (last,) = await ask(1)
+    go.release(2)
 
     assert [(await one).body for one in (first, *later, last)] == [b"1", *50 * [b"2"], b"3"]
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Annotated
 
 import pytest
+import redis
 from fastapi import Depends, FastAPI, Header, HTTPException, Request, WebSocket
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
@@ -26,9 +27,9 @@ ADMIN = [(b"role", b"admin")]
 
 
 @pytest.fixture
-def app() -> FastAPI:
+def platform() -> FastAPI:
     """An application whose middleware finds the user by a header."""
-    app = FastAPI()
+    platform = FastAPI()
 
     class Authenticate(BaseHTTPMiddleware):
         async def dispatch(self, request, call_next):
@@ -36,13 +37,13 @@ def app() -> FastAPI:
                 request.state.user = SimpleNamespace(id=7, role=None if role == "none" else role)
             return await call_next(request)
 
-    app.add_middleware(Authenticate)
+    platform.add_middleware(Authenticate)
 
-    @app.get("/x")
+    @platform.get("/x")
     def x():
         pass
 
-    return app
+    return platform
 
 
 async def stats(app, headers=()):
@@ -50,46 +51,46 @@ async def stats(app, headers=()):
     return answer.status, json.loads(answer.body)
 
 
-async def test_without_a_user_it_is_401_and_for_another_role_403(app):
-    setup_telemetry(app)
-    answer = await get(app, "/monitoring/stats")
+async def test_without_a_user_it_is_401_and_for_another_role_403(platform):
+    setup_telemetry(platform)
+    answer = await get(platform, "/monitoring/stats")
     assert (answer.status, header(answer, "www-authenticate")) == (401, "Bearer")
     for role in (b"user", b"other", b"none", b"Admin", b"administrator"):
-        assert (await stats(app, [(b"role", role)])) == (403, {"detail": "For admins only"})
-    assert (await stats(app, ADMIN))[0] == 200
+        assert (await stats(platform, [(b"role", role)])) == (403, {"detail": "For admins only"})
+    assert (await stats(platform, ADMIN))[0] == 200
 
 
-async def test_roles_that_may_see_it_are_a_setting_and_need_not_be_labels(app):
-    setup_telemetry(app, admin_roles=["root", "operator"])
-    assert (await stats(app, ADMIN))[0] == 403
-    assert (await stats(app, [(b"role", b"root")]))[0] == 200
+async def test_roles_that_may_see_it_are_a_setting_and_need_not_be_labels(platform):
+    setup_telemetry(platform, admin_roles=["root", "operator"])
+    assert (await stats(platform, ADMIN))[0] == 403
+    assert (await stats(platform, [(b"role", b"root")]))[0] == 200
 
 
-async def test_a_role_that_no_label_names_is_not_the_admin_that_is_called_other(app):
-    setup_telemetry(app, admin_roles=["other"])
-    assert (await stats(app, [(b"role", b"stranger")]))[0] == 403
+async def test_a_role_that_no_label_names_is_not_the_admin_that_is_called_other(platform):
+    setup_telemetry(platform, admin_roles=["other"])
+    assert (await stats(platform, [(b"role", b"stranger")]))[0] == 403
 
 
 @pytest.mark.faulty
-async def test_a_user_that_cannot_be_found_is_none(app):
+async def test_a_user_that_cannot_be_found_is_none(platform):
     def raises(scope):
         raise LookupError
 
-    setup_telemetry(app, find_user=raises)
-    assert (await stats(app, ADMIN))[0] == 401
+    setup_telemetry(platform, find_user=raises)
+    assert (await stats(platform, ADMIN))[0] == 401
 
 
-async def test_the_figures_are_exact(app):
-    setup_telemetry(app, state_redis="memory")
+async def test_the_figures_are_exact(platform):
+    setup_telemetry(platform, state_redis="memory")
 
-    @app.websocket("/ws")
+    @platform.websocket("/ws")
     async def ws(socket: WebSocket):
         await socket.accept()
         await socket.close()
 
     for _ in range(5):
-        await get(app, "/x")
-    await get(app, "/nowhere")
+        await get(platform, "/x")
+    await get(platform, "/nowhere")
     for end in ("success", "success", "failed"):
         complete_ai_task(start_ai_task("kling", mode="video").token, end)
     start_ai_task("flux")
@@ -98,9 +99,9 @@ async def test_the_figures_are_exact(app):
     record_credits("purchase", 20)
     record_user_registration()
     record_user_activity("a")
-    telemetry = setup_telemetry(app)
+    telemetry = setup_telemetry(platform)
     telemetry.force_flush()
-    _, found = await stats(app, ADMIN)
+    _, found = await stats(platform, ADMIN)
     assert found["total_requests"] == 6
     assert found["active_connections"] == 1, "this request itself"
     kling = found["ai_tasks_stats"].pop("kling")
@@ -115,42 +116,37 @@ async def test_the_figures_are_exact(app):
         "operations": {"consume": 1, "refund": 0, "purchase": 2},
     }
     assert found["users"] == {"active": 1, "daily": 1, "monthly": 1, "registrations": 1}
-    assert (await stats(app, ADMIN))[1]["total_requests"] == 7
+    assert (await stats(platform, ADMIN))[1]["total_requests"] == 7
 
 
-async def test_the_cache_is_in_it(app):
-    import redis
-
-    from tests.servers.redis import run_redis
-
-    with run_redis() as server:
-        setup_telemetry(app, state_redis="memory")
-        client = redis.Redis(port=server.port)
-        client.set("a", 1)
-        for key in ("a", "a", "a", "b"):
-            client.get(key)
-        _, found = await stats(app, ADMIN)
+async def test_the_cache_is_in_it(platform, redis_server):
+    setup_telemetry(platform, state_redis="memory")
+    client = redis.Redis(port=redis_server.port)
+    client.set("a", 1)
+    for key in ("a", "a", "a", "b"):
+        client.get(key)
+    _, found = await stats(platform, ADMIN)
     cache = found["cache_stats"]
     cache.pop("size_bytes")
     assert cache == {"hits": 3, "misses": 1, "hit_rate": 0.75, "operations": 5, "errors": 0}
 
 
-async def test_it_answers_head_and_nothing_that_writes(app):
-    setup_telemetry(app)
-    assert (await request(app, "HEAD", "/monitoring/stats", headers=ADMIN)).status == 200
-    assert (await request(app, "POST", "/monitoring/stats", headers=ADMIN)).status == 405
+async def test_it_answers_head_and_nothing_that_writes(platform):
+    setup_telemetry(platform)
+    assert (await request(platform, "HEAD", "/monitoring/stats", headers=ADMIN)).status == 200
+    assert (await request(platform, "POST", "/monitoring/stats", headers=ADMIN)).status == 405
 
 
-async def test_it_is_in_no_openapi_document(app):
-    setup_telemetry(app)
-    assert (await get(app, "/monitoring/stats", headers=ADMIN)).status == 200
-    assert set(app.openapi()["paths"]) == {"/x"}
-    assert (await get(app, "/monitoring/docs")).status == 404
+async def test_it_is_in_no_openapi_document(platform):
+    setup_telemetry(platform)
+    assert (await get(platform, "/monitoring/stats", headers=ADMIN)).status == 200
+    assert set(platform.openapi()["paths"]) == {"/x"}
+    assert (await get(platform, "/monitoring/docs")).status == 404
 
 
 class TestADependencyOfTheApplication:
-    async def test_works_with_its_own_and_with_the_state_of_the_application(self, app):
-        app.state.secret = "hunter2"
+    async def test_works_with_its_own_and_with_the_state_of_the_application(self, platform):
+        platform.state.secret = "hunter2"
         ended = []
 
         def token(authorization: Annotated[str, Header()] = ""):
@@ -163,69 +159,69 @@ class TestADependencyOfTheApplication:
             if token != request.app.state.secret:
                 raise HTTPException(418)
 
-        setup_telemetry(app, stats_dependency=operator)
-        assert (await stats(app, ADMIN))[0] == 418
-        assert (await stats(app, [(b"authorization", b"Bearer hunter2")]))[0] == 200
+        setup_telemetry(platform, stats_dependency=operator)
+        assert (await stats(platform, ADMIN))[0] == 418
+        assert (await stats(platform, [(b"authorization", b"Bearer hunter2")]))[0] == 200
         assert len(ended) == 2
 
-    async def test_may_be_one_of_fastapis_security(self, app):
-        setup_telemetry(app, stats_dependency=HTTPBearer())
-        assert (await stats(app))[0] in (401, 403)
-        assert (await stats(app, [(b"authorization", b"Bearer x")]))[0] == 200
+    async def test_may_be_one_of_fastapis_security(self, platform):
+        setup_telemetry(platform, stats_dependency=HTTPBearer())
+        assert (await stats(platform))[0] in (401, 403)
+        assert (await stats(platform, [(b"authorization", b"Bearer x")]))[0] == 200
 
-    async def test_is_overridden_as_the_application_overrides_it(self, app):
+    async def test_is_overridden_as_the_application_overrides_it(self, platform):
         def operator():
             raise HTTPException(403)
 
-        setup_telemetry(app, stats_dependency=operator)
-        assert (await stats(app))[0] == 403
-        app.dependency_overrides[operator] = lambda: None
-        assert (await stats(app))[0] == 200
+        setup_telemetry(platform, stats_dependency=operator)
+        assert (await stats(platform))[0] == 403
+        platform.dependency_overrides[operator] = lambda: None
+        assert (await stats(platform))[0] == 200
 
-    async def test_raises_what_the_application_handles(self, app):
+    async def test_raises_what_the_application_handles(self, platform):
         class Refused(Exception):
             pass
 
         def operator():
             raise Refused
 
-        @app.exception_handler(Refused)
+        @platform.exception_handler(Refused)
         async def handle(request, error):
             return JSONResponse({"refused": True}, 451)
 
-        setup_telemetry(app, stats_dependency=operator)
-        assert await stats(app) == (451, {"refused": True})
+        setup_telemetry(platform, stats_dependency=operator)
+        assert await stats(platform) == (451, {"refused": True})
 
 
-async def test_behind_a_root_path_and_a_prefix_of_its_own(app):
-    setup_telemetry(app, prefix="/ops/wxiai")
-    answer = await get(app, "/ops/wxiai/stats", headers=ADMIN)
+async def test_behind_a_root_path_and_a_prefix_of_its_own(platform):
+    setup_telemetry(platform, prefix="/ops/wxiai")
+    answer = await get(platform, "/ops/wxiai/stats", headers=ADMIN)
     assert answer.status == 200
-    answer = await get(app, "/proxy/ops/wxiai/stats", headers=ADMIN, root_path="/proxy")
+    answer = await get(platform, "/proxy/ops/wxiai/stats", headers=ADMIN, root_path="/proxy")
     assert answer.status == 200
 
 
-async def test_where_telemetry_is_disabled_it_answers_zeros_to_admins_all_the_same(app):
-    setup_telemetry(app, disabled=True)
-    assert (await stats(app))[0] == 401
-    status, found = await stats(app, ADMIN)
+async def test_where_telemetry_is_disabled_it_answers_zeros_to_admins_all_the_same(platform):
+    setup_telemetry(platform, disabled=True)
+    assert (await stats(platform))[0] == 401
+    status, found = await stats(platform, ADMIN)
     assert (status, found["total_requests"], found["ai_tasks_stats"]["kling"]["submitted"]) == (200, 0, 0)
 
 
-async def test_it_is_a_request_like_any_other(app, spans):
-    setup_telemetry(app)
-    await stats(app, ADMIN)
+async def test_it_is_a_request_like_any_other(platform, spans):
+    setup_telemetry(platform)
+    await stats(platform, ADMIN)
     (span,) = spans.get_finished_spans()
     assert span.name == "GET /monitoring/stats"
 
 
-async def test_a_fault_in_collecting_is_500_and_tells_nothing(app, monkeypatch):
+async def test_a_fault_in_collecting_is_500_and_tells_nothing(platform, monkeypatch):
     def broken(*args):
         raise RuntimeError("hunter2")
 
-    setup_telemetry(app)
+    setup_telemetry(platform)
     monkeypatch.setattr(EmbeddedReader, "families", broken)
-    answer = await get(app, "/monitoring/stats", headers=ADMIN)
+    answer = await get(platform, "/monitoring/stats", headers=ADMIN)
     assert answer.status in (200, 500)
     assert b"hunter2" not in answer.body
     monkeypatch.undo()

@@ -19,10 +19,7 @@ from stack.programs import ROOT
 from tests.scrape import Scrape
 from tests.servers.ports import free_port
 from tests.servers.program import answers, program
-from wxiai_otel.alerting.bridge._app import Bridge as BridgeApp
-from wxiai_otel.alerting.bridge._config import load
-from wxiai_otel.alerting.bridge._late import LATE_SECONDS
-from wxiai_otel.alerting.bridge._serve import uvicorn_config
+from wxiai_otel.alerting.bridge import _app, _config, _late, _serve
 
 BRIDGE_TOKEN = "the-token-of-the-bridge-0123456789"
 
@@ -73,7 +70,7 @@ class BridgeProcess(Bridge):
 
 @contextmanager
 def bridge_here(
-    environ: dict[str, str], runbooks: Path = ROOT / "alerts" / "runbooks", late: float = LATE_SECONDS
+    environ: dict[str, str], runbooks: Path = ROOT / "alerts" / "runbooks", late: float = _late.LATE_SECONDS
 ) -> Iterator[Bridge]:
     """Serve in a thread until the block ends.
 
@@ -82,8 +79,8 @@ def bridge_here(
         runbooks: The folder of the runbooks.
         late: Seconds after which it tells what Alertmanager tries no more.
     """
-    app = BridgeApp(load(None, {"WXIAI_BRIDGE_TOKEN": BRIDGE_TOKEN, **environ}), runbooks, late)
-    server = uvicorn.Server(uvicorn_config(app, "127.0.0.1", port := free_port()))
+    app = _app.Bridge(_config.load(None, {"WXIAI_BRIDGE_TOKEN": BRIDGE_TOKEN, **environ}), runbooks, late)
+    server = uvicorn.Server(_serve.uvicorn_config(app, "127.0.0.1", port := free_port()))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

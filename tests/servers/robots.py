@@ -50,6 +50,7 @@ class Robots(ThreadingHTTPServer):
         accepted_at: When each was, in seconds of the epoch.
         seen: (robot, body, when) of everything, accepted or not.
         flooded: Bytes sent of responses that have no end.
+        released: Requests whose fault is ``hold`` wait for it, and are then treated as any other.
         faults: What happens instead of the check, by robot: one after the other; the last goes on where ``forever``.
     """
 
@@ -67,6 +68,7 @@ class Robots(ThreadingHTTPServer):
         self.flooded = 0
         self.lock = threading.Lock()
         self.ended = threading.Event()
+        self.released = threading.Event()
 
     def url(self, robot: str) -> str:
         base = f"http://127.0.0.1:{self.server_address[1]}"
@@ -114,8 +116,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _fault(self, fault: str, robot: str) -> bool:
         """Do it; whether the request is then treated as any other."""
         kind, _, value = fault.partition(":")
-        if kind == "slow":
-            self.server.ended.wait(float(value))
+        if kind in {"slow", "hold"}:
+            (self.server.ended if kind == "slow" else self.server.released).wait(float(value or 60))
             return True
         if kind == "hang":
             self.server.ended.wait(60)
@@ -215,12 +217,13 @@ class _Handler(BaseHTTPRequestHandler):
 def robots() -> Iterator[Robots]:
     """Serve them until the block ends."""
     server = Robots()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
         yield server
     finally:
         server.ended.set()
+        server.released.set()
         server.shutdown()
         thread.join()
         server.server_close()

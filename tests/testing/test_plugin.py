@@ -79,7 +79,7 @@ def test_tests_of_one_application_do_not_see_each_other(shop):
 def test_nor_do_those_of_several_processes(shop):
     if importlib.util.find_spec("xdist") is None:
         pytest.skip("pytest-xdist is not installed")
-    run(shop, "-n", "3").assert_outcomes(passed=7)
+    run(shop, "-n", "2").assert_outcomes(passed=7)
 
 
 def test_a_failed_assertion_says_what_was_counted(shop):

@@ -9,6 +9,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from sqlalchemy import create_engine, text
 from starlette.testclient import TestClient
 
+from tests.alerting.internals import manager
 from wxiai_otel import (
     complete_ai_task,
     init_alert_manager,
@@ -19,12 +20,11 @@ from wxiai_otel import (
     setup_telemetry,
     start_ai_task,
 )
-from wxiai_otel.alerting import _manager
 from wxiai_otel.testing import UnknownTelemetry
 
 
 @pytest.fixture
-def app(telemetry):
+def shop(telemetry):
     app = FastAPI()
     setup_telemetry(app)
 
@@ -38,8 +38,8 @@ def app(telemetry):
 
 
 @pytest.fixture
-def client(app):
-    return TestClient(app, raise_server_exceptions=False)
+def client(shop):
+    return TestClient(shop, raise_server_exceptions=False)
 
 
 class TestCounters:
@@ -63,7 +63,7 @@ class TestCounters:
 
         assert telemetry.counter("orders_total", channel="web") == 2
 
-    def test_what_is_claimed_in_the_background_is_settled_when_it_is_read(self, telemetry, app):
+    def test_what_is_claimed_in_the_background_is_settled_when_it_is_read(self, telemetry, shop):
         complete_ai_task(start_ai_task("kling").token, "success")
         record_user_activity("u1")
 
@@ -101,10 +101,10 @@ class TestMistakes:
 
 
 class TestSpans:
-    def test_they_have_children_attributes_and_a_status(self, telemetry, app, client):
+    def test_they_have_children_attributes_and_a_status(self, telemetry, shop, client):
         engine = create_engine("sqlite://")
 
-        @app.get("/broken")
+        @shop.get("/broken")
         def broken():
             with engine.connect() as connection:
                 connection.execute(text("SELECT 1"))
@@ -122,8 +122,8 @@ class TestSpans:
         assert span.child(select.name) == select
         assert span.parent is None
 
-    def test_those_that_the_application_makes_itself_are_there_too(self, telemetry, app, client):
-        @app.get("/work")
+    def test_those_that_the_application_makes_itself_are_there_too(self, telemetry, shop, client):
+        @shop.get("/work")
         def work():
             with trace.get_tracer("shop").start_as_current_span("price"):
                 pass
@@ -143,10 +143,10 @@ class TestSpans:
 
 
 class TestTheClock:
-    def test_a_duration_is_what_the_test_says(self, telemetry, app, client):
+    def test_a_duration_is_what_the_test_says(self, telemetry, shop, client):
         clock = telemetry.freeze_clock()
 
-        @app.get("/slow")
+        @shop.get("/slow")
         def slow():
             clock.tick(1.5)
 
@@ -156,7 +156,7 @@ class TestTheClock:
         assert telemetry.histogram("http_request_duration_seconds").buckets[1.0] == 0
         assert telemetry.span("GET /slow").duration == pytest.approx(1.5)
 
-    def test_so_is_that_of_a_task_of_minutes(self, telemetry, app):
+    def test_so_is_that_of_a_task_of_minutes(self, telemetry, shop):
         clock = telemetry.freeze_clock()
 
         @monitor_ai_task("flux")
@@ -173,7 +173,7 @@ class TestTheClock:
             600, abs=0.001
         )  # a token has ms
 
-    def test_a_task_that_nobody_ends_fails_when_its_time_is_over(self, telemetry, app):
+    def test_a_task_that_nobody_ends_fails_when_its_time_is_over(self, telemetry, shop):
         clock = telemetry.freeze_clock()
         start_ai_task("kling")
 
@@ -211,7 +211,7 @@ def test_users_of_requests_are_seen_with_their_role(telemetry):
     assert telemetry.counter("http_requests_total", user_role="vip") == 1
 
 
-def test_what_goes_wrong_outside_of_requests_is_there(telemetry, app):
+def test_what_goes_wrong_outside_of_requests_is_there(telemetry, shop):
     record_payment_failure("alipay", "declined")
 
     assert telemetry.counter("payment_failures_total") == 1
@@ -221,7 +221,7 @@ class TestAlerts:
     @pytest.fixture(autouse=True)
     def nobody(self, monkeypatch):
         """A channel that would fail, and be tried again for seconds."""
-        monkeypatch.setattr(_manager, "_manager", None)
+        monkeypatch.setattr(manager, "_manager", None)
         init_alert_manager({"webhook": {"url": "http://127.0.0.1:9/"}})
 
     async def test_nobody_is_told_and_the_test_sees_what_would_have_been(self, telemetry):

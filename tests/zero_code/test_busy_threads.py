@@ -16,10 +16,10 @@ from wxiai_otel.zero_code import _application
 async def main():
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
     anyio.to_thread.current_default_thread_limiter().total_tokens = 1
-    busy = [asyncio.create_task(asyncio.to_thread(time.sleep, 30))]
-    busy.append(asyncio.create_task(anyio.to_thread.run_sync(time.sleep, 30)))
+    busy = [asyncio.create_task(asyncio.to_thread(time.sleep, 60))]
+    busy.append(asyncio.create_task(anyio.to_thread.run_sync(time.sleep, 60)))
     await asyncio.sleep(0.1)
-    await asyncio.wait_for(sitecustomize._flush("app"), 5)
+    await asyncio.wait_for(sitecustomize._flush("app"), 30)
     os._exit(0)
 
 _application.flush = lambda app: print("flushed", app, flush=True)
