@@ -13,7 +13,8 @@ from tests.integration.promql import groupings, parsed, selectors
 from tests.servers.demo import ended, number, submitted
 from wxiai_otel.catalogue import CONTRACT, RULE_METRICS, Across
 
-pytestmark = pytest.mark.built
+# The first one starts what others share, which may take long beside them.
+pytestmark = [pytest.mark.built, pytest.mark.timeout(300)]
 
 EVERY = [pytest.param(uid, panel, id=f"{uid}-{panel['title']}") for uid in UIDS for panel in panels(load(uid))]
 

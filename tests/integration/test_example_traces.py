@@ -13,7 +13,8 @@ from tests.servers.redis import run_redis
 from tests.servers.uvicorn import uvicorn
 from tests.until import until
 
-pytestmark = pytest.mark.built
+# The first one starts what others share, which may take long beside them.
+pytestmark = [pytest.mark.built, pytest.mark.timeout(300)]
 
 # Too long to be a part of an id or a time by chance.
 AMOUNT = 48_151_623

@@ -28,7 +28,8 @@ from tests.servers.program import answers, program
 from tests.servers.shared import shared
 from tests.until import until
 
-pytestmark = pytest.mark.built
+# The first one starts what others share, which may take long beside them.
+pytestmark = [pytest.mark.built, pytest.mark.timeout(300)]
 
 # It keeps twelve digits.
 DIGITS = 1e-11
