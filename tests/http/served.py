@@ -5,13 +5,12 @@ import contextlib
 
 import uvicorn
 
+from tests.until import until
+
 
 async def eventually(find):
-    """Wait until a function returns a true value, at most five seconds."""
-    for _ in range(500):
-        if find():
-            return
-        await asyncio.sleep(0.01)
+    """Call `until` beside this event loop."""
+    return await asyncio.to_thread(until, find)
 
 
 @contextlib.asynccontextmanager
