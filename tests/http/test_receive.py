@@ -138,7 +138,7 @@ LAYERS = {
 
 
 async def exchange(app):
-    """Return the messages that an application receives and sends, with a chunk of the body every few turns of the loop."""
+    """Return the messages that an application receives and sends, given a chunk of the body every few turns."""
     queue, events = asyncio.Queue(), []
 
     async def client():
