@@ -6,13 +6,13 @@ import time
 import pytest
 import redis as redis_py
 
+from tests.business.parts import _task_store, _tasks
 from tests.business.tasks import after, ended, set_up, settled, silent_server
 from tests.otlp import http_receiver
 from tests.scrape import scrape
 from tests.servers.ports import free_port
 from tests.servers.redis import run_redis
 from wxiai_otel import complete_ai_task, start_ai_task
-from wxiai_otel.business import _task_store, _tasks
 
 
 @pytest.fixture(params=["dead", "silent"])

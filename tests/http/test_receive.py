@@ -14,11 +14,11 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
 from tests.asgi import http_scope
+from tests.conftest import faults
 from tests.http.series import one_series
 from tests.http.served import eventually, served
 from tests.scrape import scrape
 from wxiai_otel import setup_telemetry
-from wxiai_otel._guard import faults
 
 CHUNKS = [b"one ", b"two ", b"three"]
 

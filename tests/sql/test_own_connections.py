@@ -25,8 +25,8 @@ from sqlalchemy.pool import (
 
 from tests.monitoring.conftest import health
 from tests.scrape import scrape
+from tests.sql.parts import NotChecked
 from wxiai_otel import setup_telemetry
-from wxiai_otel._questions import NotChecked
 from wxiai_otel.sql import ping
 
 IN_MEMORY = "not checked: the database is in memory"

@@ -13,11 +13,11 @@ from opentelemetry import context, trace
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, TraceFlags, set_span_in_context
 
+from tests.conftest import faults
 from tests.scrape import scrape
 from tests.tracing.conftest import Left
 from tests.until import until
 from wxiai_otel import complete_ai_task, start_ai_task
-from wxiai_otel._guard import faults
 
 MINUTE = 60_000_000_000  # what `begin` calls slow
 

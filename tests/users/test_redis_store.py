@@ -17,9 +17,9 @@ from tests.servers.ports import free_port
 from tests.servers.redis import run_redis, run_redis_cluster
 from tests.until import until
 from tests.users.conftest import Figures, state
+from tests.users.parts import Bitmap, position
 from wxiai_otel import record_user_activity, setup_telemetry
 from wxiai_otel.users import Activity
-from wxiai_otel.users._sketch import Bitmap, position
 
 DAY = 86_400
 
