@@ -18,7 +18,7 @@ def set_up(**settings):
 
 
 def settled(telemetry) -> Scrape:
-    assert telemetry.force_flush(10)
+    assert telemetry.force_flush(30)
     return scrape(telemetry)
 
 

@@ -20,7 +20,9 @@ async def served(app, **options):
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext
     serving = asyncio.create_task(server.serve())
-    await eventually(lambda: server.started)
+    await eventually(lambda: server.started or serving.done())
+    if serving.done():
+        await serving
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
         yield lambda: asyncio.open_connection("127.0.0.1", port)

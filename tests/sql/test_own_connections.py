@@ -273,6 +273,7 @@ async def test_a_transaction_in_two_phases_is_committed_whole(postgresql_server)
         transaction.prepare()
         assert (await health(app))[0] == 200
         transaction.commit()
+    engine.dispose()
     assert postgresql_server.ask("SELECT a FROM t") == [(1,)]
 
 

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from redis.sentinel import Sentinel
 
 from tests.servers.ports import free_port
-from tests.servers.redis import run_redis, run_redis_cluster
+from tests.servers.redis import run_redis
 from tests.until import until
 from tests.users.conftest import Figures, state
 from tests.users.parts import Bitmap, position
@@ -247,9 +247,9 @@ def test_what_was_seen_before_a_redis_was_known_is_told_to_it(clock, redis_serve
     assert not activity._memory.marks(), "what is in Redis is not kept twice"
 
 
-def test_the_keys_are_in_one_slot_of_a_cluster(clock):
-    with run_redis_cluster() as redis_cluster:
-        client = redis.RedisCluster("127.0.0.1", redis_cluster.port)
+def test_the_keys_are_in_one_slot_of_a_cluster(clock, redis_cluster):
+    with redis.RedisCluster("127.0.0.1", redis_cluster.port) as client:
+        client.flushall(target_nodes=redis.RedisCluster.PRIMARIES)
         activity = Activity("Asia/Shanghai", state(client), keep=300)
         for user in range(6_000):
             activity.record(user)
