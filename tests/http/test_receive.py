@@ -261,6 +261,7 @@ async def test_messages_outside_asgi_reach_the_application(message):
 
 def slow_application():
     app = FastAPI()
+    app.state.began, app.state.goes_on = asyncio.Event(), asyncio.Event()
 
     @app.middleware("http")
     async def refuse(request: Request, call_next):
@@ -272,6 +273,11 @@ def slow_application():
     @app.get("/slow")
     async def slow(seconds: float = 0.1):
         await asyncio.sleep(seconds)
+
+    @app.get("/held")
+    async def held():
+        app.state.began.set()
+        await app.state.goes_on.wait()
 
     @app.get("/stream")
     async def stream():
@@ -285,13 +291,20 @@ def slow_application():
     async def deaf(scope, receive, send):
         headers = [(b"content-type", b"text/event-stream")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        for _ in range(30):
+        while not app.state.goes_on.is_set():
             await send({"type": "http.response.body", "body": b"data: .\n\n", "more_body": True})
             await asyncio.sleep(0.01)
         await send({"type": "http.response.body", "body": b""})
 
     app.mount("/deaf", deaf)
     return app
+
+
+async def leave(app, connect, writer):
+    """Close a connection, and let the application go on once the server knows."""
+    writer.close()
+    await eventually(lambda: not connect.connections)
+    app.state.goes_on.set()
 
 
 def counted(telemetry):
@@ -316,12 +329,12 @@ class TestUvicorn:
         telemetry = setup_telemetry(app)
         async with served(app, http=http) as connect:
             _, writer = await connect()
-            writer.write(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")
-            await asyncio.sleep(0.03)
-            writer.close()
+            writer.write(b"GET /held HTTP/1.1\r\nhost: x\r\n\r\n")
+            await app.state.began.wait()
+            await leave(app, connect, writer)
             await eventually(lambda: counted(telemetry))
 
-        assert counted(telemetry) == {("/slow", "499"): 1}
+        assert counted(telemetry) == {("/held", "499"): 1}
         assert not scrape(telemetry).has("application_errors_total")
 
     async def test_behind_a_layer_that_wraps_receive_the_status_that_was_sent_counts(self, http):
@@ -329,12 +342,12 @@ class TestUvicorn:
         telemetry = setup_telemetry(app)
         async with served(waits_in_a_task(app), http=http) as connect:
             _, writer = await connect()
-            writer.write(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")
-            await asyncio.sleep(0.03)
-            writer.close()
+            writer.write(b"GET /held HTTP/1.1\r\nhost: x\r\n\r\n")
+            await app.state.began.wait()
+            await leave(app, connect, writer)
             await eventually(lambda: counted(telemetry))
 
-        assert counted(telemetry) == {("/slow", "200"): 1}
+        assert counted(telemetry) == {("/held", "200"): 1}
 
     @pytest.mark.parametrize("path", ["/stream", "/deaf/x"])
     async def test_a_client_that_leaves_a_stream_is_a_client_disconnect(self, http, path):
@@ -348,7 +361,7 @@ class TestUvicorn:
             reader, writer = await connect()
             writer.write(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
             await reader.readuntil(b"data: .")
-            writer.close()
+            await leave(app, connect, writer)
             await eventually(outcomes)
 
         assert outcomes() == {("client_disconnect",): 1}
