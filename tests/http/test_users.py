@@ -64,11 +64,6 @@ def engine() -> Engine:
     return engine
 
 
-@pytest.fixture
-def app() -> FastAPI:
-    return FastAPI()
-
-
 def roles(telemetry) -> dict[tuple[str, ...], float]:
     return scrape(telemetry).series("http_requests_total", "endpoint", "status_code", "user_role")
 
