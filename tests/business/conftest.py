@@ -2,7 +2,7 @@
 
 import pytest
 
-from wxiai_otel.business import _ai
+from tests.business.parts import _ai
 
 
 @pytest.fixture(autouse=True)

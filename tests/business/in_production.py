@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from fastapi import FastAPI
 
 import wxiai_otel
-from wxiai_otel.business._inputs import refusals
+from tests.business.parts import refusals
 
 
 class Hostile:

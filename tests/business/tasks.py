@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from contextlib import ExitStack, contextmanager
 
 from fastapi import FastAPI
@@ -18,7 +19,7 @@ def set_up(**settings):
 
 
 def settled(telemetry) -> Scrape:
-    assert telemetry.force_flush(10)
+    assert telemetry.force_flush(30)
     return scrape(telemetry)
 
 
@@ -31,6 +32,23 @@ def after(telemetry, count: float) -> Scrape:
     """Scrape until so many tasks have ended."""
     until(lambda: sum(ended(scrape(telemetry)).values()) >= count)
     return scrape(telemetry)
+
+
+@contextmanager
+def hardly_longer_than(seconds):
+    """Measure a block against a wait of so many seconds beside it: both feel how busy the machine is."""
+    began, waited = time.monotonic(), []
+
+    def wait():
+        time.sleep(seconds)
+        waited.append(time.monotonic() - began)
+
+    beside = threading.Thread(target=wait)
+    beside.start()
+    yield
+    took = time.monotonic() - began
+    beside.join()
+    assert took < 2 * waited[0], f"{took:.2f} s beside {waited[0]:.2f} s"
 
 
 @contextmanager

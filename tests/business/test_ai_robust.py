@@ -11,6 +11,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor
 
 from tests.business.ai_tasks import Wrong, counts
+from tests.business.parts import _ai
 from tests.scrape import scrape
 from wxiai_otel import monitor_ai_task, monitor_credits_operation, setup_telemetry
 
@@ -123,8 +124,6 @@ class TestWhatIsTheApplications:
 class TestAFaultOfOurs:
     @pytest.mark.parametrize("name", ["_count_submitted", "count_ended", "_attributes", "_say_outcome", "word"])
     async def test_changes_nothing(self, live, monkeypatch, name):
-        from wxiai_otel.business import _ai
-
         def broken(*_args, **_kwargs):
             raise RuntimeError("a fault")
 

@@ -14,9 +14,9 @@ import pytest
 from fastapi import FastAPI, Request
 
 from tests.asgi import get
+from tests.business.parts import _credits, _inputs
 from tests.scrape import scrape
 from wxiai_otel import monitor_credits_operation, record_credits, setup_telemetry
-from wxiai_otel.business import _credits
 
 BAD = [-1, -0.001, Decimal(-1), math.nan, math.inf, -math.inf, Decimal("NaN"), Decimal("sNaN"), Decimal("Infinity")]
 BAD += [True, False, "5", b"5", [5], object(), 1j, 10**400, 10**5000, Decimal("1e400")]
@@ -127,8 +127,6 @@ class TestTheAmount:
         assert all(len(record.getMessage()) < 300 for record in caplog.records)
 
     def test_a_flood_of_bad_ones_is_one_warning(self, lenient, caplog, monkeypatch):
-        from wxiai_otel.business import _inputs
-
         _inputs._refused.clear()
         caplog.set_level(logging.DEBUG, "wxiai_otel")
         for _ in range(100):

@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 from opentelemetry import trace
 
+from tests.business.parts import _events
 from tests.otlp import http_receiver
 from tests.scrape import scrape
 from wxiai_otel import (
@@ -23,7 +24,6 @@ from wxiai_otel import (
     setup_telemetry,
     start_ai_task,
 )
-from wxiai_otel.business import _events
 
 
 class Channel(str, Enum):  # noqa: UP042 - as many applications still have it

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.business.parts import _inputs
 from wxiai_otel import complete_ai_task, record_credits
-from wxiai_otel.business import _inputs
 
 ROOT = Path(__file__).parents[2]
 RECORDING = {

@@ -6,13 +6,13 @@ import time
 import pytest
 import redis as redis_py
 
-from tests.business.tasks import after, ended, set_up, settled, silent_server
+from tests.business.parts import _task_store, _tasks
+from tests.business.tasks import after, ended, hardly_longer_than, set_up, settled, silent_server
 from tests.otlp import http_receiver
 from tests.scrape import scrape
 from tests.servers.ports import free_port
 from tests.servers.redis import run_redis
 from wxiai_otel import complete_ai_task, start_ai_task
-from wxiai_otel.business import _task_store, _tasks
 
 
 @pytest.fixture(params=["dead", "silent"])
@@ -26,7 +26,7 @@ def unreachable(request):
 
 class TestARedisThatDoesNotAnswer:
     async def test_is_in_nobodys_way(self, unreachable):
-        set_up(state_redis=unreachable, shutdown_timeout=0.5)
+        set_up(state_redis=unreachable, redis_poll_timeout=60, shutdown_timeout=0.5)
         longest, stop = 0.0, asyncio.Event()
 
         async def watch():
@@ -43,18 +43,17 @@ class TestARedisThatDoesNotAnswer:
         await asyncio.sleep(1)
         stop.set()
         await watcher
-        assert longest < 0.4
+        assert longest < 30
 
     def test_at_the_end_is_waited_for_no_longer_than_the_setting_says(self, unreachable, caplog):
         with http_receiver() as received:
             telemetry = set_up(
-                state_redis=unreachable, shutdown_timeout=1, redis_poll_timeout=5, otlp_endpoint=received.url
+                state_redis=unreachable, shutdown_timeout=1, redis_poll_timeout=60, otlp_endpoint=received.url
             )
             for _ in range(7):
                 complete_ai_task(start_ai_task("kling").token, "success")
-            before = time.monotonic()
-            telemetry.shutdown()
-            assert time.monotonic() - before < 1.5
+            with hardly_longer_than(1):
+                telemetry.shutdown()
             assert "7 AI task completions could not be claimed" in caplog.text
             (dropped,) = received.points("wxiai_otel.tasks.dropped")
             assert dropped.as_double == 7 or dropped.as_int == 7
@@ -66,11 +65,10 @@ class TestARedisThatDoesNotAnswer:
             assert counts == {("kling", "pending"): 7}
 
     def test_a_flush_takes_no_longer_than_it_may(self, unreachable):
-        telemetry = set_up(state_redis=unreachable, redis_poll_timeout=5, shutdown_timeout=0.5)
+        telemetry = set_up(state_redis=unreachable, redis_poll_timeout=60, shutdown_timeout=0.5)
         complete_ai_task(start_ai_task("kling").token, "success")
-        before = time.monotonic()
-        assert telemetry.force_flush(1) is False
-        assert time.monotonic() - before < 1.5
+        with hardly_longer_than(1):
+            assert telemetry.force_flush(1) is False
 
     def test_and_comes_back_gets_what_was_kept(self, caplog):
         port = free_port()

@@ -6,9 +6,9 @@ import pytest
 from fastapi import FastAPI, Request, Response
 
 from tests.asgi import http_scope
+from tests.conftest import faults
 from tests.scrape import scrape
 from wxiai_otel import setup_telemetry
-from wxiai_otel._guard import faults
 
 BODY = {"type": "http.request", "body": b"all of it", "more_body": False}
 

@@ -14,18 +14,24 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
 from tests.asgi import http_scope
+from tests.conftest import faults
 from tests.http.series import one_series
 from tests.http.served import eventually, served
 from tests.scrape import scrape
 from wxiai_otel import setup_telemetry
-from wxiai_otel._guard import faults
 
 CHUNKS = [b"one ", b"two ", b"three"]
 
 
+async def turns(number):
+    """Let the event loop turn: unlike seconds, as often beside a busy machine."""
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
 async def echo(scope, receive, send):
     """Respond first, and read the body afterwards."""
-    await asyncio.sleep(0.02)
+    await turns(40)
     await send({"type": "http.response.start", "status": 200, "headers": []})
     more = True
     while more:
@@ -39,12 +45,12 @@ async def reads_first(scope, receive, send):
     while more:
         message = await receive()
         body, more = body + message["body"], message["more_body"]
-    await asyncio.sleep(0.02)
+    await turns(40)
     await PlainTextResponse(body)(scope, receive, send)
 
 
 async def never_reads(scope, receive, send):
-    await asyncio.sleep(0.02)
+    await turns(40)
     await PlainTextResponse("busy", 503)(scope, receive, send)
 
 
@@ -58,7 +64,7 @@ def base_http_middleware(app):
 def waits_in_a_task(app):
     async def layer(scope, receive, send):
         async def receive_in_time():
-            return await asyncio.wait_for(receive(), 5)
+            return await asyncio.wait_for(receive(), 30)
 
         await app(scope, receive_in_time, send)
 
@@ -132,13 +138,13 @@ LAYERS = {
 
 
 async def exchange(app):
-    """Return the messages that an application receives and sends, with a chunk of the body every few milliseconds."""
+    """Return the messages that an application receives and sends, given a chunk of the body every few turns."""
     queue, events = asyncio.Queue(), []
 
     async def client():
         for number, chunk in enumerate(CHUNKS, 1):
             await queue.put({"type": "http.request", "body": chunk, "more_body": number < len(CHUNKS)})
-            await asyncio.sleep(0.005)
+            await turns(10)
 
     async def receive():
         events.append("receive")
@@ -149,7 +155,7 @@ async def exchange(app):
     async def send(message):
         events.append((message["type"], message.get("body")))
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         sending = asyncio.create_task(client())
         await app(http_scope("POST", "/raw/x"), receive, send)
         await sending
@@ -255,6 +261,7 @@ async def test_messages_outside_asgi_reach_the_application(message):
 
 def slow_application():
     app = FastAPI()
+    app.state.began, app.state.goes_on = asyncio.Event(), asyncio.Event()
 
     @app.middleware("http")
     async def refuse(request: Request, call_next):
@@ -266,6 +273,11 @@ def slow_application():
     @app.get("/slow")
     async def slow(seconds: float = 0.1):
         await asyncio.sleep(seconds)
+
+    @app.get("/held")
+    async def held():
+        app.state.began.set()
+        await app.state.goes_on.wait()
 
     @app.get("/stream")
     async def stream():
@@ -279,13 +291,20 @@ def slow_application():
     async def deaf(scope, receive, send):
         headers = [(b"content-type", b"text/event-stream")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        for _ in range(30):
+        while not app.state.goes_on.is_set():
             await send({"type": "http.response.body", "body": b"data: .\n\n", "more_body": True})
             await asyncio.sleep(0.01)
         await send({"type": "http.response.body", "body": b""})
 
     app.mount("/deaf", deaf)
     return app
+
+
+async def leave(app, connect, writer):
+    """Close a connection, and let the application go on once the server knows."""
+    writer.close()
+    await eventually(lambda: not connect.connections)
+    app.state.goes_on.set()
 
 
 def counted(telemetry):
@@ -310,12 +329,12 @@ class TestUvicorn:
         telemetry = setup_telemetry(app)
         async with served(app, http=http) as connect:
             _, writer = await connect()
-            writer.write(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")
-            await asyncio.sleep(0.03)
-            writer.close()
+            writer.write(b"GET /held HTTP/1.1\r\nhost: x\r\n\r\n")
+            await app.state.began.wait()
+            await leave(app, connect, writer)
             await eventually(lambda: counted(telemetry))
 
-        assert counted(telemetry) == {("/slow", "499"): 1}
+        assert counted(telemetry) == {("/held", "499"): 1}
         assert not scrape(telemetry).has("application_errors_total")
 
     async def test_behind_a_layer_that_wraps_receive_the_status_that_was_sent_counts(self, http):
@@ -323,12 +342,12 @@ class TestUvicorn:
         telemetry = setup_telemetry(app)
         async with served(waits_in_a_task(app), http=http) as connect:
             _, writer = await connect()
-            writer.write(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")
-            await asyncio.sleep(0.03)
-            writer.close()
+            writer.write(b"GET /held HTTP/1.1\r\nhost: x\r\n\r\n")
+            await app.state.began.wait()
+            await leave(app, connect, writer)
             await eventually(lambda: counted(telemetry))
 
-        assert counted(telemetry) == {("/slow", "200"): 1}
+        assert counted(telemetry) == {("/held", "200"): 1}
 
     @pytest.mark.parametrize("path", ["/stream", "/deaf/x"])
     async def test_a_client_that_leaves_a_stream_is_a_client_disconnect(self, http, path):
@@ -342,7 +361,7 @@ class TestUvicorn:
             reader, writer = await connect()
             writer.write(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
             await reader.readuntil(b"data: .")
-            writer.close()
+            await leave(app, connect, writer)
             await eventually(outcomes)
 
         assert outcomes() == {("client_disconnect",): 1}

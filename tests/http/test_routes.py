@@ -67,11 +67,6 @@ def calling_route_class(base):
     return Calling
 
 
-@pytest.fixture
-def app() -> FastAPI:
-    return FastAPI()
-
-
 async def endpoint_of(telemetry, app, path, method="GET", **extra):
     answered = await request(app, method, path, **extra)
     ((labels, count),) = scrape(telemetry).series("http_requests_total", "endpoint", "status_code").items()

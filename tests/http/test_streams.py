@@ -25,7 +25,7 @@ def streaming(app: FastAPI, chunks, media_type="text/event-stream"):
 
 async def three_events():
     for number in range(3):
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(0)
         yield f"data: {number}\n\n"
 
 
@@ -178,11 +178,20 @@ async def test_a_stream_that_an_application_leaves_unfinished_is_an_error():
 async def test_a_stream_is_in_flight_until_its_last_byte():
     app = FastAPI()
     telemetry = setup_telemetry(app)
-    streaming(app, three_events)
+    begun, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def two_events():
+        yield "data: 1\n\n"
+        begun.set()
+        await goes_on.wait()
+        yield "data: 2\n\n"
+
+    streaming(app, two_events)
 
     running = asyncio.create_task(get(app, "/chat"))
-    await asyncio.sleep(0.05)
+    await begun.wait()
     during = scrape(telemetry).value("http_concurrent_connections")
+    goes_on.set()
     await running
 
     assert during == 1

@@ -13,9 +13,9 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_s
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from tests.asgi import get, http_scope
+from tests.conftest import faults
 from tests.scrape import scrape
 from wxiai_otel import setup_telemetry
-from wxiai_otel._guard import faults
 
 HEADERS = [(b"x-first", b"1"), (b"set-cookie", b"a=1"), (b"content-type", b"text/event-stream"), (b"x-last", b"2")]
 

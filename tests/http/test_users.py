@@ -17,9 +17,9 @@ from starlette.requests import Request as StarletteRequest
 from starlette.responses import PlainTextResponse
 
 from tests.asgi import get
+from tests.conftest import faults
 from tests.scrape import scrape
 from wxiai_otel import setup_telemetry
-from wxiai_otel._guard import faults
 
 
 class Base(DeclarativeBase):
@@ -62,11 +62,6 @@ def engine() -> Engine:
         session.add(User(id=1, role="vip"))
         session.commit()
     return engine
-
-
-@pytest.fixture
-def app() -> FastAPI:
-    return FastAPI()
 
 
 def roles(telemetry) -> dict[tuple[str, ...], float]:

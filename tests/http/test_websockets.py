@@ -150,6 +150,8 @@ class TestAHandshakeThatIsNotAccepted:
         assert durations(telemetry) == {}
         assert scrape(telemetry).value("websocket_connections") == 0
 
+    # uvicorn still has its implementation by the legacy websockets, which both say is deprecated.
+    @pytest.mark.filterwarnings(r"default:::(uvicorn|websockets)\.")
     @pytest.mark.parametrize("ws", ["websockets", "websockets-sansio"])
     async def test_has_the_status_that_uvicorn_sends(self, ws):
         refusing, upgrade = FastAPI(), "upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n"

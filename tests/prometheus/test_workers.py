@@ -134,7 +134,7 @@ def test_a_damaged_publication_costs_only_the_gauges_of_its_worker(start, tmp_pa
     one, other = start(), start()
     other.record(2)
     path = tmp_path / "shared" / f"{other.name}.json"
-    other.workers._publish = lambda: None
+    other.workers.publish = lambda: None
     for content in (b"[" * 1_000_000, b"[]", b"7", b"9" * 1_000_000, b"\0" * 1_000, b'{"gauges": [7], "exemplars": 7}'):
         path.write_bytes(content)
         assert one.counts() == both(2)

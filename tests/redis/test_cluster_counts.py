@@ -88,7 +88,8 @@ async def test_a_redirected_command_is_counted_once(live, cluster_client, redis_
     sending = Client(cluster_client)
     await sending.set("k0", 0)
     manager = cluster_client.nodes_manager
-    node = next(iter(manager.nodes_cache.values()))
+    nodes = list(manager.nodes_cache.values())
+    node = nodes[0]
     manager.slots_cache = {slot: [node] for slot in manager.slots_cache}
     for n in range(10):
         await sending.set(f"k{n}", n)
@@ -98,3 +99,6 @@ async def test_a_redirected_command_is_counted_once(live, cluster_client, redis_
         pipeline.get(f"k{n}")
     assert await executed(pipeline) == [str(n) for n in range(10)]
     assert operations(scrape(live)) == {("other", "success"): 1, ("set", "success"): 11, ("get", "hit"): 10}
+    for replaced in nodes:  # redis-py 7.1 closes none that a redirection has replaced
+        if hasattr(replaced, "disconnect"):
+            await replaced.disconnect()

@@ -10,10 +10,10 @@ from fastapi import FastAPI
 from redis.backoff import NoBackoff
 
 from tests.redis.clients import Client, closed, durations, executed, operations
+from tests.redis.parts import own_traffic
 from tests.scrape import scrape
 from tests.servers.ports import free_port
 from wxiai_otel import setup_telemetry
-from wxiai_otel._own import own_traffic
 
 
 @pytest.fixture(params=["sync", "asyncio"])

@@ -7,7 +7,6 @@ from unittest.mock import AsyncMock, Mock, patch
 import pytest
 import redis
 import redis.asyncio
-from fastapi import FastAPI
 from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
 from redis.retry import Retry
@@ -142,11 +141,6 @@ FAKES = [
     client_of_the_application,
     connect_function,
 ]
-
-
-@pytest.fixture
-def app() -> FastAPI:
-    return FastAPI()
 
 
 def setup(app, **settings):

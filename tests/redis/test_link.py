@@ -6,8 +6,7 @@ import time
 import pytest
 import redis
 
-from wxiai_otel._deadline import until
-from wxiai_otel.redis._link import Address, Link
+from tests.redis.parts import Address, Link, within
 
 
 @pytest.fixture
@@ -27,7 +26,7 @@ def test_a_silent_server_is_given_up_by_the_deadline(silent, address, opened, al
     if opened:
         link._open()
     before = time.monotonic()
-    with until(before + allowed), pytest.raises(redis.RedisError):
+    with within(before + allowed), pytest.raises(redis.RedisError):
         link.send([("PING",)])
     assert time.monotonic() - before < 5
     link.close()

@@ -8,7 +8,7 @@ import redis
 from opentelemetry.trace import StatusCode
 from redis.backoff import NoBackoff
 
-from tests.redis.clients import durations, operations
+from tests.redis.clients import closed, durations, operations
 from tests.redis.test_one_call import got
 from tests.scrape import scrape
 from tests.servers.redis import run_redis
@@ -76,10 +76,11 @@ async def make(kind):
 
         def made(*servers, **options):
             client = client_of(kind, *servers, **options)
-            closing = client.aclose if hasattr(client, "aclose") else client.close
 
             async def close():
-                await got(closing())
+                await closed(client)
+                for database, _ in client.get_databases():
+                    await closed(database.client)
 
             stack.push_async_callback(close)
             return client
@@ -106,6 +107,7 @@ async def transaction(client):
 async def subscribe(client):
     pubsub = await got(client.pubsub())
     await got(pubsub.subscribe("news"))
+    await closed(pubsub)
 
 
 async def script(client):
@@ -162,6 +164,7 @@ async def test_subscriptions_that_move_to_another_database_are_not_counted_again
     first.process.wait()
     await got(client.get("none"))
     assert operations(scrape(live)) == {("other", "success"): 1, ("get", "miss"): 1}
+    await closed(pubsub)
 
 
 async def test_a_call_that_no_database_answers_is_one_error(spans, live, make, first):

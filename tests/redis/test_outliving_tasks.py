@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from sqlalchemy import create_engine, text
 
+from tests.redis.parts import own_traffic, suppressed
 from wxiai_otel import setup_telemetry
-from wxiai_otel._own import own_traffic, suppressed
 
 
 def total(telemetry: Any, name: str) -> float:

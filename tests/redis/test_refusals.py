@@ -8,10 +8,11 @@ import redis
 from fastapi import FastAPI
 
 from tests.monitoring.conftest import health
+from tests.redis.parts import _backoff
 from tests.scrape import scrape
 from tests.servers.redis import run_redis
 from tests.until import until
-from wxiai_otel import _backoff, complete_ai_task, record_user_activity, setup_telemetry, start_ai_task
+from wxiai_otel import complete_ai_task, record_user_activity, setup_telemetry, start_ai_task
 
 REFUSED = {
     # Only the application's commands are allowed.

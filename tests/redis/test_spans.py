@@ -15,12 +15,9 @@ from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import SpanKind, StatusCode
 
 from tests.asgi import get
-from wxiai_otel import _guard, setup_telemetry
-from wxiai_otel._client_spans import ClientSpans
-from wxiai_otel._own import own_traffic
-from wxiai_otel.redis import _calls, _spans
-from wxiai_otel.redis._calls import Calls
-from wxiai_otel.redis._spans import RedisSpans
+from tests.conftest import faults
+from tests.redis.parts import Calls, ClientSpans, RedisSpans, _calls, _spans, own_traffic
+from wxiai_otel import setup_telemetry
 
 SECRET = "s3cret"
 
@@ -266,7 +263,7 @@ def test_a_fault_in_a_piece_changes_no_response_and_no_exception(traced, redis_s
         raise RuntimeError("broken")
 
     monkeypatch.setattr(owner, name, broken)
-    before = sum(_guard.faults().values())
+    before = sum(faults().values())
     client = redis.Redis(port=redis_server.port)
     assert client.set("a", 1) is True
     assert client.pipeline().get("a").execute() == [b"1"]
@@ -275,7 +272,7 @@ def test_a_fault_in_a_piece_changes_no_response_and_no_exception(traced, redis_s
         client.get("h")
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
         client.pipeline().get("h").execute()
-    assert sum(_guard.faults().values()) > before
+    assert sum(faults().values()) > before
     assert trace.get_current_span() is trace.INVALID_SPAN
 
 

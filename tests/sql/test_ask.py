@@ -6,10 +6,9 @@ from sqlalchemy import create_engine, literal, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.scrape import scrape
+from tests.sql.parts import _ask, own_traffic
 from wxiai_otel import setup_telemetry
-from wxiai_otel._own import own_traffic
 from wxiai_otel.sql import ask, ping
-from wxiai_otel.sql._ask import _backoffs
 
 
 @pytest.fixture
@@ -90,7 +89,7 @@ def test_a_server_that_refuses_our_user_is_not_queried_for_a_while(postgresql_se
     for _ in range(20):
         with pytest.raises(Exception, match="stranger"):
             ping(engine, 2)
-    (backoff,) = _backoffs[engine].values()
+    (backoff,) = _ask._backoffs[engine].values()
     assert backoff._seconds == 1.0, "only the first of them connected"
     monkeypatch.setattr(backoff, "_until", 0.0)
     with pytest.raises(Exception, match="stranger"):

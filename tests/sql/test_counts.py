@@ -250,7 +250,7 @@ async def test_the_class_of_an_error_and_the_system_go_out(database):
         await database.run(lambda connection: connection.execute(insert(users).values(id=1, name="a")), engine)
         with pytest.raises(IntegrityError) as failure:
             await database.run(lambda connection: connection.execute(insert(users).values(id=1, name="b")), engine)
-        assert telemetry.force_flush()
+        assert telemetry.force_flush(30)
         points = received.points("db.client.operation.duration")
     found = {
         tuple(sorted((item.key, item.value.string_value) for item in point.attributes)): point.count for point in points

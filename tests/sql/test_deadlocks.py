@@ -12,9 +12,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from tests.scrape import scrape
+from tests.sql.parts import is_deadlock, own_traffic, sqlstate
 from tests.sql.shop import counts
-from wxiai_otel._own import own_traffic
-from wxiai_otel.sql._errors import is_deadlock, sqlstate
 
 LOCK = text("SELECT pg_advisory_xact_lock(:n)")
 LATE = text("SELECT CASE WHEN i = 500 THEN pg_advisory_xact_lock(:n)::text END FROM generate_series(1, 500) AS i")

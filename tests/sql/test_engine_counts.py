@@ -24,10 +24,9 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from tests.asgi import request
 from tests.scrape import scrape
+from tests.sql.parts import _listeners, own_traffic
 from tests.sql.shop import Order, User, counts, orders, three_users, users
 from wxiai_otel import setup_telemetry
-from wxiai_otel._own import own_traffic
-from wxiai_otel.sql import _listeners
 
 
 def test_sync_and_async_engines_side_by_side_are_counted_together(live, postgresql):

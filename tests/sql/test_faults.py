@@ -7,17 +7,25 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool
 
+from tests.conftest import faults
 from tests.scrape import scrape
+from tests.sql.parts import (
+    ClientSpans,
+    EngineSpans,
+    Pools,
+    Series,
+    SqlInstrumentation,
+    Statements,
+    StoredRecorder,
+    _client_spans,
+    _constructs,
+    _instrumentation,
+    _pools,
+    _spans,
+    _statements,
+)
 from tests.sql.shop import users
-from wxiai_otel import _client_spans, _guard, setup_telemetry
-from wxiai_otel._client_spans import ClientSpans
-from wxiai_otel._series import Series
-from wxiai_otel._storage import StoredRecorder
-from wxiai_otel.sql import _constructs, _instrumentation, _pools, _spans, _statements
-from wxiai_otel.sql._instrumentation import SqlInstrumentation
-from wxiai_otel.sql._pools import Pools
-from wxiai_otel.sql._spans import EngineSpans
-from wxiai_otel.sql._statements import Statements
+from wxiai_otel import setup_telemetry
 
 pytestmark = pytest.mark.faulty
 
@@ -32,7 +40,7 @@ def broken(*args, **kwargs):
 
 def faults_of_sql():
     """Without those that other tests' threads have meanwhile."""
-    return sum(count for site, count in _guard.faults().items() if site.startswith("sql."))
+    return sum(count for site, count in faults().items() if site.startswith("sql."))
 
 
 PIECES = [
@@ -100,10 +108,10 @@ async def test_a_fault_in_a_piece_changes_no_result_and_no_exception(spans, data
     assert issubclass(expected[4][0], DBAPIError)
     setup_telemetry(FastAPI())
     monkeypatch.setattr(owner, name, broken)
-    before = sum(_guard.faults().values())
+    before = sum(faults().values())
 
     assert await answers(database) == expected
-    assert sum(_guard.faults().values()) > before or name in SILENT
+    assert sum(faults().values()) > before or name in SILENT
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import Pool
 
+from tests.sql.parts import Pools
 from wxiai_otel import setup_telemetry
-from wxiai_otel.sql._pools import Pools
 
 # Where a listener of the application's runs among ours.
 EVENTS = (

@@ -6,10 +6,7 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import create_engine, text
 
-from wxiai_otel.sql import _statements
-from wxiai_otel.sql._literals import MAX_READ
-from wxiai_otel.sql._statements import ByText, Statements
-from wxiai_otel.sql._text import UNKNOWN, head, read, without_literals
+from tests.sql.parts import MAX_READ, UNKNOWN, ByText, Statements, _spans, _statements, head, read, without_literals
 
 MEGABYTE = 1_000_000
 COLUMNS = ", ".join(f"t{n}.name{n} AS t{n}_name{n}" for n in range(60))
@@ -156,8 +153,6 @@ def test_the_cache_is_bounded_in_number_and_characters():
 
 
 def test_spans_of_long_statements_are_described_once(monkeypatch):
-    from wxiai_otel.sql import _spans
-
     spans = SimpleNamespace(wanted=lambda: "context", describe=lambda *made: made, start=lambda made, _: made)
     engine = _spans.EngineSpans(create_engine("sqlite://"), spans)
     statement = read(long("literals of a list"))

@@ -25,8 +25,8 @@ from sqlalchemy.pool import (
 
 from tests.monitoring.conftest import health
 from tests.scrape import scrape
+from tests.sql.parts import NotChecked
 from wxiai_otel import setup_telemetry
-from wxiai_otel._questions import NotChecked
 from wxiai_otel.sql import ping
 
 IN_MEMORY = "not checked: the database is in memory"
@@ -113,7 +113,10 @@ SQLITE: dict[str, tuple[Callable[[str], Any], str]] = {
     "memory": (by_url("sqlite://"), IN_MEMORY),
     "memory by name": (by_url("sqlite:///:memory:"), IN_MEMORY),
     "memory, one connection": (by_url("sqlite://", poolclass=StaticPool, connect_args=ANY_THREAD), IN_MEMORY),
-    "memory, shared cache": (by_url("sqlite:///file:a?mode=memory&cache=shared&uri=true"), IN_MEMORY),
+    "memory, shared cache": (
+        by_url("sqlite:///file:a?mode=memory&cache=shared&uri=true", poolclass=SingletonThreadPool),
+        IN_MEMORY,
+    ),
     "memory, shared cache by name": (by_url("sqlite:///file::memory:?cache=shared&uri=true"), IN_MEMORY),
     "memory by its file system": (by_url("sqlite:///file:/a?vfs=memdb&uri=true"), IN_MEMORY),
     "file": (by_url(FILE), "ok"),
@@ -133,7 +136,7 @@ SQLITE: dict[str, tuple[Callable[[str], Any], str]] = {
     "connection class": (by_url(FILE, connect_args={"factory": Connection}), OWN_OBJECTS),
     "async memory": (by_async_url("sqlite+aiosqlite://"), IN_MEMORY),
     "async memory, shared cache": (
-        by_async_url("sqlite+aiosqlite:///file:b?mode=memory&cache=shared&uri=true"),
+        by_async_url("sqlite+aiosqlite:///file:b?mode=memory&cache=shared&uri=true", poolclass=StaticPool),
         IN_MEMORY,
     ),
     "async file": (by_async_url(ASYNC_FILE), "ok"),
@@ -270,6 +273,7 @@ async def test_a_transaction_in_two_phases_is_committed_whole(postgresql_server)
         transaction.prepare()
         assert (await health(app))[0] == 200
         transaction.commit()
+    engine.dispose()
     assert postgresql_server.ask("SELECT a FROM t") == [(1,)]
 
 

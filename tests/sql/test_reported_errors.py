@@ -166,7 +166,7 @@ async def test_no_value_is_in_what_is_said_of_an_error_anywhere(database, receiv
     for number in range(len(RAISED)):
         await get(app, f"/{number}")
     exposition = telemetry.render_metrics()[0].decode()
-    assert telemetry.force_flush()
+    assert telemetry.force_flush(30)
 
     assert SECRET in str(error)
     found = [*texts(received.spans), *texts(received.records), *texts(received.metrics), exposition]
@@ -193,7 +193,7 @@ async def test_class_and_code_are_left_and_the_frames(database, received):
 
     await get(app, "/raised")
     await get(app, "/wrapped")
-    assert telemetry.force_flush()
+    assert telemetry.force_flush(30)
 
     orig = type(error.orig)
     left = f"({orig.__module__}.{orig.__name__}) {CODES[database.url.partition('+')[0]]}"
@@ -233,7 +233,7 @@ async def test_a_value_of_a_megabyte_costs_little_and_is_not_shown(postgresql, r
 
     for kind in ("cast", "literal"):
         await get(app, f"/{kind}")
-    assert telemetry.force_flush()
+    assert telemetry.force_flush(30)
 
     assert [one for one in (*texts(received.spans), *texts(received.records)) if SECRET in one] == []
     postgresql_server = [span for span in received.spans if span.kind == span.SPAN_KIND_SERVER]
@@ -259,7 +259,7 @@ async def test_an_error_of_a_type_of_the_application_loses_its_text_within_a_sta
             connection.execute(sqlalchemy.select(sqlalchemy.literal(SECRET, Strict())))
 
     await get(app, "/x")
-    assert telemetry.force_flush()
+    assert telemetry.force_flush(30)
 
     (span,) = [one for one in received.spans if one.name == "GET /x"]
     assert span.status.message == "StatementError: (builtins.ValueError) ****"

@@ -1,6 +1,8 @@
 """A process with telemetry, and what leaves it."""
 
+import time
 from collections.abc import Callable
+from contextvars import ContextVar
 
 import pytest
 from fastapi import FastAPI
@@ -34,11 +36,23 @@ class Left:
 
 
 @pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Let seconds pass for the trace of the current request, and for none beside it."""
+    passed: ContextVar[float] = ContextVar("passed", default=0.0)
+    monkeypatch.setattr("wxiai_otel.tracing._tail.monotonic", lambda: time.monotonic() + passed.get())
+
+    def passes(seconds: float) -> None:
+        passed.set(passed.get() + seconds)
+
+    return passes
+
+
+@pytest.fixture
 def begin() -> Callable[..., Left]:
-    """Set telemetry up. No trace is chosen and 0.2 seconds are slow, unless a test says otherwise."""
+    """Set telemetry up. No trace is chosen and 60 seconds are slow, unless a test says otherwise."""
 
     def start(app: FastAPI | None = None, **settings) -> Left:
-        given = {"trace_share": 0, "slow_request_seconds": 0.2, "redis": False, "sql": False, **settings}
+        given = {"trace_share": 0, "slow_request_seconds": 60, "redis": False, "sql": False, **settings}
         left_by = setup_telemetry(app or FastAPI(), **given)
         left = Left()
         left.telemetry = left_by

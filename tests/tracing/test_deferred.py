@@ -10,9 +10,9 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusC
 from starlette.exceptions import HTTPException
 
 from tests.asgi import get
-from wxiai_otel._guard import faults
-from wxiai_otel.http import _span
-from wxiai_otel.tracing import DeferredSpan, DeferredSpans, _sampler
+from tests.conftest import faults
+from tests.tracing.parts import _sampler, _span
+from wxiai_otel.tracing import DeferredSpan, DeferredSpans
 
 
 @pytest.fixture

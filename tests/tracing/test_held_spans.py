@@ -12,10 +12,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from tests.conftest import forget_global_providers
-from wxiai_otel import _runtime
-from wxiai_otel._client_spans import SdkSpan, failure_of
-from wxiai_otel._held_spans import HeldSpan
-from wxiai_otel.tracing._trace import sampled
+from tests.tracing.parts import HeldSpan, SdkSpan, _runtime, failure_of, sampled
 
 
 class Listening(SpanProcessor):

@@ -35,9 +35,9 @@ def own_trace():
     return trace.get_current_span().get_span_context()
 
 
-async def test_of_hundreds_at_once_exactly_the_slow_failed_and_chosen_leave_whole(begin, redis_server):
+async def test_of_hundreds_at_once_exactly_the_slow_failed_and_chosen_leave_whole(begin, passes, redis_server):
     app = FastAPI()
-    left = begin(app, trace_share=0.1, slow_request_seconds=1, redis=True, sql=True)
+    left = begin(app, trace_share=0.1, redis=True, sql=True)
     engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
     client = Redis(connection_pool=BlockingConnectionPool.from_url(redis_server.url, max_connections=50, timeout=30))
     of_number = {}
@@ -59,7 +59,7 @@ async def test_of_hundreds_at_once_exactly_the_slow_failed_and_chosen_leave_whol
         await asyncio.gather(draw(), client.set("a", number))
         await asyncio.to_thread(in_thread)
         if kind == SLOW:
-            await asyncio.sleep(1.05)
+            passes(60)
         if kind == FAILED:
             raise HTTPException(503)
         if kind == RAISED:
@@ -77,12 +77,10 @@ async def test_of_hundreds_at_once_exactly_the_slow_failed_and_chosen_leave_whol
 
     ordinary = ["GET", "GET /work/{number}", "SELECT", "SELECT", "SET", "ai_task flux", "thread"]
     with_late = sorted([*ordinary, "SELECT", "late"])
-    # The machine may have made more of them slow than were told to be: their durations say which.
-    took = {one.context.trace_id: one.end_time - one.start_time for one in left.spans if one.name == ordinary[1]}
     expected = {
         one.trace_id: with_late if number % 10 == BACKGROUND else ordinary
         for number, one in of_number.items()
-        if number % 10 in (SLOW, FAILED, RAISED) or one.trace_flags.sampled or took.get(one.trace_id, 0) >= 10**9
+        if number % 10 in (SLOW, FAILED, RAISED) or one.trace_flags.sampled
     }
     led_to = exemplars(left.telemetry)
     assert left.by_trace() == expected
@@ -94,13 +92,13 @@ async def test_of_hundreds_at_once_exactly_the_slow_failed_and_chosen_leave_whol
     assert led_to <= expected.keys()
 
 
-async def test_the_exemplar_of_a_slow_request_leads_to_its_trace_and_a_fast_one_has_none(begin):
+async def test_the_exemplar_of_a_slow_request_leads_to_its_trace_and_a_fast_one_has_none(begin, passes):
     app = FastAPI()
     left = begin(app)
 
     @app.get("/slow")
     async def slow():
-        await asyncio.sleep(0.25)
+        passes(60)
 
     await get(app, "/nowhere")
     assert exemplars(left.telemetry) == set()
@@ -111,18 +109,18 @@ async def test_the_exemplar_of_a_slow_request_leads_to_its_trace_and_a_fast_one_
 
 
 @pytest.mark.parametrize("engine", ["native", "contrib"])
-@pytest.mark.parametrize(("first", "later", "kept"), [(0, 0.3, False), (0.3, 0, True)])
-async def test_a_stream_is_judged_by_its_first_byte(begin, engine, first, later, kept):
+@pytest.mark.parametrize(("first", "later", "kept"), [(0, 60, False), (60, 0, True)])
+async def test_a_stream_is_judged_by_its_first_byte(begin, passes, engine, first, later, kept):
     app = FastAPI()
     left = begin(app, http_engine=engine)
 
     @app.get("/stream")
     async def stream():
         async def events():
-            await asyncio.sleep(first)
+            passes(first)
             yield "data: 1\n\n"
             with trace.get_tracer("app").start_as_current_span("within"):
-                await asyncio.sleep(later)
+                passes(later)
             yield "data: 2\n\n"
 
         return StreamingResponse(events(), media_type="text/event-stream")
@@ -154,30 +152,30 @@ async def test_a_stream_that_is_open_too_long_is_no_slow_request(begin):
     assert nothing_waits()
 
 
-async def test_a_websocket_is_judged_by_its_acceptance(begin):
+async def test_a_websocket_is_judged_by_its_acceptance(begin, passes):
     app = FastAPI()
     left = begin(app)
 
     @app.websocket("/{seconds}")
     async def talk(socket: WebSocket, seconds: float):
-        await asyncio.sleep(seconds)
+        passes(seconds)
         await socket.accept()
-        await asyncio.sleep(0.25)
+        passes(60)
         await socket.close()
 
     await websocket(app, "/0", [])
     assert left.names == []
-    await websocket(app, "/0.25", [])
+    await websocket(app, "/60", [])
     assert left.names == ["WS /{seconds}"]
 
 
-async def test_a_task_after_the_response_makes_no_request_slow_but_may_fail_it(begin):
+async def test_a_task_after_the_response_makes_no_request_slow_but_may_fail_it(begin, passes):
     app = FastAPI()
     left = begin(app)
 
     async def work(*, fails):
         with trace.get_tracer("app").start_as_current_span("work"):
-            await asyncio.sleep(0.25)
+            passes(60)
         if fails:
             raise ValueError
 
@@ -194,7 +192,7 @@ async def test_a_task_after_the_response_makes_no_request_slow_but_may_fail_it(b
 
 async def test_a_request_that_hangs_is_seen_while_it_hangs(begin):
     app = FastAPI()
-    left = begin(app, trace_buffer_seconds=0.4)
+    left = begin(app, trace_buffer_seconds=0.2, slow_request_seconds=0.1)
     ends = asyncio.Event()
 
     @app.get("/hangs")

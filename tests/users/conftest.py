@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.users.parts import _activity
 from wxiai_otel.redis import StateRedis
 from wxiai_otel.users import Activity
-from wxiai_otel.users import _activity as module
 
 
 class Clock:
@@ -29,7 +29,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: clock.now, monotonic=lambda: clock.passed))
+    monkeypatch.setattr(_activity, "time", SimpleNamespace(time=lambda: clock.now, monotonic=lambda: clock.passed))
     return clock
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from wxiai_otel.users._sketch import BITS, BYTES, Bitmap, common, estimate, position, united
+from tests.users.parts import BITS, BYTES, Bitmap, common, estimate, position, united
 
 
 def of(users) -> Bitmap:

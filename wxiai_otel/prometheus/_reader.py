@@ -116,6 +116,11 @@ class EmbeddedReader(PrometheusMetricReader):
         self._workers = None
         paused.append(self._join)
 
+    def publish(self) -> None:
+        """Publish the counts that only this process can collect."""
+        if (workers := self._workers) is not None:
+            workers.publish()
+
     def leave(self) -> None:
         """Leave the counts of this process to the other workers."""
         guarded("prometheus.children")(self._log_not_shown)()

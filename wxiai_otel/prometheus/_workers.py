@@ -203,9 +203,16 @@ class Workers:
             raise FileNotFoundError(_RETURNING)
         return totals
 
+    def publish(self) -> None:
+        """Publish what this process has counted."""
+        # One at a time: an older publication must not replace a newer one.
+        with self._publishing.held(_ANSWER_SECONDS) as held:
+            if held and (me := self._me) is not None:
+                self._publish_as(me)
+
     def leave(self) -> None:
         """Publish what this process has counted for the last time. The other workers keep it."""
-        guarded("workers.leave")(self._publish)()
+        guarded("workers.leave")(self.publish)()
         _shared_before.update((key, one) for key, one in self._shared.items() if is_of_prometheus_client(key))
         self._storage.share(None)
         if (me := self._me) is not None:
@@ -255,7 +262,7 @@ class Workers:
                 me.segment.is_short = False
                 # Series that found no room before.
                 self._storage.share(me.segment)
-                self._publish()
+                self.publish()
             if now - self._touched > _TOUCH_SECONDS:
                 self._touched = now
                 me.directory.touch()
@@ -278,13 +285,7 @@ class Workers:
         asked.register(me.pipe, select.POLLIN)
         if asked.poll(_LOOK_SECONDS * 1000) and not self._closed:
             me.pipe.read(select.PIPE_BUF)
-            self._publish()
-
-    def _publish(self) -> None:
-        # One at a time: an older publication must not replace a newer one.
-        with self._publishing.held(_ANSWER_SECONDS) as held:
-            if held and (me := self._me) is not None:
-                self._publish_as(me)
+            self.publish()
 
     def _publish_as(self, me: _Member) -> None:
         with short_turns, garbage_kept, me.segment.publishing():
@@ -340,7 +341,7 @@ class Workers:
                         before = Header.read(fd).started
                         me.directory.write_to_pipe(name)
                         asked[fd] = before
-            guarded("workers.publish")(self._publish)()
+            guarded("workers.publish")(self.publish)()
             while asked and time.monotonic() < deadline:
                 asked = {fd: before for fd, before in asked.items() if Header.read(fd).finished <= before}
                 time.sleep(_PAUSE_SECONDS)
