@@ -99,7 +99,6 @@ class TestTheParts:
 
         assert seconds_of(end) < 1 + 0.25 + 0.7
 
-    @pytest.mark.faulty
     def test_have_the_whole_time_again_in_the_next_lifespan(self, endpoint):
         app = FastAPI()
         setup_telemetry(app, otlp_endpoint=endpoint, shutdown_timeout=0.5)
@@ -107,7 +106,6 @@ class TestTheParts:
         for _ in range(2):
             assert 0.4 < seconds_of(lambda: self.serve(app)) < 1.5
 
-    @pytest.mark.faulty
     def test_leave_the_flushes_of_the_application_their_own_time(self, endpoint):
         app = FastAPI()
         telemetry = setup_telemetry(app, otlp_endpoint=endpoint, shutdown_timeout=0.3)
