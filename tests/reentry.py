@@ -21,8 +21,8 @@ from collections import Counter, deque
 from opentelemetry import metrics, trace
 
 import wxiai_otel
+from tests.internals import fault, faults
 from tests.scrape import parse
-from wxiai_otel._guard import fault, faults
 
 SERVICE = "flux"
 HANG_SECONDS = 20

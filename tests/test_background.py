@@ -9,11 +9,8 @@ from weakref import ref
 
 import pytest
 
+from tests.internals import Periodic, background, in_forked_child, is_own_traffic, left, resume, side_by_side
 from tests.until import until
-from wxiai_otel import _background
-from wxiai_otel._background import Periodic, in_forked_child, resume, side_by_side
-from wxiai_otel._deadline import left
-from wxiai_otel._own import is_own_traffic
 
 
 @pytest.fixture
@@ -246,11 +243,11 @@ class TestAFork:
     def test_keeps_nothing_of_freed_objects(self, monkeypatch):
         registered = []
         monkeypatch.setattr(os, "register_at_fork", lambda **hooks: registered.append(hooks))
-        before = len(_background._forked)
+        before = len(background._forked)
         for _ in range(100):
             Periodic("test-periodic", 60, lambda: None)
         gc.collect()
-        assert len(_background._forked) <= before
+        assert len(background._forked) <= before
         assert registered == []
 
     @pytest.mark.faulty

@@ -9,12 +9,12 @@ from fastapi import FastAPI
 from opentelemetry import trace
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricsData
 
+from tests.internals import connections, faults
 from tests.otlp import grpc_receiver, http_receiver
 from tests.scrape import scrape
 from tests.servers.ports import free_port
 from tests.until import until
-from wxiai_otel import _connections, setup_telemetry
-from wxiai_otel._guard import faults
+from wxiai_otel import setup_telemetry
 
 
 @pytest.fixture(autouse=True)
@@ -24,8 +24,8 @@ def soon(monkeypatch):
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
     monkeypatch.setenv("OTEL_BLRP_SCHEDULE_DELAY", "50")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
-    monkeypatch.setattr(_connections, "PAUSE_SECONDS", (0.05, 0.1))
-    monkeypatch.setattr(_connections, "AT_ONCE_SECONDS", 0.0)
+    monkeypatch.setattr(connections, "PAUSE_SECONDS", (0.05, 0.1))
+    monkeypatch.setattr(connections, "AT_ONCE_SECONDS", 0.0)
 
 
 def set_up(url, **settings):
@@ -111,9 +111,9 @@ def test_beyond_its_room_the_oldest_are_dropped_and_counted(monkeypatch):
 
 
 def test_what_is_refused_is_dropped_after_some_tries_and_holds_nothing_else_up(monkeypatch):
-    monkeypatch.setattr(_connections, "AT_ONCE_SECONDS", 5.0)
+    monkeypatch.setattr(connections, "AT_ONCE_SECONDS", 5.0)
     with http_receiver() as received:
-        received.refusals["/v1/traces"] = [400] * _connections.REFUSALS
+        received.refusals["/v1/traces"] = [400] * connections.REFUSALS
         telemetry = set_up(received.url)
         work("refused")
         until(lambda: not received.refusals["/v1/traces"])
@@ -206,8 +206,8 @@ class Closed(MetricExporter):
 
 def test_an_export_that_the_shutdown_cuts_off_has_failed_and_is_no_fault():
     exporter = Closed()
-    connection = _connections.Connection("metrics", exporter, lambda: None)
-    metrics = _connections.Metrics(connection)
+    connection = connections.Connection("metrics", exporter, lambda: None)
+    metrics = connections.Metrics(connection)
     before = faults()
     thread = threading.Thread(target=metrics.export, args=(MetricsData([]),))
     thread.start()

@@ -10,8 +10,9 @@ from weakref import ref
 
 import pytest
 
+from tests.internals import exits, runtime
 from tests.otlp import http_receiver
-from wxiai_otel import _exit, _runtime, setup_telemetry
+from wxiai_otel import setup_telemetry
 
 PROGRAM = """
 import os, sys
@@ -188,35 +189,35 @@ def refused(_function) -> None:
 
 @pytest.fixture
 def hooks(monkeypatch):
-    monkeypatch.setattr(_exit, "_hooks", [_runtime.shutdown_current])
+    monkeypatch.setattr(exits, "_hooks", [runtime.shutdown_current])
 
 
 class TestExitHooks:
     def test_keep_no_runtime_alive(self):
         telemetry = setup_telemetry(workers_folder="none")
         runtime = ref(telemetry._runtime)
-        registered = len(_exit._hooks)
+        registered = len(exits._hooks)
         telemetry.shutdown()
         setup_telemetry(workers_folder="none").shutdown()
         gc.collect()
-        assert len(_exit._hooks) == registered == 1
-        referrers = [one for one in gc.get_referrers(runtime()) if one is _exit._hooks] if runtime() else []
+        assert len(exits._hooks) == registered == 1
+        referrers = [one for one in gc.get_referrers(runtime()) if one is exits._hooks] if runtime() else []
         assert referrers == []
 
     @pytest.mark.faulty
     def test_run_even_if_others_raise(self, hooks):
         calls = []
-        _exit.at_exit(lambda: calls.append(1))
-        _exit.at_exit(lambda: 1 / 0)
-        _exit.run_exit_hooks()
+        exits.at_exit(lambda: calls.append(1))
+        exits.at_exit(lambda: 1 / 0)
+        exits.run_exit_hooks()
         assert calls == [1]
 
     @pytest.mark.parametrize("registering", [{}, {"_register_atexit": refused}], ids=["no such way", "refused"])
     def test_need_no_private_name_of_threading(self, hooks, monkeypatch, registering):
-        monkeypatch.delattr(_exit.threading, "_register_atexit", raising=False)
+        monkeypatch.delattr(exits.threading, "_register_atexit", raising=False)
         for name, function in registering.items():
-            monkeypatch.setattr(_exit.threading, name, function, raising=False)
+            monkeypatch.setattr(exits.threading, name, function, raising=False)
         calls = []
-        _exit.at_exit(lambda: calls.append(1))
-        _exit.run_exit_hooks()
+        exits.at_exit(lambda: calls.append(1))
+        exits.run_exit_hooks()
         assert calls == [1]

@@ -10,10 +10,10 @@ from fastapi import FastAPI
 from opentelemetry import trace
 
 from tests.asgi import get
+from tests.internals import redacted
 from tests.otlp import grpc_receiver, http_receiver
 from tests.secret_texts import TEXTS
 from wxiai_otel import LogFormatter, setup_telemetry
-from wxiai_otel._redaction import redacted
 
 log = logging.getLogger("app")
 

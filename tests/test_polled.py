@@ -12,10 +12,10 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from starlette.testclient import TestClient
 
+from tests.internals import PolledGauges
 from tests.scrape import scrape
 from tests.until import until
 from wxiai_otel import record_user_activity, setup_telemetry
-from wxiai_otel._polled import PolledGauges
 
 
 def polled(**settings):

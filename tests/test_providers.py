@@ -11,12 +11,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.asgi import get
+from tests.internals import Storage, faults
 from tests.otlp import grpc_receiver, http_receiver
 from tests.scrape import scrape
 from tests.until import until
 from wxiai_otel import setup_telemetry
-from wxiai_otel._guard import faults
-from wxiai_otel._storage import Storage
 
 NOT_SAMPLED = (b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00")
 

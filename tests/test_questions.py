@@ -8,15 +8,13 @@ import time
 
 import pytest
 
+from tests.internals import Question, is_own_traffic, note_loop, questions
 from tests.until import until
-from wxiai_otel import _questions
-from wxiai_otel._own import is_own_traffic
-from wxiai_otel._questions import Question, note_loop
 
 
 @pytest.fixture(autouse=True)
 def no_application(monkeypatch):
-    monkeypatch.setattr(_questions._Application, "loop", None)
+    monkeypatch.setattr(questions._Application, "loop", None)
 
 
 def test_a_function_is_asked_in_a_thread_as_our_own_traffic():
@@ -128,7 +126,7 @@ def test_an_application_whose_loop_has_ended_is_asked_all_the_same():
 
 HANGING = """
 import asyncio, threading, time
-from wxiai_otel._questions import Question
+from tests.internals import Question
 
 async def ask():
     await asyncio.get_running_loop().run_in_executor(None, time.sleep, 30)

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
+from tests.internals import Flag, Serial, may_log, may_use_sdk
 from wxiai_otel import record_error, setup_telemetry
-from wxiai_otel._reentry import Flag, Serial, may_log, may_use_sdk
 
 # Longer runs find rarer faults. The default keeps the suite fast.
 SECONDS = float(os.environ.get("REENTRY_SECONDS", "1"))

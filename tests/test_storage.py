@@ -11,9 +11,8 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricsData
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
+from tests.internals import SCOPE_NAME, Storage, storage_suffices
 from wxiai_otel import setup_telemetry
-from wxiai_otel._storage import Storage, storage_suffices
-from wxiai_otel._version import SCOPE_NAME
 from wxiai_otel.catalogue import INSTRUMENTS, Kind
 from wxiai_otel.instruments import Instruments
 
