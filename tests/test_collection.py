@@ -25,18 +25,18 @@ def collection():
     def collect():
         with sdk_storage.held(1):
             begun.set()
-            end.wait(10)
+            end.wait(60)
 
     thread = threading.Thread(target=collect)
     thread.start()
-    begun.wait(10)
+    begun.wait(30)
     yield end
     end.set()
     thread.join()
 
 
 def test_a_fork_waits_for_a_collection_on_another_thread(collection, monkeypatch):
-    monkeypatch.setattr(sdk_collection, "_FORK_SECONDS", 10)
+    monkeypatch.setattr(sdk_collection, "_FORK_SECONDS", 50)
     threading.Timer(0.05, collection.set).start()
     assert in_child(collection.is_set)
 
@@ -44,7 +44,7 @@ def test_a_fork_waits_for_a_collection_on_another_thread(collection, monkeypatch
 def test_a_fork_waits_for_a_limited_time(collection):
     begun = time.monotonic()
     assert not in_child(collection.is_set)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 30
 
 
 def test_a_fork_within_a_collection_waits_for_nothing(monkeypatch):

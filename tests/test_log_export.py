@@ -149,7 +149,7 @@ def test_a_dead_collector_costs_nothing_and_is_not_told_of_itself(caplog):
     started = time.monotonic()
     telemetry.shutdown()
 
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 8  # an export without a deadline takes 10 s and more
     assert seen == [str(number) for number in range(5000)]
     assert any(record.name.startswith("opentelemetry") for record in caplog.records)
 

@@ -50,8 +50,8 @@ def answers(status, body=b"", **headers):
     return answer
 
 
-def exports(telemetry, outcome):
-    return scrape(telemetry).value("wxiai_otel_exports_total", signal="traces", outcome=outcome)
+def exports(telemetry, outcome, signal="traces"):
+    return scrape(telemetry).value("wxiai_otel_exports_total", signal=signal, outcome=outcome)
 
 
 def test_who_asks_for_more_patience_than_an_exporter_has_gets_all_in_the_end(monkeypatch):
@@ -169,6 +169,8 @@ def test_whatever_delay_a_receiver_requests_all_arrives_soon_after_it_takes_agai
         assert until(lambda: len(asked) > (connections.REFUSALS if valid else 0))
         received.instead = None
         assert until(lambda: received.spans)
+        # An exporter that is asked for nothing valid does not give up at once.
+        assert valid or exports(telemetry, "failed") == 0
         assert scrape(telemetry).value("wxiai_otel_items_dropped_total", signal="traces", reason="not_sent") == 0
 
 
@@ -218,6 +220,7 @@ def test_whatever_delay_a_receiver_requests_by_grpc_all_arrives_soon_after_it_ta
         assert until(lambda: len(asked) > (connections.REFUSALS if valid else 0))
         received.aborts = None
         assert until(lambda: getattr(received, signal))
+        assert valid or exports(telemetry, "failed", signal) == 0
         if signal != "metrics":
             assert scrape(telemetry).value("wxiai_otel_items_dropped_total", signal=signal, reason="not_sent") == 0
 
