@@ -25,7 +25,7 @@ from wxiai_otel import (
     _storage,
     _version,
 )
-from wxiai_otel.alerting import _manager
+from wxiai_otel.alerting import _manager, _sender
 from wxiai_otel.alerting.bridge import _config
 from wxiai_otel.http import _exchange, _http, _route, _user, _websocket
 from wxiai_otel.logs import _export
@@ -55,5 +55,5 @@ StoredRecorder, Distribution, Total = _storage.StoredRecorder, _storage._Distrib
 MAX_DELAY_SECONDS, bounded_delay = _remote.MAX_DELAY_SECONDS, _remote.bounded_delay
 export_delay, requested_delay = _remote.export_delay, _remote.requested_delay
 SCOPE_NAME = _version.SCOPE_NAME
-alert_manager, load_bridge = _manager, _config.load
+alert_manager, alert_sender, load_bridge = _manager, _sender, _config.load
 text_of_record = _export._text

@@ -70,12 +70,12 @@ class TestShortTurns:
         def work() -> None:
             with short_turns:
                 inside.set()
-                leave.wait(5)
+                leave.wait(30)
 
         thread = threading.Thread(target=work)
         with short_turns:
             thread.start()
-            assert inside.wait(5)
+            assert inside.wait(30)
         assert sys.getswitchinterval() < USUAL_SECONDS
         leave.set()
         thread.join()

@@ -38,7 +38,7 @@ def broken(*args, **kwargs):
 
 
 @pytest.fixture
-def app():
+def shop():
     app = FastAPI()
 
     @app.get("/plain/{x}")
@@ -120,15 +120,15 @@ async def answers(app):
 
 @pytest.mark.parametrize(("owner", "name"), PIECES, ids=lambda piece: getattr(piece, "__name__", piece))
 @pytest.mark.usefixtures("spans")
-async def test_a_fault_in_a_piece_changes_no_answer(app, owner, name, monkeypatch):
-    expected = await answers(app)
-    app.middleware_stack = None
-    setup_telemetry(app)
+async def test_a_fault_in_a_piece_changes_no_answer(shop, owner, name, monkeypatch):
+    expected = await answers(shop)
+    shop.middleware_stack = None
+    setup_telemetry(shop)
     monkeypatch.setattr(owner, name, broken)
     before = sum(guard.faults().values())
 
-    assert await answers(app) == expected
-    assert (await get(app, "/monitoring/metrics")).status == 200
+    assert await answers(shop) == expected
+    assert (await get(shop, "/monitoring/metrics")).status == 200
     assert sum(guard.faults().values()) > before or name == "find_user"
 
 
@@ -143,11 +143,11 @@ async def test_a_fault_in_a_piece_changes_no_answer(app, owner, name, monkeypatc
         (Instruments, "observe"),
     ],
 )
-async def test_a_fault_in_the_set_up_leaves_an_application_that_works(app, owner, name, monkeypatch):
+async def test_a_fault_in_the_set_up_leaves_an_application_that_works(shop, owner, name, monkeypatch):
     monkeypatch.setattr(owner, name, broken)
 
-    telemetry = setup_telemetry(app)
+    telemetry = setup_telemetry(shop)
 
-    assert (await get(app, "/plain/1")).status == 200
-    assert (await get(app, "/monitoring/metrics")).status == 200
+    assert (await get(shop, "/plain/1")).status == 200
+    assert (await get(shop, "/monitoring/metrics")).status == 200
     telemetry.shutdown()

@@ -72,10 +72,10 @@ def test_what_is_no_number_is_no_answer(answer, caplog):
 
 
 def test_an_answer_that_fails_leaves_the_last_good_one_for_a_while_and_then_none():
-    answers = iter([5, 6])
-    telemetry = polled(avg_user_credits=lambda: next(answers), gauge_keep=1.0)
+    answers, calls = iter([5, 6]), []
+    telemetry = polled(avg_user_credits=lambda: calls.append(1) or next(answers), gauge_keep=2.0)
     assert until(lambda: value(telemetry) == 6)
-    time.sleep(0.3)
+    until(lambda: len(calls) > 4)
     assert value(telemetry) == 6
     assert until(lambda: value(telemetry) is None)
 

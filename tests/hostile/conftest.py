@@ -3,13 +3,6 @@ import time
 import pytest
 
 from tests.hostile import cases
-from tests.otlp import http_receiver
-
-
-@pytest.fixture
-def received():
-    with http_receiver() as receiver:
-        yield receiver
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
