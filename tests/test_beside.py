@@ -44,7 +44,7 @@ print(gc.collect(), flush=True)
 
 def _by_itself(code):
     """What a process prints in which nothing goes on that other tests have begun."""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

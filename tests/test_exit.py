@@ -138,7 +138,7 @@ def test_measurements_of_a_process_and_its_children_are_exported_at_exit(tmp_pat
     with http_receiver() as receiver:
         environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url}
         ended = subprocess.run(
-            [sys.executable, str(program)], env=environment, capture_output=True, timeout=60, check=False
+            [sys.executable, str(program)], env=environment, capture_output=True, timeout=100, check=False
         )
     assert receiver.total("user.registrations") == expected, ended.stderr.decode()
 
@@ -158,7 +158,7 @@ def test_children_that_no_endpoint_shows_log_one_warning(tmp_path, recorded, fol
     named = str(tmp_path / "shared") if folder == "shared" else folder
     environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "WXIAI_OTEL_WORKERS_FOLDER": named}
     ended = subprocess.run(
-        [sys.executable, str(program)], env=environment, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, str(program)], env=environment, capture_output=True, text=True, timeout=100, check=True
     )
     assert ended.stderr.count("are not shown at the metrics endpoint") == logged, ended.stderr
 
@@ -178,7 +178,7 @@ def test_children_are_part_of_the_endpoint_if_the_workers_directory_is_set(tmp_p
     )
     environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "WXIAI_OTEL_WORKERS_FOLDER": str(tmp_path / "shared")}
     ended = subprocess.run(
-        [sys.executable, str(program)], env=environment, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, str(program)], env=environment, capture_output=True, text=True, timeout=100, check=True
     )
     assert "user_registrations_total 2.0" in ended.stdout, ended.stderr
 

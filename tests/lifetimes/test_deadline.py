@@ -134,7 +134,7 @@ def test_measurements_after_a_short_lifespan_are_exported_at_exit():
             "TestClient(app).get('/x')\n"
         )
         env = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "PATH": ""}
-        subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=30, env=env)
+        subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=100, env=env)
 
         assert sum(point.count for point in receiver.points("http.server.request.duration")) == 2
 

@@ -62,7 +62,7 @@ def test_each_task_is_counted_once(name, redis_server, received):
         pytest.skip(f"{library} is not installed")
     environment = {**os.environ, "BROKER": redis_server.url, "RECEIVER": received.url}
     web = [sys.executable, "-m", "tests.queues.web", app, str(TASKS)]
-    subprocess.run(web, env=environment, check=True, timeout=60)
+    subprocess.run(web, env=environment, check=True, timeout=100)
     words = command.format(app=f"tests.queues.{app}", broker=redis_server.url).split()
     run_until_done([sys.executable, str(BIN / words[0]), *words[1:]], environment, redis_server)
 
