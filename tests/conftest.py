@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.util._once import Once
 
+from tests.otlp import Received, http_receiver
 from tests.servers.postgresql import PostgresqlServer, run_postgresql
 from tests.servers.redis import RedisServer, run_redis, run_redis_cluster
 from wxiai_otel import Telemetry, _guard, _runtime, setup_telemetry
@@ -104,6 +105,13 @@ def live(request: pytest.FixtureRequest, app: FastAPI) -> Telemetry:
     if "spans" in request.fixturenames:
         request.getfixturevalue("spans")
     return setup_telemetry(app)
+
+
+@pytest.fixture
+def received() -> Iterator[Received]:
+    """What an OTLP receiver is sent over HTTP."""
+    with http_receiver() as received:
+        yield received
 
 
 @pytest.fixture(scope="session")

@@ -21,11 +21,11 @@ from collections import Counter, deque
 from opentelemetry import metrics, trace
 
 import wxiai_otel
+from tests.internals import fault, faults
 from tests.scrape import parse
-from wxiai_otel._guard import fault, faults
 
 SERVICE = "flux"
-HANG_SECONDS = 20
+HANG_SECONDS = 90
 
 numbers = itertools.count()
 done: Counter[str] = Counter()
@@ -182,8 +182,9 @@ class Profile(Interruption):
 def run_main(interruption, calls, seconds):
     uses = [*(lambda name=name: call(name, calls) for name in HELPERS), of_the_application()]
     for use in uses:
-        until = time.monotonic() + seconds / len(uses)
-        while time.monotonic() < until:
+        # A share of the CPU time: each use is run however busy the machine is.
+        until = time.process_time() + seconds / len(uses)
+        while time.process_time() < until:
             use()
             interruption.make()
 

@@ -8,12 +8,12 @@ import threading
 import pytest
 from opentelemetry import metrics
 
-from wxiai_otel._beside import garbage_kept, short_turns
+from tests.internals import garbage_kept, short_turns
 
 USUAL_SECONDS = 0.005
 FORKS = """
 import gc, os, sys
-from wxiai_otel._beside import garbage_kept, short_turns
+from tests.internals import garbage_kept, short_turns
 
 with short_turns, garbage_kept:
     child = os.fork()
@@ -23,10 +23,16 @@ with short_turns, garbage_kept:
     os.waitpid(child, 0)
 """
 
+# Without threads of telemetry: their work leaves garbage too.
 SCRAPES = """
-import gc
+import gc, threading
 from fastapi import FastAPI
 import wxiai_otel
+
+def refused(_thread):
+    raise RuntimeError("can't start new thread")
+
+threading.Thread.start = refused
 
 telemetry = wxiai_otel.setup_telemetry(FastAPI(), traces_exporter="none", metrics_exporter="none")
 telemetry.render_metrics()
@@ -38,7 +44,7 @@ print(gc.collect(), flush=True)
 
 def _by_itself(code):
     """What a process prints in which nothing goes on that other tests have begun."""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -64,12 +70,12 @@ class TestShortTurns:
         def work() -> None:
             with short_turns:
                 inside.set()
-                leave.wait(5)
+                leave.wait(30)
 
         thread = threading.Thread(target=work)
         with short_turns:
             thread.start()
-            assert inside.wait(5)
+            assert inside.wait(30)
         assert sys.getswitchinterval() < USUAL_SECONDS
         leave.set()
         thread.join()

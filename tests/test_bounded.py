@@ -16,7 +16,7 @@ from tests.asgi import get, request
 from tests.scrape import OPENMETRICS, scrape
 from wxiai_otel import setup_telemetry
 
-REQUESTS = 10_000
+REQUESTS = 4_000
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE", "CONNECT", "QUERY")
 METHOD_LABELS = len(METHODS) + 1  # and other
@@ -114,15 +114,15 @@ def kept() -> Counter[str]:
 
 
 @pytest.fixture
-def app() -> FastAPI:
+def site() -> FastAPI:
     return application()
 
 
-async def test_what_clients_send_is_counted_exactly_in_a_bounded_number_of_series(app):
-    telemetry = setup_telemetry(app)
+async def test_what_clients_send_is_counted_exactly_in_a_bounded_number_of_series(site):
+    telemetry = setup_telemetry(site)
     randomly = random.Random(17)
 
-    statuses = await send(app, randomly, REQUESTS)
+    statuses = await send(site, randomly, REQUESTS)
     first, objects = scrape(telemetry), kept()
     series = first.series("http_requests_total", "method", "endpoint", "status_code", "user_role")
 
@@ -134,7 +134,7 @@ async def test_what_clients_send_is_counted_exactly_in_a_bounded_number_of_serie
     assert len(series) <= BOUND
     assert not first.has("wxiai_otel_series_refused_total")
 
-    await send(app, randomly, REQUESTS)
+    await send(site, randomly, REQUESTS)
     second = scrape(telemetry)
     more = second.series("http_requests_total", "method", "endpoint", "status_code", "user_role")
 
@@ -147,12 +147,12 @@ async def test_what_clients_send_is_counted_exactly_in_a_bounded_number_of_serie
     assert second.value("http_concurrent_connections") == 0
 
 
-async def test_the_exposition_of_it_parses_strictly(app):
-    telemetry = setup_telemetry(app)
-    await send(app, random.Random(23), 1000)
+async def test_the_exposition_of_it_parses_strictly(site):
+    telemetry = setup_telemetry(site)
+    await send(site, random.Random(23), 1000)
 
-    text_answer = await get(app, "/monitoring/metrics")
-    strict = await get(app, "/monitoring/metrics", headers=[(b"accept", OPENMETRICS.encode())])
+    text_answer = await get(site, "/monitoring/metrics")
+    strict = await get(site, "/monitoring/metrics", headers=[(b"accept", OPENMETRICS.encode())])
 
     for body, parse in ((text_answer.body, parse_text), (strict.body, parse_openmetrics)):
         samples = [sample for family in parse(body.decode()) for sample in family.samples]
@@ -161,10 +161,10 @@ async def test_the_exposition_of_it_parses_strictly(app):
     assert scrape(telemetry).value("http_requests_total") == 1000
 
 
-async def test_beyond_the_cap_on_series_requests_are_counted_as_other(app):
-    telemetry = setup_telemetry(app, max_series=10)
+async def test_beyond_the_cap_on_series_requests_are_counted_as_other(site):
+    telemetry = setup_telemetry(site, max_series=10)
 
-    await send(app, random.Random(29), 1000)
+    await send(site, random.Random(29), 1000)
 
     seen = scrape(telemetry)
     assert seen.value("http_requests_total") == 1000

@@ -6,7 +6,8 @@ import shlex
 
 import pytest
 
-from wxiai_otel.cli import _COMMANDS, main
+from wxiai_otel import cli
+from wxiai_otel.cli import main
 
 
 def shown(capsys, *arguments: str) -> str:
@@ -24,10 +25,10 @@ def examples(text: str) -> list[list[str]]:
 def test_help_has_every_command_and_examples_of_it(capsys):
     text = shown(capsys, "--help")
 
-    assert {words[0] for words in examples(text)} == {name for name, _, _ in _COMMANDS}
+    assert {words[0] for words in examples(text)} == {name for name, _, _ in cli._COMMANDS}
 
 
-@pytest.mark.parametrize("command", [name for name, _, _ in _COMMANDS])
+@pytest.mark.parametrize("command", [name for name, _, _ in cli._COMMANDS])
 def test_help_of_a_command_has_its_own(capsys, command):
     assert {words[0] for words in examples(shown(capsys, command, "--help"))} == {command}
 

@@ -9,12 +9,12 @@ from fastapi import FastAPI
 from opentelemetry import trace
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricsData
 
+from tests.internals import connections, faults
 from tests.otlp import grpc_receiver, http_receiver
 from tests.scrape import scrape
 from tests.servers.ports import free_port
 from tests.until import until
-from wxiai_otel import _connections, setup_telemetry
-from wxiai_otel._guard import faults
+from wxiai_otel import setup_telemetry
 
 
 @pytest.fixture(autouse=True)
@@ -24,8 +24,8 @@ def soon(monkeypatch):
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
     monkeypatch.setenv("OTEL_BLRP_SCHEDULE_DELAY", "50")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
-    monkeypatch.setattr(_connections, "PAUSE_SECONDS", (0.05, 0.1))
-    monkeypatch.setattr(_connections, "AT_ONCE_SECONDS", 0.0)
+    monkeypatch.setattr(connections, "PAUSE_SECONDS", (0.05, 0.1))
+    monkeypatch.setattr(connections, "AT_ONCE_SECONDS", 0.0)
 
 
 def set_up(url, **settings):
@@ -37,6 +37,10 @@ def work(name):
         pass
 
 
+def failed(telemetry, signal="traces"):
+    return scrape(telemetry).value("wxiai_otel_exports_total", signal=signal, outcome="failed")
+
+
 def ends(child: int) -> int:
     """The exit status of a child; fails where it hangs."""
     statuses = []
@@ -46,10 +50,12 @@ def ends(child: int) -> int:
         statuses.append(status)
         return pid
 
-    if not until(is_over, timeout=15):
+    try:
+        until(is_over)
+    except AssertionError:
         os.kill(child, 9)
         os.waitpid(child, 0)
-        raise AssertionError("the child hangs")
+        raise
     return os.waitstatus_to_exitcode(statuses[-1])
 
 
@@ -58,14 +64,13 @@ def test_spans_of_an_outage_all_arrive_once_however_often_they_were_tried():
     telemetry = set_up(f"http://127.0.0.1:{port}")
     for number in range(20):
         work(f"during {number}")
-        time.sleep(0.1)
-    failed = scrape(telemetry).value("wxiai_otel_exports_total", signal="traces", outcome="failed")
+        time.sleep(0.01)  # in several batches
+    until(lambda: failed(telemetry) >= 2)
     with http_receiver(port) as received:
         work("after")
         until(lambda: len(received.spans) >= 21)
-        time.sleep(0.2)
+        assert telemetry.force_flush(30)
 
-        assert failed >= 2
         assert sorted(span.name for span in received.spans) == sorted([f"during {n}" for n in range(20)] + ["after"])
         assert scrape(telemetry).value("wxiai_otel_items_dropped_total", signal="traces", reason="not_sent") == 0
 
@@ -76,13 +81,13 @@ def test_records_of_an_outage_all_arrive(caplog):
     log = logging.getLogger("app")
     log.setLevel(logging.INFO)
     port = free_port()
-    set_up(f"http://127.0.0.1:{port}", logs_exporter="otlp")
+    telemetry = set_up(f"http://127.0.0.1:{port}", logs_exporter="otlp")
     # One batch is tried and fails, while others wait.
     for number in range(1500):
         log.info("%s", number)
-    time.sleep(3)
+    until(lambda: failed(telemetry, "logs") >= 2)
     with http_receiver(port) as received:
-        until(lambda: len(received.records) >= 1500, timeout=30)
+        until(lambda: len(received.records) >= 1500)
 
         assert {record.body.string_value for record in received.records} == {str(number) for number in range(1500)}
 
@@ -93,7 +98,7 @@ def test_beyond_its_room_the_oldest_are_dropped_and_counted(monkeypatch):
     port = free_port()
     telemetry = set_up(f"http://127.0.0.1:{port}")
     work("first")
-    time.sleep(0.5)
+    until(lambda: scrape(telemetry).value("wxiai_otel_spans_queue_utilization_ratio"), equals=0)
     for number in range(300):
         work(f"{number}")
     seen = scrape(telemetry)
@@ -106,9 +111,9 @@ def test_beyond_its_room_the_oldest_are_dropped_and_counted(monkeypatch):
 
 
 def test_what_is_refused_is_dropped_after_some_tries_and_holds_nothing_else_up(monkeypatch):
-    monkeypatch.setattr(_connections, "AT_ONCE_SECONDS", 5.0)
+    monkeypatch.setattr(connections, "AT_ONCE_SECONDS", 5.0)
     with http_receiver() as received:
-        received.refusals["/v1/traces"] = [400] * _connections.REFUSALS
+        received.refusals["/v1/traces"] = [400] * connections.REFUSALS
         telemetry = set_up(received.url)
         work("refused")
         until(lambda: not received.refusals["/v1/traces"])
@@ -125,8 +130,8 @@ def test_after_the_shutdown_nothing_is_tried_any_more():
     began = time.monotonic()
     telemetry.shutdown()
 
-    assert time.monotonic() - began < 2
-    assert until(lambda: not [one for one in threading.enumerate() if one.name.startswith("OtelBatch")], timeout=5)
+    assert time.monotonic() - began < 30  # not the patience of a retry
+    until(lambda: not [one for one in threading.enumerate() if one.name.startswith("OtelBatch")])
 
 
 @pytest.mark.parametrize("start", [http_receiver, grpc_receiver], ids=["http", "grpc"])
@@ -151,14 +156,12 @@ def test_a_forked_child_sends_by_a_connection_of_its_own(start, monkeypatch):
 
 def test_a_child_that_is_forked_while_its_parent_exports_exports_too():
     with http_receiver() as received:
-        telemetry = set_up(received.url)
         received.goes_on.clear()
-        time.sleep(0.5)  # the parent waits for an answer to its metrics
+        telemetry = set_up(received.url)
+        until(lambda: received.peers)  # the parent waits for an answer to its metrics
         child = os.fork()
         if child == 0:
-            time.sleep(0.5)
-            os._exit(0 if telemetry.force_flush(timeout=4) else 1)
-        time.sleep(1)
+            os._exit(0 if telemetry.force_flush(timeout=20) else 1)
         received.goes_on.set()
 
         assert ends(child) == 0
@@ -167,13 +170,19 @@ def test_a_child_that_is_forked_while_its_parent_exports_exports_too():
 def test_flushing_again_and_again_while_nobody_answers_gathers_no_threads():
     telemetry = set_up(f"http://127.0.0.1:{free_port()}", metrics_exporter="none")
     work("waits")
-    time.sleep(0.5)
+    until(lambda: failed(telemetry))
     before = threading.active_count()
-    for _ in range(40):
+    for _ in range(20):
         assert not telemetry.force_flush(timeout=0.05)
-    time.sleep(1)
 
-    assert threading.active_count() <= before + 1
+    until(lambda: threading.active_count() <= before + 1)
+
+
+def test_a_flush_whose_time_is_up_has_failed_and_is_no_fault():
+    with http_receiver() as received:
+        telemetry = set_up(received.url)
+        for _ in range(10):
+            assert not telemetry.force_flush(timeout=0)
 
 
 class Closed(MetricExporter):
@@ -185,7 +194,7 @@ class Closed(MetricExporter):
 
     def export(self, _data, *_args, **_kwargs):
         self.sends.set()
-        self.closed.wait(5)
+        self.closed.wait(30)
         raise ValueError("Cannot invoke RPC on closed channel!")
 
     def force_flush(self, *_args, **_kwargs):
@@ -197,13 +206,13 @@ class Closed(MetricExporter):
 
 def test_an_export_that_the_shutdown_cuts_off_has_failed_and_is_no_fault():
     exporter = Closed()
-    connection = _connections.Connection("metrics", exporter, lambda: None)
-    metrics = _connections.Metrics(connection)
+    connection = connections.Connection("metrics", exporter, lambda: None)
+    metrics = connections.Metrics(connection)
     before = faults()
     thread = threading.Thread(target=metrics.export, args=(MetricsData([]),))
     thread.start()
-    assert exporter.sends.wait(5)
+    assert exporter.sends.wait(30)
     metrics.shutdown()
-    thread.join(5)
+    thread.join(30)
     assert connection.outcomes == {"success": 0, "failed": 1}
     assert faults() == before

@@ -10,8 +10,9 @@ from weakref import ref
 
 import pytest
 
+from tests.internals import exits, runtime
 from tests.otlp import http_receiver
-from wxiai_otel import _exit, _runtime, setup_telemetry
+from wxiai_otel import setup_telemetry
 
 PROGRAM = """
 import os, sys
@@ -137,7 +138,7 @@ def test_measurements_of_a_process_and_its_children_are_exported_at_exit(tmp_pat
     with http_receiver() as receiver:
         environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url}
         ended = subprocess.run(
-            [sys.executable, str(program)], env=environment, capture_output=True, timeout=60, check=False
+            [sys.executable, str(program)], env=environment, capture_output=True, timeout=100, check=False
         )
     assert receiver.total("user.registrations") == expected, ended.stderr.decode()
 
@@ -157,7 +158,7 @@ def test_children_that_no_endpoint_shows_log_one_warning(tmp_path, recorded, fol
     named = str(tmp_path / "shared") if folder == "shared" else folder
     environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "WXIAI_OTEL_WORKERS_FOLDER": named}
     ended = subprocess.run(
-        [sys.executable, str(program)], env=environment, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, str(program)], env=environment, capture_output=True, text=True, timeout=100, check=True
     )
     assert ended.stderr.count("are not shown at the metrics endpoint") == logged, ended.stderr
 
@@ -177,7 +178,7 @@ def test_children_are_part_of_the_endpoint_if_the_workers_directory_is_set(tmp_p
     )
     environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "WXIAI_OTEL_WORKERS_FOLDER": str(tmp_path / "shared")}
     ended = subprocess.run(
-        [sys.executable, str(program)], env=environment, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, str(program)], env=environment, capture_output=True, text=True, timeout=100, check=True
     )
     assert "user_registrations_total 2.0" in ended.stdout, ended.stderr
 
@@ -188,35 +189,35 @@ def refused(_function) -> None:
 
 @pytest.fixture
 def hooks(monkeypatch):
-    monkeypatch.setattr(_exit, "_hooks", [_runtime.shutdown_current])
+    monkeypatch.setattr(exits, "_hooks", [runtime.shutdown_current])
 
 
 class TestExitHooks:
     def test_keep_no_runtime_alive(self):
         telemetry = setup_telemetry(workers_folder="none")
         runtime = ref(telemetry._runtime)
-        registered = len(_exit._hooks)
+        registered = len(exits._hooks)
         telemetry.shutdown()
         setup_telemetry(workers_folder="none").shutdown()
         gc.collect()
-        assert len(_exit._hooks) == registered == 1
-        referrers = [one for one in gc.get_referrers(runtime()) if one is _exit._hooks] if runtime() else []
+        assert len(exits._hooks) == registered == 1
+        referrers = [one for one in gc.get_referrers(runtime()) if one is exits._hooks] if runtime() else []
         assert referrers == []
 
     @pytest.mark.faulty
     def test_run_even_if_others_raise(self, hooks):
         calls = []
-        _exit.at_exit(lambda: calls.append(1))
-        _exit.at_exit(lambda: 1 / 0)
-        _exit.run_exit_hooks()
+        exits.at_exit(lambda: calls.append(1))
+        exits.at_exit(lambda: 1 / 0)
+        exits.run_exit_hooks()
         assert calls == [1]
 
     @pytest.mark.parametrize("registering", [{}, {"_register_atexit": refused}], ids=["no such way", "refused"])
     def test_need_no_private_name_of_threading(self, hooks, monkeypatch, registering):
-        monkeypatch.delattr(_exit.threading, "_register_atexit", raising=False)
+        monkeypatch.delattr(exits.threading, "_register_atexit", raising=False)
         for name, function in registering.items():
-            monkeypatch.setattr(_exit.threading, name, function, raising=False)
+            monkeypatch.setattr(exits.threading, name, function, raising=False)
         calls = []
-        _exit.at_exit(lambda: calls.append(1))
-        _exit.run_exit_hooks()
+        exits.at_exit(lambda: calls.append(1))
+        exits.run_exit_hooks()
         assert calls == [1]

@@ -4,15 +4,14 @@ import logging
 
 import pytest
 
-from wxiai_otel import _guard
-from wxiai_otel._guard import fault, faults, guarded
+from tests.internals import fault, faults, guard, guarded
 
 pytestmark = pytest.mark.faulty
 
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
-    monkeypatch.setattr(_guard, "_logged_at", {})
+    monkeypatch.setattr(guard, "_logged_at", {})
 
 
 def failing():
@@ -35,7 +34,7 @@ def test_what_a_guarded_function_raises_is_counted_and_logged_with_its_traceback
 
 def test_a_site_that_fails_often_is_logged_once_a_minute_and_counted_each_time(caplog, monkeypatch):
     now = 100.0
-    monkeypatch.setattr(_guard.time, "monotonic", lambda: now)
+    monkeypatch.setattr(guard.time, "monotonic", lambda: now)
     before = faults().get("site.c", 0)
     for _ in range(50):
         guarded("site.c")(failing)()
@@ -54,14 +53,14 @@ def test_a_broken_logging_handler_is_no_exception_either(monkeypatch):
             raise RuntimeError("broken handler")
 
     handler = Broken()
-    _guard.logger.addHandler(handler)
+    guard.logger.addHandler(handler)
     try:
         try:
             failing()
         except ValueError:
             fault("site.d")
     finally:
-        _guard.logger.removeHandler(handler)
+        guard.logger.removeHandler(handler)
     assert faults()["site.d"] >= 1
 
 

@@ -10,10 +10,10 @@ from fastapi import FastAPI
 from opentelemetry import trace
 
 from tests.asgi import get
+from tests.internals import redacted
 from tests.otlp import grpc_receiver, http_receiver
 from tests.secret_texts import TEXTS
 from wxiai_otel import LogFormatter, setup_telemetry
-from wxiai_otel._redaction import redacted
 
 log = logging.getLogger("app")
 
@@ -24,12 +24,6 @@ def level():
     log.setLevel(logging.INFO)
     yield
     log.setLevel(before)
-
-
-@pytest.fixture
-def receiver():
-    with http_receiver() as received:
-        yield received
 
 
 def set_up(received, **settings):
@@ -68,18 +62,18 @@ async def test_a_record_of_a_request_has_the_ids_of_its_span(protocol, start):
         assert received.logs[0].resource_logs[0].scope_logs[0].scope.name == "app"
 
 
-async def test_without_being_asked_for_nothing_is_sent(receiver):
+async def test_without_being_asked_for_nothing_is_sent(received):
     before = logging.Logger.callHandlers
-    telemetry = setup_telemetry(FastAPI(), otlp_endpoint=receiver.url)
+    telemetry = setup_telemetry(FastAPI(), otlp_endpoint=received.url)
     log.error("x")
     telemetry.force_flush()
 
-    assert receiver.logs == []
+    assert received.logs == []
     assert logging.Logger.callHandlers is before
 
 
-def test_as_many_arrive_as_were_logged_by_threads_each_with_its_trace(receiver):
-    telemetry = set_up(receiver)
+def test_as_many_arrive_as_were_logged_by_threads_each_with_its_trace(received):
+    telemetry = set_up(received)
     tracer = trace.get_tracer("test")
     made: dict[str, str] = {}
 
@@ -97,12 +91,12 @@ def test_as_many_arrive_as_were_logged_by_threads_each_with_its_trace(receiver):
         thread.join()
     telemetry.force_flush()
 
-    assert len(receiver.records) == len(made) == 1600
-    assert {record.body.string_value: record.trace_id.hex() for record in receiver.records} == made
+    assert len(received.records) == len(made) == 1600
+    assert {record.body.string_value: record.trace_id.hex() for record in received.records} == made
 
 
-def test_forked_children_send_theirs_and_not_those_of_the_parent(receiver):
-    telemetry = set_up(receiver)
+def test_forked_children_send_theirs_and_not_those_of_the_parent(received):
+    telemetry = set_up(received)
     for number in range(20):
         log.info("parent %s", number)
     children = []
@@ -119,18 +113,18 @@ def test_forked_children_send_theirs_and_not_those_of_the_parent(receiver):
     telemetry.force_flush()
 
     expected = {f"parent {n}" for n in range(20)} | {f"child-{c} {n}" for c in range(3) for n in range(20)}
-    texts = [record.body.string_value for record in receiver.records]
+    texts = [record.body.string_value for record in received.records]
     assert sorted(texts) == sorted(expected)
 
 
-def test_what_is_pending_is_sent_at_the_end_and_nothing_afterwards(receiver):
+def test_what_is_pending_is_sent_at_the_end_and_nothing_afterwards(received):
     before = logging.Logger.callHandlers
-    telemetry = set_up(receiver)
+    telemetry = set_up(received)
     log.info("last")
     telemetry.shutdown()
     log.info("after")
 
-    assert only(receiver).body.string_value == "last"
+    assert only(received).body.string_value == "last"
     assert logging.Logger.callHandlers is before
 
 
@@ -149,24 +143,24 @@ def test_a_dead_collector_costs_nothing_and_is_not_told_of_itself(caplog):
     started = time.monotonic()
     telemetry.shutdown()
 
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 8  # an export without a deadline takes 10 s and more
     assert seen == [str(number) for number in range(5000)]
     assert any(record.name.startswith("opentelemetry") for record in caplog.records)
 
 
-def test_a_logger_that_does_not_propagate_is_heard_and_basic_config_still_works(receiver):
-    telemetry = set_up(receiver)
+def test_a_logger_that_does_not_propagate_is_heard_and_basic_config_still_works(received):
+    telemetry = set_up(received)
     apart = logging.getLogger("apart")
     apart.propagate = False
     apart.warning("x")
     telemetry.force_flush()
 
-    assert only(receiver).body.string_value == "x"
+    assert only(received).body.string_value == "x"
     assert not any(type(handler).__module__.startswith("wxiai_otel") for handler in logging.getLogger().handlers)
 
 
-def test_of_extra_goes_what_is_named_and_of_exceptions_no_message(receiver):
-    telemetry = set_up(receiver, log_attributes=["tenant", "tries", "thing"])
+def test_of_extra_goes_what_is_named_and_of_exceptions_no_message(received):
+    telemetry = set_up(received, log_attributes=["tenant", "tries", "thing"])
     try:
         try:
             raise KeyError("hunter2")
@@ -176,7 +170,7 @@ def test_of_extra_goes_what_is_named_and_of_exceptions_no_message(receiver):
         log.exception("failed", extra={"tenant": "acme", "tries": 3, "thing": object(), "other": "hunter2"})
     telemetry.force_flush()
 
-    found = values(only(receiver))
+    found = values(only(received))
     assert (found["tenant"], found["tries"], found["exception.type"]) == ("acme", 3, "ValueError")
     assert set(found) == {
         *("tenant", "tries", "exception.type", "exception.stacktrace"),
@@ -185,7 +179,7 @@ def test_of_extra_goes_what_is_named_and_of_exceptions_no_message(receiver):
     assert found["exception.stacktrace"].splitlines()[-1] == "ValueError"
     assert "KeyError" in found["exception.stacktrace"]
     assert __file__ in found["exception.stacktrace"]
-    assert "hunter2" not in str(receiver.logs)
+    assert "hunter2" not in str(received.logs)
 
 
 SECRETS = {
@@ -197,13 +191,13 @@ SECRETS = {
 
 
 @pytest.mark.parametrize(("text", "secret"), SECRETS.items())
-def test_no_secret_is_sent(receiver, text, secret):
-    telemetry = set_up(receiver, log_attributes=["said"])
+def test_no_secret_is_sent(received, text, secret):
+    telemetry = set_up(received, log_attributes=["said"])
     log.warning("%s", f"before {text}" if not text.startswith("DETAIL") else text, extra={"said": text})
     telemetry.force_flush()
 
-    assert len(receiver.records) == 1
-    assert secret not in str(receiver.logs)
+    assert len(received.records) == 1
+    assert secret not in str(received.logs)
 
 
 def test_what_is_no_secret_stays():
@@ -211,26 +205,26 @@ def test_what_is_no_secret_stays():
     assert redacted(text) == text
 
 
-def test_statements_with_their_values_stay_here(receiver):
-    telemetry = set_up(receiver)
+def test_statements_with_their_values_stay_here(received):
+    telemetry = set_up(received)
     logging.getLogger("sqlalchemy.engine.Engine").warning("INSERT INTO t VALUES ('s3cret')")
     telemetry.force_flush()
 
-    assert receiver.logs == []
+    assert received.logs == []
 
 
 @pytest.mark.parametrize("text", ["x" * 100_000, "a-" * 50_000, "eyJ" * 9000, "????" * 9000, "\ud800 \x00"])
-def test_whatever_is_logged_arrives_and_is_bounded(receiver, text):
-    telemetry = set_up(receiver)
+def test_whatever_is_logged_arrives_and_is_bounded(received, text):
+    telemetry = set_up(received)
     log.warning(text)
     telemetry.force_flush(20)
 
-    assert 0 < len(only(receiver).body.string_value) <= 8192
+    assert 0 < len(only(received).body.string_value) <= 8192
 
 
-def test_arguments_that_do_not_fit_are_sent_as_they_were_written(receiver, monkeypatch):
+def test_arguments_that_do_not_fit_are_sent_as_they_were_written(received, monkeypatch):
     monkeypatch.setattr(logging, "raiseExceptions", False)
-    telemetry = set_up(receiver)
+    telemetry = set_up(received)
     log.propagate = False
     try:
         log.warning("%d apples", "many")
@@ -238,7 +232,7 @@ def test_arguments_that_do_not_fit_are_sent_as_they_were_written(receiver, monke
         log.propagate = True
     telemetry.force_flush()
 
-    assert only(receiver).body.string_value == "%d apples"
+    assert only(received).body.string_value == "%d apples"
 
 
 class TestFormatter:

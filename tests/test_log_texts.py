@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wxiai_otel.logs._export import _text
+from tests.internals import text_of_record
 
 
 class Row:
@@ -48,16 +48,16 @@ def log() -> Iterator[Callable[..., logging.LogRecord]]:
 @pytest.mark.parametrize("message", [("%s", Row()), ("%(row)s", {"row": Row()}), (Row(),)], ids=["args", "dict", "msg"])
 def test_an_object_is_asked_for_its_text_once(log: Callable[..., logging.LogRecord], message: tuple[Any, ...]) -> None:
     Row.asked = 0
-    assert _text(log(*message)) == "row 1"
+    assert text_of_record(log(*message)) == "row 1"
     assert Row.asked == 1
 
 
 @pytest.mark.parametrize("message", [("a %s", Exits()), (Exits(),), ("a %d", "b")], ids=["args", "msg", "unfit"])
 def test_what_has_no_text_raises_nothing(log: Callable[..., logging.LogRecord], message: tuple[Any, ...]) -> None:
-    assert _text(log(*message, formatted=False)) in ("a %s", "<Exits>", "a %d")
+    assert text_of_record(log(*message, formatted=False)) in ("a %s", "<Exits>", "a %d")
 
 
 def test_a_filter_that_redacts_later_is_obeyed(log: Callable[..., logging.LogRecord]) -> None:
     record = log("password %s", "secret")
     record.args = ("***",)
-    assert _text(record) == "password ***"
+    assert text_of_record(record) == "password ***"

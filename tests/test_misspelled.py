@@ -6,8 +6,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from tests.internals import load_bridge
 from wxiai_otel import init_alert_manager, setup_telemetry
-from wxiai_otel.alerting.bridge._config import load
 from wxiai_otel.settings import load_settings
 
 
@@ -142,7 +142,7 @@ SECRET = "https://oapi.dingtalk.com/robot/send?access_token=abcdef0123456789abcd
     [
         lambda: init_alert_manager({SECRET: "dingtalk"}),
         lambda: init_alert_manager({"webhook": {"url": "http://example.com", SECRET: "token"}}),
-        lambda: load(None, {f"WXIAI_BRIDGE_{SECRET}": "1"}),
+        lambda: load_bridge(None, {f"WXIAI_BRIDGE_{SECRET}": "1"}),
         lambda: load_settings({SECRET: "otlp_endpoint"}, {}),
     ],
 )

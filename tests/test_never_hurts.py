@@ -7,12 +7,22 @@ from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import StreamingResponse
 
 from tests.asgi import get, websocket
-from wxiai_otel import _guard, _runtime, prometheus, setup_telemetry
-from wxiai_otel._business import BusinessTelemetry
-from wxiai_otel._series import Series
-from wxiai_otel._storage import StoredRecorder, _Distribution, _Total
+from tests.internals import (
+    BusinessTelemetry,
+    Distribution,
+    Series,
+    StoredRecorder,
+    Total,
+    exchange,
+    guard,
+    http,
+    route,
+    runtime,
+    user,
+    websockets,
+)
+from wxiai_otel import prometheus, setup_telemetry
 from wxiai_otel.detection import Detector
-from wxiai_otel.http import _exchange, _http, _route, _user, _websocket
 from wxiai_otel.instruments import Instruments
 from wxiai_otel.users import Activity
 
@@ -28,7 +38,7 @@ def broken(*args, **kwargs):
 
 
 @pytest.fixture
-def app():
+def shop():
     app = FastAPI()
 
     @app.get("/plain/{x}")
@@ -58,40 +68,40 @@ def app():
 
 
 PIECES = [
-    (_http.Http, "excluded"),
-    (_http.Http, "parent"),
-    (_http.Http, "method"),
+    (http.Http, "excluded"),
+    (http.Http, "parent"),
+    (http.Http, "method"),
     (BusinessTelemetry, "request"),
     (BusinessTelemetry, "user"),
     (Detector, "request"),
     (Activity, "saw"),
-    (_user, "find_user"),
-    (_exchange.HttpExchange, "__init__"),
-    (_websocket.WebSocketExchange, "__init__"),
-    (_exchange, "start_span"),
-    (_exchange, "end_span"),
-    (_exchange.HttpExchange, "_start_response"),
-    (_exchange.HttpExchange, "_failed_by_application"),
-    (_exchange.HttpExchange, "_before"),
-    (_exchange.HttpExchange, "_record"),
-    (_exchange.HttpExchange, "_finish"),
-    (_exchange.HttpExchange, "_template"),
-    (_exchange.HttpExchange, "_end"),
-    (_exchange.HttpExchange, "_error_type"),
-    (_exchange.HttpExchange, "_outcome"),
-    (_exchange.HttpExchange, "handled_by"),
-    (_exchange, "_is_last"),
-    (_route.RouteTemplate, "handled_by"),
-    (_route.RouteTemplate, "resolve"),
-    (_websocket, "start_span"),
-    (_websocket, "end_span"),
-    (_websocket.WebSocketExchange, "_finish"),
-    (_websocket.WebSocketExchange, "_outcome"),
-    (_websocket.WebSocketExchange, "_failed_by_application"),
-    (_websocket, "perf_counter"),
+    (user, "find_user"),
+    (exchange.HttpExchange, "__init__"),
+    (websockets.WebSocketExchange, "__init__"),
+    (exchange, "start_span"),
+    (exchange, "end_span"),
+    (exchange.HttpExchange, "_start_response"),
+    (exchange.HttpExchange, "_failed_by_application"),
+    (exchange.HttpExchange, "_before"),
+    (exchange.HttpExchange, "_record"),
+    (exchange.HttpExchange, "_finish"),
+    (exchange.HttpExchange, "_template"),
+    (exchange.HttpExchange, "_end"),
+    (exchange.HttpExchange, "_error_type"),
+    (exchange.HttpExchange, "_outcome"),
+    (exchange.HttpExchange, "handled_by"),
+    (exchange, "_is_last"),
+    (route.RouteTemplate, "handled_by"),
+    (route.RouteTemplate, "resolve"),
+    (websockets, "start_span"),
+    (websockets, "end_span"),
+    (websockets.WebSocketExchange, "_finish"),
+    (websockets.WebSocketExchange, "_outcome"),
+    (websockets.WebSocketExchange, "_failed_by_application"),
+    (websockets, "perf_counter"),
     (StoredRecorder, "record"),
-    (_Total, "add"),
-    (_Distribution, "add"),
+    (Total, "add"),
+    (Distribution, "add"),
     (Series, "of"),
 ]
 
@@ -110,34 +120,34 @@ async def answers(app):
 
 @pytest.mark.parametrize(("owner", "name"), PIECES, ids=lambda piece: getattr(piece, "__name__", piece))
 @pytest.mark.usefixtures("spans")
-async def test_a_fault_in_a_piece_changes_no_answer(app, owner, name, monkeypatch):
-    expected = await answers(app)
-    app.middleware_stack = None
-    setup_telemetry(app)
+async def test_a_fault_in_a_piece_changes_no_answer(shop, owner, name, monkeypatch):
+    expected = await answers(shop)
+    shop.middleware_stack = None
+    setup_telemetry(shop)
     monkeypatch.setattr(owner, name, broken)
-    before = sum(_guard.faults().values())
+    before = sum(guard.faults().values())
 
-    assert await answers(app) == expected
-    assert (await get(app, "/monitoring/metrics")).status == 200
-    assert sum(_guard.faults().values()) > before or name == "find_user"
+    assert await answers(shop) == expected
+    assert (await get(shop, "/monitoring/metrics")).status == 200
+    assert sum(guard.faults().values()) > before or name == "find_user"
 
 
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (_runtime, "build_resource"),
-        (_runtime, "build_providers"),
-        (_runtime, "install_route_hooks"),
-        (_runtime, "LogCorrelation"),
+        (runtime, "build_resource"),
+        (runtime, "build_providers"),
+        (runtime, "install_route_hooks"),
+        (runtime, "LogCorrelation"),
         (prometheus, "EmbeddedReader"),
         (Instruments, "observe"),
     ],
 )
-async def test_a_fault_in_the_set_up_leaves_an_application_that_works(app, owner, name, monkeypatch):
+async def test_a_fault_in_the_set_up_leaves_an_application_that_works(shop, owner, name, monkeypatch):
     monkeypatch.setattr(owner, name, broken)
 
-    telemetry = setup_telemetry(app)
+    telemetry = setup_telemetry(shop)
 
-    assert (await get(app, "/plain/1")).status == 200
-    assert (await get(app, "/monitoring/metrics")).status == 200
+    assert (await get(shop, "/plain/1")).status == 200
+    assert (await get(shop, "/monitoring/metrics")).status == 200
     telemetry.shutdown()

@@ -12,10 +12,10 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from starlette.testclient import TestClient
 
+from tests.internals import PolledGauges
 from tests.scrape import scrape
 from tests.until import until
 from wxiai_otel import record_user_activity, setup_telemetry
-from wxiai_otel._polled import PolledGauges
 
 
 def polled(**settings):
@@ -72,26 +72,32 @@ def test_what_is_no_number_is_no_answer(answer, caplog):
 
 
 def test_an_answer_that_fails_leaves_the_last_good_one_for_a_while_and_then_none():
-    answers = iter([5, 6])
-    telemetry = polled(avg_user_credits=lambda: next(answers), gauge_keep=1.0)
+    answers, calls = iter([5, 6]), []
+    telemetry = polled(avg_user_credits=lambda: calls.append(1) or next(answers), gauge_keep=2.0)
     assert until(lambda: value(telemetry) == 6)
-    time.sleep(0.3)
+    until(lambda: len(calls) > 4)
     assert value(telemetry) == 6
     assert until(lambda: value(telemetry) is None)
 
 
 def test_one_that_hangs_delays_no_other_and_gathers_no_threads():
-    gate, calls = threading.Event(), []
+    gate, calls, polls = threading.Event(), [], []
 
     def hangs():
         calls.append(1)
         gate.wait()
 
-    telemetry = polled(avg_user_credits=hangs, daily_active_users=lambda: 3, gauge_poll_timeout=0.05, gauge_keep=60.0)
+    def daily():
+        polls.append(1)
+        return 3
+
+    def asking():
+        return [thread for thread in threading.enumerate() if "_ask" in thread.name]
+
+    telemetry = polled(avg_user_credits=hangs, daily_active_users=daily, gauge_poll_timeout=0.05, gauge_keep=60.0)
     assert until(lambda: value(telemetry, "daily_active_users") == 3)
-    threads = threading.active_count()
-    time.sleep(1)
-    assert threading.active_count() <= threads + 1
+    until(lambda: len(polls) > 10)
+    assert 1 <= len(asking()) <= 2
     assert len(calls) == 1
     assert value(telemetry) is None
     gate.set()

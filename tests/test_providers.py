@@ -11,12 +11,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.asgi import get
+from tests.internals import Storage, faults
 from tests.otlp import grpc_receiver, http_receiver
 from tests.scrape import scrape
 from tests.until import until
 from wxiai_otel import setup_telemetry
-from wxiai_otel._guard import faults
-from wxiai_otel._storage import Storage
 
 NOT_SAMPLED = (b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00")
 
@@ -106,9 +105,7 @@ async def test_metrics_are_exported_by_themselves_at_the_interval(monkeypatch):
         app = FastAPI()
         setup_telemetry(app, otlp_endpoint=received.url)
         await get(app, "/x")
-        received.arrived.wait(5)
-
-        assert received.points("http.server.request.duration")
+        assert until(lambda: received.points("http.server.request.duration"))
 
 
 @pytest.mark.faulty
@@ -151,7 +148,7 @@ async def test_a_dead_collector_costs_no_request_and_a_bounded_end():
     started = time.monotonic()
     telemetry.shutdown()
 
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 8  # an export without a deadline takes 10 s and more
 
 
 async def test_without_an_endpoint_nothing_listens_and_no_span_is_recorded():

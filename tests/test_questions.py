@@ -8,26 +8,24 @@ import time
 
 import pytest
 
+from tests.internals import Question, is_own_traffic, note_loop, questions
 from tests.until import until
-from wxiai_otel import _questions
-from wxiai_otel._own import is_own_traffic
-from wxiai_otel._questions import Question, note_loop
 
 
 @pytest.fixture(autouse=True)
 def no_application(monkeypatch):
-    monkeypatch.setattr(_questions._Application, "loop", None)
+    monkeypatch.setattr(questions._Application, "loop", None)
 
 
 def test_a_function_is_asked_in_a_thread_as_our_own_traffic():
-    answer = Question(lambda: (threading.current_thread(), is_own_traffic())).begin(1).result(1)
+    answer = Question(lambda: (threading.current_thread(), is_own_traffic())).begin(30).result(30)
     assert answer[0] is not threading.current_thread()
     assert answer[1]
 
 
 def test_what_it_raises_is_the_answer():
     with pytest.raises(ZeroDivisionError):
-        Question(lambda: 1 / 0).begin(1).result(1)
+        Question(lambda: 1 / 0).begin(30).result(30)
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
@@ -36,7 +34,7 @@ def test_what_would_end_a_thread_is_an_exception_like_any_other(error):
         raise error
 
     with pytest.raises(RuntimeError, match=error.__name__):
-        Question(ends).begin(1).result(1)
+        Question(ends).begin(30).result(30)
 
 
 def test_one_that_does_not_answer_is_not_asked_again_until_it_has():
@@ -48,21 +46,21 @@ def test_one_that_does_not_answer_is_not_asked_again_until_it_has():
         return "at last"
 
     question = Question(hangs)
-    threads = threading.active_count()
+    threads = set(threading.enumerate())
     first = question.begin(0.1)
     for _ in range(100):
         with pytest.raises(TimeoutError):
             question.begin(0.1).result(1)
-    assert threading.active_count() == threads + 1
+    assert len(set(threading.enumerate()) - threads) == 1
     assert len(calls) == 1
     gate.set()
-    assert first.result(1) == "at last"
-    assert question.begin(1).result(1) == "at last"
+    assert first.result(30) == "at last"
+    assert question.begin(30).result(30) == "at last"
 
 
 def test_one_that_has_answered_can_be_asked_at_once():
     question = Question(lambda: 1)
-    assert [question.begin(1).result(1) for _ in range(2_000)] == [1] * 2_000
+    assert [question.begin(30).result(30) for _ in range(2_000)] == [1] * 2_000
 
 
 def test_a_coroutine_is_awaited_also_without_an_application():
@@ -70,7 +68,7 @@ def test_a_coroutine_is_awaited_also_without_an_application():
         await asyncio.sleep(0)
         return 7
 
-    assert Question(seven).begin(1).result(1) == 7
+    assert Question(seven).begin(30).result(30) == 7
 
 
 async def test_a_coroutine_runs_in_the_applications_loop_as_our_own_traffic():
@@ -79,7 +77,7 @@ async def test_a_coroutine_runs_in_the_applications_loop_as_our_own_traffic():
 
     note_loop()
     assert not is_own_traffic()
-    assert await asyncio.wrap_future(Question(where).begin(1)) == (asyncio.get_running_loop(), True)
+    assert await asyncio.wrap_future(Question(where).begin(30)) == (asyncio.get_running_loop(), True)
     assert not is_own_traffic()
 
 
@@ -123,15 +121,15 @@ def test_an_application_whose_loop_has_ended_is_asked_all_the_same():
         return 7
 
     asyncio.run(application())
-    assert until(lambda: Question(seven).begin(1).result(1)) == 7
+    assert until(lambda: Question(seven).begin(30).result(30)) == 7
 
 
 HANGING = """
 import asyncio, threading, time
-from wxiai_otel._questions import Question
+from tests.internals import Question
 
 async def ask():
-    await asyncio.get_running_loop().run_in_executor(None, time.sleep, 30)
+    await asyncio.get_running_loop().run_in_executor(None, time.sleep, 300)
 
 questions = [Question(ask) for _ in range(2)]
 for _ in range(20):
@@ -143,6 +141,4 @@ assert threading.active_count() <= 1 + 2 * len(questions), threading.enumerate()
 
 
 def test_what_hangs_in_an_executor_delays_no_exit_and_gathers_no_threads():
-    before = time.monotonic()
-    subprocess.run([sys.executable, "-c", HANGING], check=True, timeout=60)
-    assert time.monotonic() - before < 20
+    subprocess.run([sys.executable, "-c", HANGING], check=True, timeout=100)

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
+from tests.internals import Flag, Serial, may_log, may_use_sdk
 from wxiai_otel import record_error, setup_telemetry
-from wxiai_otel._reentry import Flag, Serial, may_log, may_use_sdk
 
 # Longer runs find rarer faults. The default keeps the suite fast.
 SECONDS = float(os.environ.get("REENTRY_SECONDS", "1"))
@@ -228,13 +228,13 @@ class TestSerial:
         def hold():
             with serial.held(1):
                 held.set()
-                release.wait(10)
+                release.wait(30)
 
         thread = threading.Thread(target=hold)
         thread.start()
-        held.wait(5)
+        held.wait(30)
         if (child := os.fork()) == 0:
-            signal.alarm(10)
+            signal.alarm(60)
             with serial.held(1) as free:
                 os._exit(0 if free else 1)
         release.set()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wxiai_otel._remote import MAX_DELAY_SECONDS, bounded_delay, export_delay, requested_delay
+from tests.internals import MAX_DELAY_SECONDS, bounded_delay, export_delay, requested_delay
 
 NOW = 1_800_000_000.0
 # What a response may say, and the seconds that this means.

@@ -3,10 +3,9 @@
 import pytest
 from fastapi import FastAPI
 
+from tests.internals import is_service_link, load_bridge
 from wxiai_otel import setup_telemetry
-from wxiai_otel._service_links import is_service_link
 from wxiai_otel.alerting import AlertConfigError
-from wxiai_otel.alerting.bridge._config import load
 
 
 def kubernetes(service: str, address: str = "10.96.7.7", protocol: str = "TCP", **ports: int) -> dict[str, str]:
@@ -44,7 +43,7 @@ LINKS = [
 @pytest.mark.parametrize("links", LINKS)
 @pytest.mark.parametrize("service", ["wxiai-bridge", "wxiai-bridge-email", "wxiai-bridge-email-smtp", "wxiai-brigde"])
 def test_the_bridge_starts_beside_any_service(links, service, caplog):
-    assert load(None, links(service)).channels == {}
+    assert load_bridge(None, links(service)).channels == {}
     assert not caplog.text
 
 
@@ -85,7 +84,7 @@ def test_each_is_one_by_itself_but_for_the_environment_of_another_container(link
 )
 def test_a_name_without_such_a_value_is_none_and_the_bridge_refuses_it(name, value):
     with pytest.raises(AlertConfigError, match=rf"\(from {name}\) is not known"):
-        load(None, {name: value})
+        load_bridge(None, {name: value})
 
 
 def test_a_key_that_looks_like_one_is_read():
@@ -93,5 +92,5 @@ def test_a_key_that_looks_like_one_is_read():
     mail = {f"WXIAI_BRIDGE_EMAIL_{key}": value for key, value in needed.items()}
     link = kubernetes("wxiai-bridge-email", smtp=25)
 
-    assert load(None, mail | link | {"WXIAI_BRIDGE_EMAIL_PORT": "2525"}).channels["email"]._port == 2525
-    assert load(None, mail | link).channels["email"]._port == 587
+    assert load_bridge(None, mail | link | {"WXIAI_BRIDGE_EMAIL_PORT": "2525"}).channels["email"]._port == 2525
+    assert load_bridge(None, mail | link).channels["email"]._port == 587

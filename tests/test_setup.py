@@ -343,5 +343,5 @@ class TestTheEnd:
         )
         with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
             assert process.stdout.readline() == b"done\n"
-            process.wait(timeout=4)
+            process.wait(timeout=9)  # an export without a deadline takes 10 s and more
             assert process.returncode == 0

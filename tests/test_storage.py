@@ -3,7 +3,6 @@
 import os
 import random
 import threading
-from multiprocessing import get_context
 
 import pytest
 from opentelemetry.context import Context
@@ -11,9 +10,9 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricsData
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
+from tests.forks import forked
+from tests.internals import SCOPE_NAME, Storage, storage_suffices
 from wxiai_otel import setup_telemetry
-from wxiai_otel._storage import Storage, storage_suffices
-from wxiai_otel._version import SCOPE_NAME
 from wxiai_otel.catalogue import INSTRUMENTS, Kind
 from wxiai_otel.instruments import Instruments
 
@@ -203,27 +202,20 @@ def test_a_measurement_may_be_made_within_another():
     assert point["count"] == 2
 
 
-def _in_child(pair, answers):
-    before = pair.ours()
-    pair._of_ours["credits.purchased"].record(5)
-    answers.put((before, pair.ours()))
-
-
 def test_a_forked_child_counts_from_0():
     """What its parent has counted is told by the parent: sent twice, it would be counted twice."""
     pair = Pair()
     pair._of_ours["credits.purchased"].record(3)
     pair._of_ours["cache.operation.duration"].record(0.1, ("get",))
-    context = get_context("fork")
-    answers = context.Queue()
-    child = context.Process(target=_in_child, args=(pair, answers))
-    child.start()
-    before, after = answers.get(timeout=60)
-    child.join(60)
-    ((_, purchased),) = before["credits.purchased"]["points"].items()
-    assert (purchased["value"], purchased["exemplars"]) == (0, [])
-    assert "cache.operation.duration" not in before
-    assert [point["value"] for point in after["credits.purchased"]["points"].values()] == [5]
+
+    def child():
+        before = pair.ours()
+        pair._of_ours["credits.purchased"].record(5)
+        (purchased,) = before["credits.purchased"]["points"].values()
+        after = [point["value"] for point in pair.ours()["credits.purchased"]["points"].values()]
+        return purchased["value"], purchased["exemplars"], "cache.operation.duration" in before, after
+
+    assert forked(child) == "(0, [], False, [5])"
     assert [point["value"] for point in pair.ours()["credits.purchased"]["points"].values()] == [3]
 
 

@@ -16,7 +16,6 @@ from opentelemetry.trace import Status, StatusCode
 from redis import exceptions as redis_errors
 
 from tests.asgi import get
-from tests.otlp import http_receiver
 from wxiai_otel import setup_telemetry
 
 SECRET = "s3cr3t"
@@ -105,12 +104,6 @@ ERRORS = {
         "SQLSTATE 23505",
     ),
 }
-
-
-@pytest.fixture
-def received():
-    with http_receiver() as receiver:
-        yield receiver
 
 
 @pytest.fixture

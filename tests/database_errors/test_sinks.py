@@ -9,11 +9,10 @@ from fastapi import FastAPI
 import wxiai_otel
 from tests.asgi import get
 from tests.database_errors.test_drivers import SECRET, UNIQUE, error
+from tests.internals import alert_manager, guarded
 from tests.otlp import http_receiver
 from tests.servers.robots import robots
 from wxiai_otel import init_alert_manager, send_business_alert, setup_telemetry
-from wxiai_otel._guard import guarded
-from wxiai_otel.alerting import _manager
 
 CODE = "(psycopg2.errors.UniqueViolation) SQLSTATE 23505"
 
@@ -31,8 +30,8 @@ async def test_an_alert_has_class_and_code(failure):
         except Exception as caught:
             sent = await send_business_alert("X", "info", f"failed: {caught}", error=caught, deep=[str(caught)])
         finally:
-            _manager._manager.close()
-            _manager._manager = None
+            alert_manager._manager.close()
+            alert_manager._manager = None
         assert sent["webhook"].delivered
         shown = json.dumps(sink.of("webhook"), ensure_ascii=False)
     assert SECRET not in shown

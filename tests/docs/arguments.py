@@ -5,7 +5,8 @@ from textwrap import wrap
 from typing import Any
 
 from stack.programs import ROOT
-from wxiai_otel import Settings, _parsers
+from tests.internals import parsers
+from wxiai_otel import Settings
 
 FILE = ROOT / "wxiai_otel" / "settings" / "_arguments.py"
 
@@ -31,25 +32,25 @@ _WIDTH = 120 - len("    ")
 # What each parser takes. A parser that takes texts from the environment takes them as arguments too; editors see the
 # setting's own type.
 _TYPES = {
-    _parsers.boolean: "bool",
-    _parsers.checks: "Mapping[str, Callable[[], object]]",
-    _parsers.engine: "Engine",
-    _parsers.mapping: "Mapping[str, Any]",
-    _parsers.names: "Iterable[str]",
-    _parsers.networks: "Iterable[str]",
-    _parsers.path_prefix: "str",
-    _parsers.paths: "Iterable[str]",
-    _parsers.positive_float: "float",
-    _parsers.positive_int: "int",
-    _parsers.probes: "Mapping[str, str | Callable[[], object]]",
-    _parsers.question: "str | Callable[[], object]",
-    _parsers.redis_client: "str | RedisClient",
-    _parsers.share: "float",
-    _parsers.state_redis: "str | RedisClient",
-    _parsers.templates: "Iterable[str]",
-    _parsers.text: "str",
-    _parsers.time_zone: "str",
-    _parsers.url: "str",
+    parsers.boolean: "bool",
+    parsers.checks: "Mapping[str, Callable[[], object]]",
+    parsers.engine: "Engine",
+    parsers.mapping: "Mapping[str, Any]",
+    parsers.names: "Iterable[str]",
+    parsers.networks: "Iterable[str]",
+    parsers.path_prefix: "str",
+    parsers.paths: "Iterable[str]",
+    parsers.positive_float: "float",
+    parsers.positive_int: "int",
+    parsers.probes: "Mapping[str, str | Callable[[], object]]",
+    parsers.question: "str | Callable[[], object]",
+    parsers.redis_client: "str | RedisClient",
+    parsers.share: "float",
+    parsers.state_redis: "str | RedisClient",
+    parsers.templates: "Iterable[str]",
+    parsers.text: "str",
+    parsers.time_zone: "str",
+    parsers.url: "str",
 }
 # Callables differ by what calls them.
 _CALLABLES = {
@@ -65,11 +66,11 @@ def arguments_module() -> str:
 
 def _lines(item: "Field[Any]") -> list[str]:
     parse = item.metadata["parse"]
-    if isinstance(parse, _parsers.Choice):
+    if isinstance(parse, parsers.Choice):
         words = ", ".join(f'"{word}"' for word in parse.allowed)
         accepted = f"Literal[{words}]"
     else:
-        accepted = _CALLABLES[item.name] if parse is _parsers.function else _TYPES[parse]
+        accepted = _CALLABLES[item.name] if parse is parsers.function else _TYPES[parse]
     return [f"    {item.name}: {accepted} | None", *_docstring(_meaning(item))]
 
 

@@ -10,9 +10,9 @@ import yaml
 
 from tests.alerts.files import ALERT_RULES
 from tests.docs import thousand
+from tests.internals import HARMLESS, RULES
 from upstream import table
 from wxiai_otel import Settings
-from wxiai_otel._secrets import HARMLESS, RULES
 from wxiai_otel.catalogue import CONTRACT, RULE_METRICS
 
 ROOT = Path(__file__).parents[2]

@@ -12,17 +12,25 @@ from markdown_it import MarkdownIt
 
 from tests.asgi import request
 from tests.hostile.cases import begin, cases
+from tests.hostile.internals import (
+    Alert,
+    Answer,
+    Bridge,
+    BridgeConfig,
+    Message,
+    NotDelivered,
+    PayloadError,
+    Secret,
+    digest,
+    enabled,
+    markdown,
+    parse,
+    posting,
+    title,
+)
 from tests.hostile.strategies import ANY, HEADER_VALUES, JSON, TELLING, TEXT
-from wxiai_otel.alerting._config import enabled
-from wxiai_otel.alerting._errors import AlertConfigError, NotDelivered
-from wxiai_otel.alerting._message import Alert, Message
-from wxiai_otel.alerting._post import Answer
-from wxiai_otel.alerting._render import digest, markdown, title
-from wxiai_otel.alerting._secret import Secret
-from wxiai_otel.alerting.bridge._app import Bridge
-from wxiai_otel.alerting.bridge._config import BridgeConfig
-from wxiai_otel.alerting.bridge._payload import PayloadError, parse
-from wxiai_otel.alerting.channels import DingTalk, Email, Feishu, WeChat, _robot
+from wxiai_otel.alerting import AlertConfigError
+from wxiai_otel.alerting.channels import DingTalk, Email, Feishu, WeChat
 
 TIMES = st.sampled_from(["2026-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "x"]) | TEXT
 LABELS = st.dictionaries(st.sampled_from(["alertname", "severity", "service", "instance"]) | ANY, TEXT, max_size=5)
@@ -124,13 +132,13 @@ SAID = st.fixed_dictionaries({}, optional={"errcode": CODES, "code": CODES, "err
 def test_whatever_a_robot_answers_it_is_accepted_or_refused_and_accepted_only_with_its_code(robot, body, status, after):
     begin()
     message = Message((Alert("X", "critical", "x"),))
-    before, _robot.post = _robot.post, lambda *_: Answer(status, body, after)
+    before, posting.post = posting.post, lambda *_: Answer(status, body, after)
     try:
         robot(Secret("http://x?key=token-0123456789abcdef"), Secret("")).send([message], 1.0)
     except NotDelivered as refused:
         return short(refused.reason)
     finally:
-        _robot.post = before
+        posting.post = before
     assert status == 200
     assert json.loads(body)[robot.code] == 0
     return None

@@ -1,23 +1,18 @@
 """A text is cut to its final length before any pattern runs, and no cut leaves half a secret."""
 
 import json
+import logging
 from types import SimpleNamespace
 
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
+from fastapi import FastAPI
+from opentelemetry import trace
 from opentelemetry.trace import StatusCode
 
-from tests.hostile.test_growth import LOG_EXPORT
+from tests.hostile.internals import MARGIN, MASK, NotDelivered, Secret, json_safe, parse, posting, redacted, safe
 from tests.secret_texts import TEXTS
-from wxiai_otel._redaction import MARGIN, MASK, redacted
-from wxiai_otel.alerting._errors import NotDelivered
-from wxiai_otel.alerting._secret import Secret
-from wxiai_otel.alerting._text import json_safe, safe
-from wxiai_otel.alerting.bridge._payload import parse
-from wxiai_otel.alerting.channels import DingTalk, _robot
-from wxiai_otel.logs import _export
-from wxiai_otel.providers import _event_limit, _limits
-from wxiai_otel.tracing import Outgoing
+from wxiai_otel import setup_telemetry
+from wxiai_otel.alerting.channels import DingTalk
 
 LIMIT = 400
 SHOWN = 5  # characters of a secret that reveal nothing
@@ -71,12 +66,12 @@ def test_a_text_that_masks_shorten_keeps_its_rest():
 
 @pytest.mark.parametrize("limit", ["", "200"])
 @pytest.mark.parametrize("text", TEXTS)
-def test_a_span_shows_no_part_of_a_secret_that_is_cut(text, limit, monkeypatch):
+def test_a_span_shows_no_part_of_a_secret_that_is_cut(text, limit, monkeypatch, received):
     monkeypatch.setenv("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", limit)
-    left = []
-    outgoing = Outgoing(SimpleNamespace(export=left.extend), _event_limit())
-    tracer = TracerProvider(span_limits=_limits()).get_tracer("test")
-    for border in (_event_limit(), _event_limit() + MARGIN, 4_096):
+    longest = int(limit or 16_384)
+    telemetry = setup_telemetry(FastAPI(), otlp_endpoint=received.url, trace_share=1, metrics_exporter="none")
+    tracer = trace.get_tracer("test")
+    for border in (longest, longest + MARGIN, 4_096):
         for before in (len(text) - 3, len(text) // 2):
             span = tracer.start_span("job")
             message = filled(MASKED * (border // 300), border - before, text)
@@ -84,26 +79,36 @@ def test_a_span_shows_no_part_of_a_secret_that_is_cut(text, limit, monkeypatch):
             span.record_exception(ValueError(message))
             span.set_status(StatusCode.ERROR, message)
             span.end()
-            outgoing.export([span])
-    for span in left:
-        values = [value for event in span.events for value in event.attributes.values()]
-        texts = [one for value in values for one in ([value] if isinstance(value, str) else value)]
-        assert max(map(len, texts)) <= _event_limit()
-        assert len(span.status.description) <= 4_096
-        assert not any(leaks(TEXTS[text], one) for one in (*texts, span.status.description))
+    assert telemetry.force_flush(30)
+
+    assert len(received.spans) == 6
+    for span in received.spans:
+        values = [item.value for event in span.events for item in event.attributes]
+        texts = [one.string_value for value in values for one in (value, *value.array_value.values)]
+        assert max(map(len, texts)) <= longest
+        assert len(span.status.message) <= 4_096
+        assert not any(leaks(TEXTS[text], one) for one in (*texts, span.status.message))
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_a_log_record_shows_no_part_of_a_secret_that_is_cut(text):
-    exported = []
-    connection = SimpleNamespace(again=lambda send, _count: send(SimpleNamespace(export=exported.extend)))
+def test_a_log_record_shows_no_part_of_a_secret_that_is_cut(text, received):
+    telemetry = setup_telemetry(
+        FastAPI(),
+        otlp_endpoint=received.url,
+        logs_exporter="otlp",
+        log_attributes=["note"],
+        metrics_exporter="none",
+        traces_exporter="none",
+    )
     for border in (8_192, 8_192 + MARGIN):
         message = filled(MASKED * (border // 300), border - len(text) // 2, text)
-        record = _export.logging.LogRecord("app", 40, "x.py", 1, message, None, None)
-        record.note = message
-        _export.Redacting(connection).export([SimpleNamespace(log_record=LOG_EXPORT._translated(record))])
-    for item in exported:
-        for shown in (item.log_record.body, item.log_record.attributes["note"]):
+        logging.getLogger("app").error(message, extra={"note": message})
+    assert telemetry.force_flush(30)
+
+    assert len(received.records) == 2
+    for record in received.records:
+        note = next(item.value.string_value for item in record.attributes if item.key == "note")
+        for shown in (record.body.string_value, note):
             assert 100 < len(shown) <= 8_192
             assert not leaks(TEXTS[text], shown)
 
@@ -128,7 +133,7 @@ def test_a_robots_reply_shows_no_part_of_our_token(monkeypatch):
     for before in range(150, 260, 7):
         said = {"errcode": 310000, "errmsg": "x" * before + token}
         answer = SimpleNamespace(status=200, after=None, json=lambda said=said: said)
-        monkeypatch.setattr(_robot, "post", lambda *_args, answer=answer: answer)
+        monkeypatch.setattr(posting, "post", lambda *_args, answer=answer: answer)
         with pytest.raises(NotDelivered) as failed:
             robot.send([], 1)
         assert "01234" not in failed.value.reason

@@ -11,11 +11,11 @@ from starlette.responses import Response
 
 from tests.asgi import request
 from tests.hostile.cases import begin, cases
+from tests.hostile.internals import GETTER
 from tests.hostile.strategies import HEADER_VALUES, HEADERS, TEXT
 from tests.scrape import OPENMETRICS, scrape
 from wxiai_otel import setup_telemetry
 from wxiai_otel.detection import Clients
-from wxiai_otel.http._http import _GETTER
 
 METHODS = st.sampled_from(["GET", "POST", "OPTIONS", "TRACE", "_OTHER", "other", "get"]) | TEXT
 PATHS = st.builds(
@@ -142,7 +142,7 @@ def test_whatever_is_forwarded_the_client_is_an_address_or_the_peer(values, peer
 def test_only_what_tracing_sends_is_read_of_the_headers_and_in_bounded_length(headers):
     begin()
     for name in ("traceparent", "tracestate", "baggage"):
-        found = _GETTER.get({"headers": headers}, name) or []
+        found = GETTER.get({"headers": headers}, name) or []
         assert sum(map(len, found)) <= 8_192
 
 

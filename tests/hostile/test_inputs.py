@@ -13,16 +13,21 @@ from hypothesis import strategies as st
 
 import wxiai_otel
 from tests.hostile.cases import begin, cases
+from tests.hostile.internals import (
+    MAX_COMMAND,
+    MAX_NAME,
+    MAX_SHOWN,
+    decode,
+    read,
+    read_command,
+    redacted,
+    without_arguments,
+    without_literals,
+)
 from tests.hostile.strategies import ANY, JSON, TEXT
 from tests.scrape import scrape
 from wxiai_otel import TaskTokenError, setup_telemetry
-from wxiai_otel._redaction import redacted
-from wxiai_otel.business._token import decode
-from wxiai_otel.redis._commands import MAX_NAME as MAX_COMMAND
-from wxiai_otel.redis._commands import read as read_command
-from wxiai_otel.redis._spans import without_arguments
-from wxiai_otel.settings._load import SettingError, load_settings
-from wxiai_otel.sql._text import MAX_NAME, MAX_SHOWN, read, without_literals
+from wxiai_otel.settings import SettingError, load_settings
 
 
 def forged(body: bytes) -> str:

@@ -13,23 +13,11 @@ from opentelemetry.trace import Link, StatusCode
 
 import wxiai_otel
 from tests.asgi import get
-from tests.otlp import http_receiver
+from tests.hostile.internals import Outgoing, Secret, alert_manager, outgoing, parse, payload, redacted
 from tests.secret_texts import KEYS, TEXTS
 from tests.servers.robots import robots
 from wxiai_otel import init_alert_manager, send_business_alert, setup_telemetry
-from wxiai_otel._redaction import redacted
-from wxiai_otel.alerting import _manager
-from wxiai_otel.alerting.bridge._payload import parse
 from wxiai_otel.alerting.channels import DingTalk
-from wxiai_otel.alerting.channels._webhook import payload
-from wxiai_otel.tracing import _outgoing
-from wxiai_otel.tracing._outgoing import Outgoing
-
-
-@pytest.fixture
-def received():
-    with http_receiver() as receiver:
-        yield receiver
 
 
 def test_no_secret_is_in_a_label_a_log_record_or_a_links_attribute(received):
@@ -154,7 +142,7 @@ def test_where_redaction_fails_the_span_leaves_without_the_text(monkeypatch):
     def broken(*_args, **_kwargs):
         raise RuntimeError
 
-    monkeypatch.setattr(_outgoing, "redacted", broken)
+    monkeypatch.setattr(outgoing, "redacted", broken)
     handed = []
     span = TracerProvider().get_tracer("test").start_span("job", attributes={"a": 1})
     span.record_exception(ValueError("hunter2"))
@@ -195,8 +183,8 @@ async def test_no_secret_is_in_a_notification_of_the_applications():
                 )
                 assert told["webhook"].delivered
         finally:
-            _manager._manager.close()
-            _manager._manager = None
+            alert_manager._manager.close()
+            alert_manager._manager = None
         sent = json.dumps(sink.of("webhook"), ensure_ascii=False)
     assert [text for text, secret in TEXTS.items() if secret in sent] == []
     assert "x7" not in sent
@@ -212,7 +200,6 @@ def test_no_secret_is_in_a_notification_of_alertmanagers(text):
         "startsAt": "2026-01-01T00:00:00Z",
     }
     message = parse(json.dumps({"alerts": [alert]}).encode())
-    from wxiai_otel.alerting._secret import Secret
 
     for body in (DingTalk(Secret("http://x"), Secret("")).body([message]).decode(), json.dumps(payload(message))):
         assert TEXTS[text] not in body

@@ -54,7 +54,7 @@ ENDS = {
 
 def run(code: str, endpoint: str, protocol: str) -> None:
     env = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=30, env=env)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=100, env=env)
     assert ran.returncode == 0, ran.stderr.decode()
 
 

@@ -5,13 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from tests.otlp import http_receiver
-from tests.servers.redis import run_redis
+from tests.until import until
 
 TASKS = 6
 BIN = Path(sys.executable).parent
@@ -43,9 +43,8 @@ def done(redis) -> int:
 def run_until_done(command: list[str], environment: dict[str, str], redis) -> None:
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as worker:
         try:
-            deadline = time.monotonic() + 60
-            while done(redis) < TASKS and worker.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.05)
+            with suppress(AssertionError):  # the assertion below shows the output
+                until(lambda: done(redis) >= TASKS or worker.poll() is not None, timeout=60)
             if "--burst" not in command:
                 time.sleep(0.3)  # the queue stores the last result
                 worker.send_signal(signal.SIGTERM)
@@ -56,18 +55,17 @@ def run_until_done(command: list[str], environment: dict[str, str], redis) -> No
 
 
 @pytest.mark.parametrize("name", WORKERS)
-def test_each_task_is_counted_once(name):
+def test_each_task_is_counted_once(name, redis_server, received):
     app, command = WORKERS[name]
     library = app.partition("_")[0]
     if find_spec(library) is None:
         pytest.skip(f"{library} is not installed")
-    with run_redis() as redis, http_receiver() as receiver:
-        environment = {**os.environ, "BROKER": redis.url, "RECEIVER": receiver.url}
-        web = [sys.executable, "-m", "tests.queues.web", app, str(TASKS)]
-        subprocess.run(web, env=environment, check=True, timeout=60)
-        words = command.format(app=f"tests.queues.{app}", broker=redis.url).split()
-        run_until_done([sys.executable, str(BIN / words[0]), *words[1:]], environment, redis)
+    environment = {**os.environ, "BROKER": redis_server.url, "RECEIVER": received.url}
+    web = [sys.executable, "-m", "tests.queues.web", app, str(TASKS)]
+    subprocess.run(web, env=environment, check=True, timeout=100)
+    words = command.format(app=f"tests.queues.{app}", broker=redis_server.url).split()
+    run_until_done([sys.executable, str(BIN / words[0]), *words[1:]], environment, redis_server)
 
-    assert receiver.total("user.registrations") == TASKS
-    assert receiver.total("ai.tasks.submitted") == TASKS
-    assert receiver.total("ai.tasks", status="success") == TASKS
+    assert received.total("user.registrations") == TASKS
+    assert received.total("ai.tasks.submitted") == TASKS
+    assert received.total("ai.tasks", status="success") == TASKS
