@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 # In percent. They are just below what the tests cover: raise them when they cover more.
-LINES, BRANCHES = 0.0, 0.0
+LINES, BRANCHES = 97.0, 93.0
 SHOWN = 85.0
 
 _COVERAGE = [sys.executable, "-m", "coverage"]

@@ -46,6 +46,12 @@ paused: list[Callable[[], object]] = []
 paused_threads: list[Callable[[], object]] = []
 
 
+def pause(call: Callable[[], object]) -> None:
+    """Do this before the first measurement of a forked child. A fork of a child that has not measured does it once."""
+    if call not in paused:
+        paused.append(call)
+
+
 def resume() -> None:
     """Do what is paused, before the first measurement after a fork.
 

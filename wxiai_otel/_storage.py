@@ -37,7 +37,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import TraceFlags, get_current_span
 
-from ._background import in_forked_child, paused, resume
+from ._background import in_forked_child, pause, resume
 from ._series import Attributes, Series, Values
 from ._version import SCOPE_NAME, VERSION
 from .catalogue import Instrument, Kind
@@ -339,7 +339,7 @@ class Storage:
     def _after_fork(self) -> None:
         for recorder in self._recorders:
             recorder.after_fork()
-        paused.append(self._resume)
+        pause(self._resume)
 
     def _resume(self) -> None:
         for recorder in self._recorders:

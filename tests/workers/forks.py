@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 
 import prometheus_client
@@ -60,6 +61,18 @@ def grandchild(times: int) -> None:
     os.waitpid(pid, 0)
 
 
+def grandchild_that_lives_on(times: int) -> None:
+    """Fork a fork that lives until its threads have run."""
+    if (pid := os.fork()) == 0:
+        if (pid := os.fork()) == 0:
+            record(times)
+            time.sleep(0.05)
+        else:
+            os.waitpid(pid, 0)
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+
 def fork_in_thread(times: int) -> None:
     thread = threading.Thread(target=fork, args=(times,))
     thread.start()
@@ -80,6 +93,7 @@ KINDS: dict[str, Callable[[int], None]] = {
     "Popen with preexec_fn": popen,
     "multiprocessing": multiprocessing_process,
     "a fork's fork": grandchild,
+    "a fork's fork that lives on": grandchild_that_lives_on,
     "os.fork in a thread": fork_in_thread,
     "os.fork in several threads": fork_in_threads_at_once,
 }

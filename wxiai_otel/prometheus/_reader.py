@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client import Metric as PrometheusMetric
 
 from .._accept import encoder
-from .._background import paused, resume
+from .._background import pause, paused, resume
 from .._beside import garbage_kept, short_turns
 from .._guard import fault, guarded
 from .._reentry import Serial, may_use_sdk
@@ -114,7 +114,7 @@ class EmbeddedReader(PrometheusMetricReader):
     def after_fork(self) -> None:
         """Leave the parent's place to the parent. This child joins the same workers once it measures anything."""
         self._workers = None
-        paused.append(self._join)
+        pause(self._join)
 
     def publish(self) -> None:
         """Publish the counts that only this process can collect."""
