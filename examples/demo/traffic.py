@@ -58,8 +58,7 @@ class Visitor:
             deed = first.pop() if first else random.choices(choices, weights)[0]
             try:
                 await deed()
-            except httpx.TransportError:
-                # uvicorn closes the connection of an endpoint that raised: the next request on it may come too late.
+            except httpx.TransportError:  # as in `_status`
                 self._sent["no answer"] += 1
             await asyncio.sleep(random.uniform(*PAUSE_SECONDS))
 
@@ -136,30 +135,42 @@ class Visitor:
         await self._request("GET", "/api/v1/credits/report")
 
 
+async def _status(client: httpx.AsyncClient, sent: Counter[str], method: str, path: str, **content: object) -> str:
+    """Send a request, and count and return the status of the response; "no answer" if the connection is closed.
+
+    uvicorn closes the connection of an endpoint that raised, and the next request on it may come too late.
+    """
+    try:
+        status = str((await client.request(method, path, **content)).status_code)  # type: ignore[arg-type] # json, content or headers
+    except httpx.TransportError:
+        status = "no answer"
+    sent[status] += 1
+    return status
+
+
 async def _scan(client: httpx.AsyncClient, sent: Counter[str]) -> None:
     """Somebody who is no user looks for doors that are open, and guesses one user's password."""
     for number in range(SCANNED):
-        response = await client.get(f"/gallery/{number}/admin")
-        sent[str(response.status_code)] += 1
+        await _status(client, sent, "GET", f"/gallery/{number}/admin")
     for guess in range(GUESSED):
         who = {"name": "user-1", "password": f"guess-{guess}"}
-        response = await client.post("/api/v1/auth/login", json=who)
-        sent[str(response.status_code)] += 1
+        await _status(client, sent, "POST", "/api/v1/auth/login", json=who)
 
 
 async def _err(client: httpx.AsyncClient, sent: Counter[str]) -> None:
     """Have what rarely goes wrong go wrong at least once."""
-    rare: list[tuple[int, str, str, dict[str, object]]] = [
-        (402, "POST", "/api/v1/credits/purchase", {"json": {"amount": 100, "channel": "alipay"}}),
-        (413, "PUT", "/api/v1/files/sketch.png", {"content": b"x" * 150_000}),
-        (502, "POST", "/api/v1/images/kling/preview", {"json": {"prompt": PROMPTS[0]}}),
-        (500, "GET", "/api/v1/broken", {}),
+    rare: list[tuple[str, str, str, dict[str, object]]] = [
+        ("402", "POST", "/api/v1/credits/purchase", {"json": {"amount": 100, "channel": "alipay"}}),
+        ("413", "PUT", "/api/v1/files/sketch.png", {"content": b"x" * 150_000}),
+        ("502", "POST", "/api/v1/images/kling/preview", {"json": {"prompt": PROMPTS[0]}}),
+        ("500", "GET", "/api/v1/broken", {}),
     ]
     for status, method, path, content in rare:
         for _ in range(TRIES):
-            response = await client.request(method, path, headers={"authorization": "Bearer token-1"}, **content)  # type: ignore[arg-type] # json or content
-            sent[str(response.status_code)] += 1
-            if response.status_code == status:
+            if (
+                await _status(client, sent, method, path, headers={"authorization": "Bearer token-1"}, **content)
+                == status
+            ):
                 break
 
 

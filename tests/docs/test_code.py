@@ -78,7 +78,7 @@ def test_a_command_of_ours_is_one(page, command):
 
 @pytest.mark.parametrize(("page", "text"), TEXTS.items(), ids=TEXTS)
 def test_scripts_and_their_options_are_there(page, text):
-    for name, options in re.findall(r"scripts/([a-z][\w-]*)((?: --[a-z-]+(?: [\w.-]+)?)*)", text):
+    for name, options in re.findall(r"scripts/([a-z][\w.-]*\w)((?: --[a-z-]+(?: [\w.-]+)?)*)", text):
         script = (ROOT / "scripts" / name).read_text()
         known = script
         for module in re.findall(r"-m ([a-z][\w.]*)", script):
