@@ -265,6 +265,7 @@ def bodies():
     return [json.dumps({**shape, "groupKey": "GROUP"}, ensure_ascii=False).encode() for shape in shapes]
 
 
+@pytest.mark.long
 def test_whatever_is_sent_while_all_channels_are_away_the_bridge_takes_64_mb_at_most(sink, tmp_path):
     for name in CHANNELS:
         sink.forever[name] = "403"

@@ -53,6 +53,7 @@ def run(request):
         yield sent, seen
 
 
+@pytest.mark.long
 def test_the_totals_are_what_was_sent_by_every_label_whichever_answers(run):
     sent, seen = run
     for scrape in seen[-1]:

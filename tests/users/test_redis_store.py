@@ -91,6 +91,7 @@ def test_midnight_comes_for_all(worker, clock):
     assert Figures(other, clock).retention == {"1d": 1}
 
 
+@pytest.mark.long
 def test_a_million_users_over_31_days_take_at_most_64_mib_and_are_counted_within_2_percent(redis_server):
     # A bitmap has its full size with its highest bit: of the other days a few thousand users are as good as all.
     before = used_memory(redis_server)
@@ -222,6 +223,7 @@ def test_a_redis_that_does_not_answer_is_told_later_and_the_figures_vanish_meanw
         assert (figures.daily, figures.monthly, figures.retention) == (2, 3, {"1d": 0})
 
 
+@pytest.mark.long
 def test_what_is_kept_for_a_redis_that_stays_away_is_bounded(clock):
     activity = Activity("Asia/Shanghai", state(f"redis://127.0.0.1:{free_port()}/0"), keep=300)
     for _ in range(60):
