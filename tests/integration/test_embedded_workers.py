@@ -12,7 +12,7 @@ from tests.servers.uvicorn import Server, gunicorn, uvicorn
 from tests.until import until
 
 LABELS = ("endpoint", "status_code")
-REQUESTS = 400
+REQUESTS = 120
 RECYCLED = 3
 
 
