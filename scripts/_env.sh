@@ -86,7 +86,8 @@ environment() {
   [ -w . ] || die "cannot write in $PWD, where the environments are made"
   step "installing $lock in $folder"
   "$UV" venv --quiet --clear --python "${python:-$(find_python)}" "$folder"
-  "$UV" pip install --quiet --python "$folder/bin/python" --require-hashes --no-deps -r "$lock" \
+  # Compiled, since nothing that runs later writes bytecode, and tests start thousands of interpreters.
+  "$UV" pip install --quiet --compile-bytecode --python "$folder/bin/python" --require-hashes --no-deps -r "$lock" \
     || die "installing $lock failed: is the package index reachable?"
   echo "$wanted" > "$folder/lock"
 }

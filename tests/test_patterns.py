@@ -86,7 +86,7 @@ def use(text, name):
 
 def check(folder):
     command = [sys.executable, str(SCRIPTS / "patterns.py"), str(folder)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
 
 
 def test_the_patterns_of_a_package_are_found_wherever_they_are(tmp_path):

@@ -296,7 +296,7 @@ def refused(monkeypatch, capsys):
 def command(*arguments, **environ):
     words = [sys.executable, "-m", "wxiai_otel.cli", "bridge", *arguments]
     env = {name: value for name, value in os.environ.items() if not name.startswith("WXIAI_")}
-    return subprocess.run(words, env={**env, **environ}, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(words, env={**env, **environ}, capture_output=True, text=True, timeout=100, check=False)
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ class Worker:
 
 def submit(received: Received, where: str, count: int, **env: str) -> list[str]:
     submitter = Worker(received, where, "submit", count, **env)
-    output, _ = submitter.process.communicate(timeout=30)
+    output, _ = submitter.process.communicate(timeout=100)
     assert submitter.process.returncode == 0
     return output.split()
 

@@ -42,6 +42,6 @@ def ran(*parts: str, **environ: str) -> Any:
     code = "\n".join(textwrap.dedent(part) for part in parts)
     command = [sys.executable, "-W", "ignore", "-c", code]
     env = {**os.environ, **environ}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

@@ -63,7 +63,7 @@ def elsewhere(tmp_path):
     def run(**environ: str) -> Seen:
         env = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", **environ}
         command = [*DOCTOR, "--json"]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=100, check=False)
         return Seen(json.loads(done.stdout), done.returncode)
 
     return run

@@ -325,7 +325,7 @@ class TestEndpoints:
 class TestForPeople:
     def run(self, **options):
         env = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "WXIAI_OTEL_PREFFIX": "x"}
-        return subprocess.run(DOCTOR, env=env, timeout=60, check=False, **options)
+        return subprocess.run(DOCTOR, env=env, timeout=100, check=False, **options)
 
     def test_in_a_pipe_it_is_plain(self):
         done = self.run(capture_output=True, text=True)

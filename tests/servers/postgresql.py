@@ -68,7 +68,7 @@ def run_postgresql() -> Iterator[PostgresqlServer]:
         data = f"{folder}/data"
         options = {"user": user, "cwd": folder, "stdout": subprocess.DEVNULL}
         initdb = [_program("initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
-        subprocess.run([*initdb, "--locale", "C"], check=True, timeout=60, **options)
+        subprocess.run([*initdb, "--locale", "C"], check=True, timeout=100, **options)
         command = [_program("postgres"), "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", folder]
         for name, value in _CONFIGURATION.items():
             command += ["-c", f"{name}={value}"]

@@ -35,7 +35,7 @@ def program(
     *,
     env: dict[str, str] | None = None,
     log: Path | None = None,
-    seconds: float = 60,
+    seconds: float = 100,
 ) -> Iterator[subprocess.Popen]:
     """Run a program until the block ends.
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import time
 from contextlib import ExitStack
 
 import pytest
@@ -207,15 +206,20 @@ def test_an_engine_that_is_gone_is_no_longer_reported_and_makes_room(tmp_path):
     second.dispose()
 
 
-def test_a_statement_slower_than_the_setting_is_a_slow_query(sqlite):
-    telemetry = setup_telemetry(FastAPI(), slow_query_seconds=0.05)
-    engine = sqlite.engine()
+def waiting(engine, wait):
+    """Let statements call a function `wait` of seconds."""
 
     @event.listens_for(engine, "connect")
     def functions(connection, _record):
-        connection.create_function("wait", 1, time.sleep)
+        connection.create_function("wait", 1, wait)
 
-    with engine.connect() as connection:
+    return engine
+
+
+def test_a_statement_slower_than_the_setting_is_a_slow_query(sqlite, passes):
+    telemetry = setup_telemetry(FastAPI(), slow_query_seconds=0.05)
+
+    with waiting(sqlite.engine(), passes).connect() as connection:
         connection.execute(select(users))
         connection.execute(text("SELECT wait(0.1) FROM users"))  # no row, so it does not wait
         connection.execute(text("SELECT wait(0.1)"))
@@ -229,11 +233,18 @@ def test_a_statement_slower_than_the_setting_is_a_slow_query(sqlite):
     }
 
 
-def test_half_a_second_is_slow_unless_it_is_set(live, postgresql):
-    with postgresql.engine().connect() as connection:
-        connection.execute(text("SELECT pg_sleep(0.3)"))
+def test_half_a_second_is_slow_unless_it_is_set(live, sqlite, passes):
+    with waiting(sqlite.engine(), passes).connect() as connection:
+        connection.execute(text("SELECT wait(0.3)"))
         assert not scrape(live).has("db_slow_queries_total")
-        connection.execute(text("SELECT pg_sleep(0.55)"))
+        connection.execute(text("SELECT wait(0.55)"))
     assert scrape(live).series("db_slow_queries_total", "operation", "table") == {("SELECT", "unknown"): 1}
     assert scrape(live).value("db_query_duration_seconds_bucket", le="0.5") == 1
     assert scrape(live).value("db_query_duration_seconds_bucket", le="1.0") == 2
+
+
+def test_the_time_of_a_statement_is_that_of_the_server(live, postgresql):
+    with postgresql.engine().connect() as connection:
+        connection.execute(text("SELECT pg_sleep(0.55)"))
+    assert scrape(live).series("db_slow_queries_total", "operation", "table") == {("SELECT", "unknown"): 1}
+    assert scrape(live).value("db_query_duration_seconds_sum") >= 0.55

@@ -34,7 +34,7 @@ with TestClient(app) as client:
 
 def test_an_application_without_it_is_instrumented_as_any():
     command = [sys.executable, "-W", "ignore", "-c", APPLICATION]
-    seen = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    seen = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
     assert seen.stderr == ""
     assert 'db_query_duration_seconds_count{operation="SELECT",table="sqlite_master"} 1.0' in seen.stdout
     assert "wxiai_otel_faults_total{" not in seen.stdout

@@ -61,6 +61,8 @@ def shop(pytester, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     # A collector that would be noticed: the end of the process would wait for it.
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    # Other plugins cost a busy machine many seconds in each process.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makepyfile(shop=APPLICATION, test_shop=TESTS)
     # As early as any of its kind: the application is set up before pytest is configured.
     pytester.makeconftest("import shop")
@@ -79,7 +81,7 @@ def test_tests_of_one_application_do_not_see_each_other(shop):
 def test_nor_do_those_of_several_processes(shop):
     if importlib.util.find_spec("xdist") is None:
         pytest.skip("pytest-xdist is not installed")
-    run(shop, "-n", "2").assert_outcomes(passed=7)
+    run(shop, "-p", "xdist", "-n", "2").assert_outcomes(passed=7)
 
 
 def test_a_failed_assertion_says_what_was_counted(shop):

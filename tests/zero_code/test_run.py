@@ -151,7 +151,7 @@ def test_one_that_uses_the_helpers_only_is_set_up_and_exports_at_its_end(tmp_pat
 
 def run(*command: str, **env: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [*RUN, *command], env={**os.environ, **env}, capture_output=True, text=True, timeout=60, check=False
+        [*RUN, *command], env={**os.environ, **env}, capture_output=True, text=True, timeout=100, check=False
     )
 
 
