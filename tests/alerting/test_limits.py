@@ -167,6 +167,16 @@ def held(server, channel):
     return server.metrics().value("wxiai_bridge_held_messages", channel=channel)
 
 
+def test_a_group_that_is_refused_again_and_again_takes_its_room_once(monkeypatch):
+    dropped = []
+    late = internals.late.Late({"feishu": None}, 60, 1, dropped.append)
+    message = internals.Message((internals.Alert("A1", "critical", "text"),), group="a")
+    monkeypatch.setattr(internals.late, "MAX_HELD_BYTES", 3 * internals.weight(message))
+    for _ in range(10):
+        late.refused("feishu", message)
+    assert (late.held("feishu"), dropped) == (1, [])
+
+
 def test_of_what_is_held_the_least_severe_goes_first_then_the_oldest(sink, monkeypatch):
     monkeypatch.setattr(internals.late, "MAX_HELD_BYTES", 30_000)
     monkeypatch.setattr(internals.sender, "Rate", lambda burst, interval: Rate(burst, interval / 100))
