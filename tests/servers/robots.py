@@ -140,7 +140,8 @@ class _Handler(BaseHTTPRequestHandler):
             names = ("code", "msg") if robot == "feishu" else ("errcode", "errmsg")
             self._answer(200, {names[0]: int(number), names[1]: text or "refused"})
         elif kind.endswith("code"):
-            self._answer(int(kind.removesuffix("code")), {"code": int(value.partition(":")[0]), "msg": value.partition(":")[2], "data": {}})
+            number, _, text = value.partition(":")
+            self._answer(int(kind.removesuffix("code")), {"code": int(number), "msg": text, "data": {}})
         else:
             self._answer(int(kind), {"message": "no"}, [("Retry-After", each) for each in value.split("|")])
         return False
