@@ -61,6 +61,16 @@ def ends(child: int) -> int:
     return os.waitstatus_to_exitcode(statuses[-1])
 
 
+def test_what_may_be_dropped_is_shown_from_the_start():
+    """Metrics are not kept: the next ones say the same and more."""
+    telemetry = set_up(f"http://127.0.0.1:{free_port()}", logs_exporter="otlp")
+    assert scrape(telemetry).series("wxiai_otel_items_dropped_total", "signal", "reason") == {
+        **dict.fromkeys(((signal, "rejected") for signal in ("traces", "metrics", "logs")), 0),
+        **dict.fromkeys(((signal, "not_sent") for signal in ("traces", "logs")), 0),
+        ("traces", "queue_full"): 0,
+    }
+
+
 def test_a_deadline_shortens_the_export_that_it_is_for_and_none_after_it():
     connection = connections.Connection("traces", SimpleNamespace(_timeout=10.0), lambda: None)
     allowed = []
