@@ -150,6 +150,14 @@ class TestAHandshakeThatIsNotAccepted:
         assert durations(telemetry) == {}
         assert scrape(telemetry).value("websocket_connections") == 0
 
+    @pytest.mark.parametrize(("scheme", "of_http"), [("ws", "http"), ("wss", "https")])
+    async def test_goes_out_with_the_scheme_of_http(self, app, received, scheme, of_http):
+        telemetry = setup_telemetry(app, otlp_endpoint=received.url)
+        await websocket(app, "/rejected", [], scheme=scheme)
+        assert telemetry.force_flush(30)
+        (point,) = received.points("http.server.request.duration")
+        assert {item.key: item.value.string_value for item in point.attributes}["url.scheme"] == of_http
+
     # uvicorn still has its implementation by the legacy websockets, which both say is deprecated.
     @pytest.mark.filterwarnings(r"default:::(uvicorn|websockets)\.")
     @pytest.mark.parametrize("ws", ["websockets", "websockets-sansio"])

@@ -65,6 +65,13 @@ def test_workers_together_give_the_distinct_users(worker, clock):
         assert (figures.active, figures.daily, figures.monthly) == (500, 500, 500)
 
 
+def test_whoever_was_seen_in_any_part_of_the_last_five_minutes_is_active(worker, clock):
+    activity = worker()
+    for user in range(30):
+        activity.record(user, clock.now - 10 * user)
+    assert Figures(activity, clock).active == 30
+
+
 def test_retention_is_of_all_workers(worker, clock):
     one, other = worker(), worker()
     for user in range(40):
