@@ -13,6 +13,7 @@ from tests.redis.clients import Client, closed, durations, executed, operations
 from tests.redis.parts import own_traffic
 from tests.scrape import scrape
 from tests.servers.ports import free_port
+from tests.until import until
 from wxiai_otel import setup_telemetry
 
 
@@ -198,8 +199,8 @@ async def test_our_own_traffic_is_not_counted(live, client, redis_server):
 
 async def test_a_cancelled_command_is_an_error(live, redis_server):
     client = redis.asyncio.Redis(port=redis_server.port)
-    task = asyncio.create_task(client.blpop(["none"], timeout=10))
-    await asyncio.sleep(0.1)
+    task = asyncio.create_task(client.blpop(["none"], timeout=60))
+    await asyncio.to_thread(until, lambda: "blocked_clients:1" in redis_server.ask("INFO", "clients"))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -25,7 +25,7 @@ class Server:
         self.url = f"http://127.0.0.1:{port}"
 
     def scrape(self) -> Scrape:
-        with urllib.request.urlopen(f"{self.url}/monitoring/metrics", timeout=10) as response:
+        with urllib.request.urlopen(f"{self.url}/monitoring/metrics", timeout=30) as response:
             return parse(response.read().decode())
 
     def workers(self) -> list[int]:

@@ -1,12 +1,13 @@
 """A small database of users and their orders, on each database system and by each driver."""
 
+import asyncio
 import inspect
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ForeignKey, MetaData, String, create_engine, insert
+from sqlalchemy import ForeignKey, MetaData, String, create_engine, event, insert, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
@@ -123,3 +124,21 @@ def counted(seen: Scrape) -> dict[tuple[str, ...], float]:
 
 def three_users(connection):
     connection.execute(insert(users), [{"name": f"n{n}"} for n in range(3)])
+
+
+async def cancel_a_statement(url: str) -> asyncio.Task:
+    """Cancel a task as soon as it waits for a statement, and return the task, which has ended."""
+    engine = create_async_engine(url)
+    executes = asyncio.Event()
+    event.listen(engine.sync_engine, "before_cursor_execute", lambda *_: executes.set())
+
+    async def sleep() -> None:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT pg_sleep(60)"))
+
+    task = asyncio.create_task(sleep())
+    await asyncio.wait_for(executes.wait(), 30)
+    task.cancel()
+    await asyncio.wait([task])
+    await engine.dispose()
+    return task

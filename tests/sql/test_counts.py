@@ -1,7 +1,5 @@
 """Each execution of a cursor is counted once, whichever engine it went through."""
 
-import asyncio
-
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import (
@@ -22,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
 from tests.otlp import http_receiver
-from tests.sql.shop import Order, User, counts, three_users, users
+from tests.sql.shop import Order, User, cancel_a_statement, counts, three_users, users
 from wxiai_otel import setup_telemetry
 
 
@@ -226,18 +224,8 @@ async def test_a_statement_is_counted_once_also_where_reading_its_rows_fails(liv
 
 @pytest.mark.parametrize("driver", ["psycopg_async", "asyncpg"])
 async def test_a_cancelled_statement_is_counted(live, postgresql, driver):
-    engine = create_async_engine(postgresql.url.replace("psycopg", driver))
-
-    async def sleep():
-        async with engine.connect() as connection:
-            await connection.execute(text("SELECT pg_sleep(10)"))
-
-    task = asyncio.create_task(sleep())
-    await asyncio.sleep(0.3)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    await engine.dispose()
+    task = await cancel_a_statement(postgresql.url.replace("psycopg", driver))
+    assert task.cancelled()
     assert counts(live) == {("SELECT", "unknown"): 1}
 
 

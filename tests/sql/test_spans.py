@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
 from tests.asgi import get
-from tests.sql.shop import Order, User, counts, orders, users
+from tests.sql.shop import Order, User, cancel_a_statement, counts, orders, users
 from wxiai_otel import setup_telemetry
 
 SECRET = "s3cret"
@@ -179,18 +179,8 @@ def test_a_failure_in_reading_rows_comes_after_the_span_and_makes_no_noise(trace
 
 
 async def test_a_cancelled_statement_ends_its_span(traced, postgresql_server):
-    engine = create_async_engine(postgresql_server.url("asyncpg"))
-
-    async def sleep():
-        async with engine.connect() as connection:
-            await connection.execute(text("SELECT pg_sleep(10)"))
-
-    task = asyncio.create_task(sleep())
-    await asyncio.sleep(0.3)
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
-    await engine.dispose()
+    task = await cancel_a_statement(postgresql_server.url("asyncpg"))
+    assert task.cancelled()
     assert only(traced).attributes["error.type"] == "CancelledError"
 
 

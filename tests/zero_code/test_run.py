@@ -51,7 +51,7 @@ def running(*command: str, env: dict[str, str] | None = None):
 def ask(server, *paths):
     for path in paths:
         try:
-            urllib.request.urlopen(server.url + path, timeout=10).close()
+            urllib.request.urlopen(server.url + path, timeout=100).close()
         except urllib.error.HTTPError as error:
             error.close()
 
@@ -111,7 +111,7 @@ def ended(server, received):
     ask(server, *PATHS)
     series = {(sample.name, *sorted(sample.labels.items())) for sample in server.scrape().samples}
     server.process.send_signal(signal.SIGTERM)
-    server.process.wait(20)
+    server.process.wait(30)
     spans = sorted((span.name, span.kind, len(span.attributes)) for span in received.spans)
     return {one for one in series if one[0] != "system_info"}, spans
 
@@ -145,7 +145,7 @@ def test_one_that_uses_the_helpers_only_is_set_up_and_exports_at_its_end(tmp_pat
             ask(server, "/register")
             assert server.scrape().value("user_registrations_total") == 1
             server.process.send_signal(signal.SIGTERM)
-            server.process.wait(20)
+            server.process.wait(30)
         assert [point.as_int for point in received.points("user.registrations")][-1] == 1
 
 
