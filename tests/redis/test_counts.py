@@ -253,7 +253,8 @@ def test_n_threads_are_n_times_the_commands(live, redis_server):
 
 
 async def test_concurrent_tasks_are_each_counted(live, redis_server):
-    pool = redis.asyncio.BlockingConnectionPool(port=redis_server.port, max_connections=10)
+    patient = {"timeout": 100, "socket_timeout": 100, "socket_connect_timeout": 100}
+    pool = redis.asyncio.BlockingConnectionPool(port=redis_server.port, max_connections=10, **patient)
     client = redis.asyncio.Redis.from_pool(pool)
     await asyncio.gather(*(client.incr("n") for _ in range(500)))
     await client.aclose()

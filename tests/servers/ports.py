@@ -1,26 +1,30 @@
 """Ports for programs that cannot choose one by themselves."""
 
 import itertools
-import os
 import socket
+from collections.abc import Iterator
 
 # Below those that the kernel gives to clients (32768 and above by default), so that no connection takes one meanwhile.
 _FIRST, _LAST = 20_000, 32_000
-_PROCESSES = 8
+_PORTS_OF_A_PROCESS = 300
 
 
-def _own() -> range:
-    """The ports of this test process: no other one tries them."""
-    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _PROCESSES
-    width = (_LAST - _FIRST) // _PROCESSES
-    first = _FIRST + number * width
-    return range(first, first + width)
+def _own() -> Iterator[int]:
+    """Yield ports that no other process tries, of this run or another on the machine, over and over.
+
+    A port can be free for seconds between its choice and the start of the program that it is for.
+    """
+    claim = socket.socket(socket.AF_UNIX)
+    for first in range(_FIRST, _LAST, _PORTS_OF_A_PROCESS):
+        try:
+            claim.bind(f"\0wxiai-otel-tests-{first}")  # until the process ends
+        except OSError:
+            continue
+        yield from itertools.cycle(range(first, first + _PORTS_OF_A_PROCESS))
+    raise RuntimeError("other test processes have claimed all ports")
 
 
-_candidates = itertools.cycle(_own())
-# Two runs on one machine begin at different ones.
-for _ in range(os.getpid() % len(_own())):
-    next(_candidates)
+_candidates = _own()
 
 
 def free_port() -> int:
