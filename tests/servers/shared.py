@@ -58,12 +58,11 @@ def shared(folder: Path, name: str, seconds: float = 60) -> Iterator[Any]:
 
 
 def _start(own: Path, name: str, seconds: float) -> None:
-    # Neither a signal of the terminal nor the ports of a test process are for it.
-    environ = {**os.environ, "PYTEST_XDIST_WORKER": "gw7"}
     log = own / "log"
     with log.open("ab") as output:
         command = [sys.executable, "-m", "tests.servers.shared", str(own), name]
-        process = subprocess.Popen(command, env=environ, cwd=ROOT, stdout=output, stderr=output, start_new_session=True)
+        # In a session of its own: a signal of the terminal is not for it.
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output, start_new_session=True)
     until(lambda: (own / "state").exists() or process.poll() is not None, seconds)
     assert process.poll() is None, f"{name} ended: {log.read_text()}"
     # It is left to itself.
