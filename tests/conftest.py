@@ -75,6 +75,11 @@ def fresh_telemetry(request: pytest.FixtureRequest) -> Iterator[None]:
         assert not new, f"faults inside the telemetry: {new}"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the containers, which take minutes and mostly wait: the other tests run meanwhile."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/compose/test_containers.py"))
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport():
     """Keep reports encodable: a test that logs half a surrogate would end the worker process that reports it."""
