@@ -46,7 +46,10 @@ class Project:
 
     def containers(self) -> dict[str, dict]:
         """What Docker knows of each container, by its name."""
-        ids = self("ps", "--all", "--quiet").split()
+        # Not those of `run`, which are removed at their end.
+        labels = ("project=wxiai-otel", "oneoff=False")
+        filters = [word for label in labels for word in ("--filter", f"label=com.docker.compose.{label}")]
+        ids = self.docker("ps", "--all", "--quiet", *filters).split()
         return {one["Name"].strip("/"): one for one in json.loads(self.docker("inspect", *ids))}
 
     def get(self, url: str) -> str:
