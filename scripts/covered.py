@@ -1,11 +1,8 @@
-"""Report what the tests have run of the package, and fail below the floor.
+"""Report what the tests of Open WebUI's versions run of the package, and fail below the floor.
 
     rm -rf .coverage && mkdir .coverage
-    .venv/bin/python -m coverage run -m pytest -n 6 --dist worksteal
-    .venv/bin/python scripts/covered.py
-
-Prints the shares of lines and branches, and the modules of which less than `SHOWN` is covered. What is missing in one:
-`.venv/bin/python -m coverage report --show-missing --include=wxiai_otel/prometheus/_workers.py`.
+    .venv-openwebui/bin/python -m coverage run -m pytest -n 6 --dist worksteal tests/http tests/sql …
+    .venv-openwebui/bin/python scripts/covered.py
 """
 
 import json
@@ -15,9 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-# In percent. They are just below what the tests cover: raise them when they cover more.
-LINES, BRANCHES = 97.0, 93.0
-SHOWN = 85.0
+# In percent. They are just below what these tests cover: raise them when they cover more.
+LINES, BRANCHES = 78.0, 67.5
 
 _COVERAGE = [sys.executable, "-m", "coverage"]
 _FOLDER = Path(".coverage")
@@ -36,10 +32,6 @@ def report() -> dict[str, Any]:
 def main() -> int:
     """Print the report and return the exit code."""
     found = report()
-    low = sorted((one["summary"]["percent_covered"], name) for name, one in found["files"].items())
-    for percent, name in low:
-        if percent < SHOWN:
-            print(f"{percent:5.1f} %  {name}")
     totals = found["totals"]
     lines = 100 * totals["covered_lines"] / totals["num_statements"]
     branches = 100 * totals["covered_branches"] / totals["num_branches"]
