@@ -3,6 +3,8 @@
     rm -rf .coverage && mkdir .coverage
     .venv-openwebui/bin/python -m coverage run -m pytest -n 6 --dist worksteal tests/http tests/sql …
     .venv-openwebui/bin/python scripts/covered.py
+
+CONTRIBUTING.md describes how to list what other tests miss.
 """
 
 import json
