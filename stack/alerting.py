@@ -32,14 +32,13 @@ def lay_out_alertmanager(data: Path, bridge: str, smtp: str) -> Path:
     return _written(data / "alertmanager.yml", text)
 
 
-def lay_out_rules(data: Path, bridge: str) -> Path:
-    """The rules, whose links to the runbooks lead to this stack's bridge; the folder.
+def lay_out_rules(folder: Path, bridge: str) -> Path:
+    """Write the rules, with links to the runbooks of this stack's bridge, and return the folder.
 
     Parameters:
-        data: The stack's folder.
+        folder: Each program has its own, since existing rules are deleted first.
         bridge: host:port.
     """
-    folder = data / "alerts"
     folder.mkdir(exist_ok=True)
     for old in folder.glob("*.yml"):
         old.unlink()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from .errors import StackError
@@ -47,31 +48,43 @@ class Build:
             StackError: It failed.
         """
         lines: list[str] = []
-        with subprocess.Popen(
-            [str(part) for part in command],
-            cwd=folder,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            # A group of its own, so that a Ctrl-C ends the compilers too.
-            start_new_session=True,
-        ) as process:
-            try:
-                with self._log.open("a") as log:
-                    for line in process.stdout or ():
-                        log.write(line)
-                        log.flush()
-                        lines.append(line)
-                        self._show()
-                process.wait()
-            except BaseException:
-                _end_group(process)
-                raise
+        # Ctrl-C waits until this knows the process that it has to end.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        unmask = partial(signal.pthread_sigmask, signal.SIG_SETMASK, mask)
+        try:
+            with subprocess.Popen(
+                [str(part) for part in command],
+                cwd=folder,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                # A group of its own, so that a Ctrl-C ends the compilers too.
+                start_new_session=True,
+                preexec_fn=unmask,  # noqa: PLW1509 - there is one thread
+            ) as process:
+                try:
+                    unmask()
+                    self._read(process, lines)
+                except BaseException:
+                    _end_group(process)
+                    raise
+        finally:
+            unmask()
         if process.returncode:
             raise StackError(self._why("".join(lines)))
         return "".join(lines)
+
+    def _read(self, process: subprocess.Popen[str], lines: list[str]) -> None:
+        """Log a command's output until it ends."""
+        with self._log.open("a") as log:
+            for line in process.stdout or ():
+                log.write(line)
+                log.flush()
+                lines.append(line)
+                self._show()
+        process.wait()
 
     def _show(self) -> None:
         self._steps += 1

@@ -123,7 +123,7 @@ def _scrape_config(name: str, ports: Ports) -> str:
 
 def _prometheus_arguments(ports: Ports, data: Path) -> list[str]:
     config = data / "prometheus.yml"
-    config.write_text(prometheus_config(ports, lay_out_rules(data, _address(ports, "bridge"))))
+    config.write_text(prometheus_config(ports, lay_out_rules(data / "alerts", _address(ports, "bridge"))))
     return [
         f"--config.file={config}",
         f"--storage.tsdb.path={data / 'prometheus'}",
@@ -151,7 +151,7 @@ def _victoriametrics_arguments(ports: Ports, data: Path) -> list[str]:
 
 
 def _vmalert_arguments(ports: Ports, data: Path) -> list[str]:
-    rules = lay_out_rules(data, _address(ports, "bridge"))
+    rules = lay_out_rules(data / "vmalert", _address(ports, "bridge"))
     storage = f"http://{_address(ports, 'victoriametrics')}"
     return [
         f"-rule={rules}/*.yml",

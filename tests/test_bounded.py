@@ -118,6 +118,7 @@ def site() -> FastAPI:
     return application()
 
 
+@pytest.mark.long
 async def test_what_clients_send_is_counted_exactly_in_a_bounded_number_of_series(site):
     telemetry = setup_telemetry(site)
     randomly = random.Random(17)

@@ -3,13 +3,15 @@
 import os
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from fastapi import FastAPI
 from opentelemetry import trace
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricsData
+from opentelemetry.sdk.trace.export import SpanExportResult
 
-from tests.internals import connections, faults
+from tests.internals import connections, deadline, faults
 from tests.otlp import grpc_receiver, http_receiver
 from tests.scrape import scrape
 from tests.servers.ports import free_port
@@ -57,6 +59,31 @@ def ends(child: int) -> int:
         os.waitpid(child, 0)
         raise
     return os.waitstatus_to_exitcode(statuses[-1])
+
+
+def test_what_may_be_dropped_is_shown_from_the_start():
+    """Metrics are not kept: the next ones say the same and more."""
+    telemetry = set_up(f"http://127.0.0.1:{free_port()}", logs_exporter="otlp")
+    assert scrape(telemetry).series("wxiai_otel_items_dropped_total", "signal", "reason") == {
+        **dict.fromkeys(((signal, "rejected") for signal in ("traces", "metrics", "logs")), 0),
+        **dict.fromkeys(((signal, "not_sent") for signal in ("traces", "logs")), 0),
+        ("traces", "queue_full"): 0,
+    }
+
+
+def test_a_deadline_shortens_the_export_that_it_is_for_and_none_after_it():
+    connection = connections.Connection("traces", SimpleNamespace(_timeout=10.0), lambda: None)
+    allowed = []
+
+    def export(exporter):
+        allowed.append(exporter._timeout)
+        return SpanExportResult.SUCCESS
+
+    with deadline.until(time.monotonic() + 1):
+        assert connection.once(export, lambda: 1)
+    assert connection.once(export, lambda: 1)
+    assert 0 < allowed[0] <= 1
+    assert allowed[1] == 10
 
 
 def test_spans_of_an_outage_all_arrive_once_however_often_they_were_tried():

@@ -182,6 +182,22 @@ def test_of_extra_goes_what_is_named_and_of_exceptions_no_message(received):
     assert "hunter2" not in str(received.logs)
 
 
+def test_the_stack_has_no_exception_that_the_application_hides(received):
+    telemetry = set_up(received)
+    try:
+        try:
+            raise KeyError
+        except KeyError:
+            raise ValueError from None
+    except ValueError:
+        log.exception("failed")
+    telemetry.force_flush()
+
+    stack = values(only(received))["exception.stacktrace"]
+    assert stack.splitlines()[-1] == "ValueError"
+    assert "KeyError" not in stack
+
+
 SECRETS = {
     **TEXTS,
     "(sqlite3.IntegrityError) x\n[SQL: INSERT INTO t VALUES (?)]\n[parameters: ('s3cret',)]": "s3cret",

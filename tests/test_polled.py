@@ -71,6 +71,13 @@ def test_what_is_no_number_is_no_answer(answer, caplog):
     assert len([record for record in caplog.records if "avg_user_credits" in record.message]) == 1
 
 
+def test_each_time_that_answers_begin_to_fail_is_said_once(caplog):
+    answers = iter([None, None, 5, None, None])
+    telemetry = polled(avg_user_credits=lambda: next(answers, 7))
+    until(lambda: value(telemetry) == 7)
+    assert len([record for record in caplog.records if "avg_user_credits" in record.message]) == 2
+
+
 def test_an_answer_that_fails_leaves_the_last_good_one_for_a_while_and_then_none():
     answers, calls = iter([5, 6]), []
     telemetry = polled(avg_user_credits=lambda: calls.append(1) or next(answers), gauge_keep=2.0)

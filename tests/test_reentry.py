@@ -51,7 +51,11 @@ def children(tmp_path_factory):
 @pytest.mark.timeout(SECONDS + 110)
 def test_helpers_that_interrupt_helpers_return_and_count_once(children, kind, storage):
     output, _ = children[kind, storage].communicate(timeout=SECONDS + 100)
-    assert children[kind, storage].returncode == 0, output[-4000:]
+    # The exporters have no receiver.
+    shown = "\n".join(
+        line for line in output.splitlines() if not line.startswith(("Transient error", "Failed to export"))
+    )
+    assert children[kind, storage].returncode == 0, shown[-4000:]
     assert int(output.splitlines()[-1].split()[0]) > 20
 
 

@@ -85,6 +85,8 @@ def test_the_standard_export_interval_is_in_milliseconds_and_ours_in_seconds():
         ("WXIAI_OTEL_METRICS_TOKEN", " s3cret ", "metrics_token", "s3cret"),
         ("WXIAI_OTEL_ABUSE_REQUESTS", "100", "abuse_requests", 100),
         ("WXIAI_OTEL_LOGIN_WINDOW", "60", "login_window", 60.0),
+        ("WXIAI_OTEL_TRACE_SHARE", "0", "trace_share", 0.0),
+        ("WXIAI_OTEL_TRACE_SHARE", "1", "trace_share", 1.0),
     ],
 )
 def test_the_environment_gives_a_setting_in_its_own_type(variable, raw, name, value):

@@ -120,6 +120,8 @@ REFUSED = [
     ("feishu", "errcode:11232:frequency limited", True, True),
     ("feishu", "400code:9499:Bad Request", False, False),
     ("feishu", "400code:9499:too many request", True, True),
+    ("feishu", "429code:9499:Bad Request", True, False),
+    ("feishu", "500code:9499:Bad Request", True, False),
     ("webhook", "400", False, False),
     ("webhook", "410", False, False),
     *((name, "429:7", True, True) for name in [*ROBOTS, "webhook"]),

@@ -254,6 +254,18 @@ def test_waiting_is_bounded(monkeypatch):
         future.result(20)
 
 
+def test_what_is_under_way_takes_room(monkeypatch):
+    channel, one = Held(), message()
+    sender = Sender(channel)
+    busy = sender.submit(one, 20)
+    until(lambda: sender.waiting == 0)
+    monkeypatch.setattr(internals.sender, "MAX_WAITING_BYTES", weight(one))
+    with pytest.raises(NotDelivered, match="wait already"):
+        sender.submit(one, 20).result(1)
+    channel.go.release()
+    busy.result(20)
+
+
 def test_waiting_is_bounded_by_bytes_too_and_the_least_urgent_goes_first(monkeypatch):
     channel = Held()
     sender = Sender(channel)

@@ -22,6 +22,7 @@ def series(body):
     return set(re.findall(r"^(?:http_request|payment_failures)\w*\{.*\}", body, re.MULTILINE))
 
 
+@pytest.mark.long
 def test_both_modes_answer_with_the_same_series_of_all_workers(tmp_path):
     groups = Groups(tmp_path)
     bodies = {}

@@ -86,7 +86,7 @@ class TestServiceModeAndRole:
 
 
 @pytest.fixture
-def app():
+def studio():
     """An application whose dependency finds the user, as Open WebUI's does."""
     app = FastAPI()
     draw = monitor_ai_task("flux")(lambda: None)
@@ -127,28 +127,28 @@ def app():
 
 class TestTheRoleOfTheRequest:
     @pytest.mark.parametrize("path", ["/async", "/sync", "/background", "/task", "/dependency"])
-    async def test_is_that_of_its_user(self, app, path):
-        telemetry = setup_telemetry(app)
-        await get(app, path)
-        await get(app, f"{path}?role=superuser")
+    async def test_is_that_of_its_user(self, studio, path):
+        telemetry = setup_telemetry(studio)
+        await get(studio, path)
+        await get(studio, f"{path}?role=superuser")
         await asyncio.sleep(0.05)
         assert ai(scrape(telemetry)) == {
             ("flux", status, role): 1 for status in ("pending", "success") for role in ("vip", "other")
         }
 
-    async def test_is_anonymous_without_one(self, app):
-        telemetry = setup_telemetry(app)
-        await get(app, "/nobody")
+    async def test_is_anonymous_without_one(self, studio):
+        telemetry = setup_telemetry(studio)
+        await get(studio, "/nobody")
         monitor_ai_task("flux")(lambda: None)()
         assert ai(scrape(telemetry)) == {("flux", "pending", "anonymous"): 2, ("flux", "success", "anonymous"): 2}
 
-    async def test_is_each_ones_own_of_many_at_a_time(self, app):
-        telemetry = setup_telemetry(app)
+    async def test_is_each_ones_own_of_many_at_a_time(self, studio):
+        telemetry = setup_telemetry(studio)
         paths = ("/async", "/sync", "/background")
         await asyncio.gather(
-            *(get(app, f"{path}?role={role}") for path in paths for role in ("admin", "user") for _ in range(50))
+            *(get(studio, f"{path}?role={role}") for path in paths for role in ("admin", "user") for _ in range(50))
         )
-        await get(app, "/nobody")
+        await get(studio, "/nobody")
         assert ai(scrape(telemetry)) == {
             ("flux", status, role): count
             for status in ("pending", "success")

@@ -126,6 +126,7 @@ def ends(received: Received) -> Counter:
     return Counter({labels: count for labels, count in found.items() if labels[1] != "pending"})
 
 
+@pytest.mark.long
 def test_ended_is_submitted_though_a_worker_is_told_to_end_in_between(received, redis_server):
     where = f"single:{redis_server.port}"
     tokens = submit(received, where, TASKS)
@@ -157,6 +158,7 @@ def test_ended_is_submitted_though_a_worker_is_told_to_end_in_between(received, 
     }
 
 
+@pytest.mark.long
 def test_when_a_worker_is_killed_no_more_is_counted_than_was_submitted(received, redis_server):
     where = f"single:{redis_server.port}"
     tokens = submit(received, where, 2000)
@@ -177,6 +179,7 @@ def test_when_a_worker_is_killed_no_more_is_counted_than_was_submitted(received,
 
 
 @pytest.mark.parametrize("kind", ["cluster", "sentinel"])
+@pytest.mark.long
 def test_a_cluster_and_a_sentinel_are_a_redis_too(received, kind, request):
     if kind == "cluster":
         where = f"cluster:{request.getfixturevalue('redis_cluster').port}"

@@ -163,6 +163,14 @@ def test_failed_logins_of_different_windows_do_not_add_up(watch):
     assert watched.kinds == ["login_failure_burst"] * 2
 
 
+def test_failed_logins_add_up_over_the_whole_window(watch):
+    watched = watch(login_window=300, detection_window=60)
+    for _ in range(10):
+        watched.logins(1)
+        watched.clock.now += 30
+    assert watched.kinds == ["login_failure_burst"]
+
+
 def test_a_failed_login_from_nowhere_against_nobody_is_no_burst(watch):
     watched = watch()
     watched.logins(100, address=None, account=None)

@@ -91,6 +91,7 @@ def shown():
     return "".join(printed), seen, status, left_running
 
 
+@pytest.mark.long
 def test_it_serves_until_it_is_interrupted_and_leaves_nothing_running(shown):
     _, _, status, left_running = shown
     assert status == 0

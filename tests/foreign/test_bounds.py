@@ -169,6 +169,7 @@ def test_a_generator_may_observe(bounded):
     assert len(series(bounded)) == MOST + 1
 
 
+@pytest.mark.long
 def test_memory_and_the_exposition_stay_flat(bounded):
     things = [Measured(kind, f"shop.{kind}") for kind in KINDS]
 

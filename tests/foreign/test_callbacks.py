@@ -127,7 +127,7 @@ def test_a_callback_that_blocks_delays_scrapes_for_a_bounded_time(meter):
         ended.set()
 
 
-def test_the_last_observations_of_a_callback_that_blocks_are_shown(meter):
+def test_the_last_observations_of_a_callback_that_blocks_are_shown_for_a_while(meter, monkeypatch):
     telemetry = setup_telemetry(FastAPI())
     ended = threading.Event()
     ended.set()
@@ -141,6 +141,8 @@ def test_the_last_observations_of_a_callback_that_blocks_are_shown(meter):
         assert series(telemetry) == {(): 5}
         ended.clear()
         assert series(telemetry) == {(): 5}
+        monkeypatch.setattr(_callbacks, "_KEEP_SECONDS", 0)
+        assert series(telemetry) == {}
     finally:
         ended.set()
 

@@ -63,6 +63,12 @@ def test_a_value_within_the_limits_is_shown(bounded, value, label):
     assert refused(bounded) == 0
 
 
+def test_values_that_are_equal_in_python_are_series_of_their_own(bounded):
+    Measured("counter").measure({"a": 1}, {"a": True}, {"a": 1.0}, {"a": "1.0"}, {"a": True})
+
+    assert series(bounded) == {(("a", "1"),): 1, (("a", "true"),): 2, (("a", "1.0"),): 2}
+
+
 CUT = {
     "long text": ("x" * 10_000, "x" * 128),
     "long text of an object": (Path("/" + "x" * 10_000), "/" + "x" * 127),

@@ -176,6 +176,7 @@ def reader(name, pattern):
     return lambda text: sum(1 for _ in pattern.finditer(text))
 
 
+@pytest.mark.long
 def test_the_time_of_every_pattern_is_linear_in_repetitions():
     assert len(PATTERNS) > 30
     slow = [
@@ -273,5 +274,6 @@ UNITS += [
 
 
 @pytest.mark.parametrize("name", ENTRANCES)
+@pytest.mark.long
 def test_the_time_at_every_entry_point_is_linear_in_repetitions(name):
     assert [unit for unit in UNITS if quadratic(ENTRANCES[name], unit, "x DETAIL:", 32_000)] == []

@@ -97,7 +97,7 @@ def test_each_method_and_endpoint_has_an_exemplar_of_a_server_span_of_its_own():
 
 
 @pytest.fixture
-def app() -> FastAPI:
+def site() -> FastAPI:
     app = FastAPI()
     app.get("/x")(lambda: None)
     return app
@@ -107,13 +107,13 @@ def upstreams(exporter):
     return [span.name for span in exporter.get_finished_spans() if "fastapi" in span.instrumentation_scope.name]
 
 
-async def test_after_the_shutdown_there_are_no_spans(app, spans):
-    telemetry = setup_telemetry(app, http_engine="contrib", traces_exporter="none")
-    await get(app, "/x")
+async def test_after_the_shutdown_there_are_no_spans(site, spans):
+    telemetry = setup_telemetry(site, http_engine="contrib", traces_exporter="none")
+    await get(site, "/x")
     telemetry.shutdown()
     spans.clear()
 
-    assert (await get(app, "/x")).status == 200
+    assert (await get(site, "/x")).status == 200
     assert [name for name in upstreams(spans) if name.startswith("GET /x ")] == []
     assert "opentelemetry.instrumentation.fastapi" not in {
         s.instrumentation_scope.name for s in spans.get_finished_spans()
@@ -122,19 +122,19 @@ async def test_after_the_shutdown_there_are_no_spans(app, spans):
 
 @pytest.mark.parametrize("first", ["native", "contrib"])
 @pytest.mark.parametrize("second", ["native", "contrib"])
-async def test_after_the_shutdown_either_engine_can_be_set_up_again(app, spans, first, second):
-    telemetry = setup_telemetry(app, http_engine=first)
-    await get(app, "/x")
+async def test_after_the_shutdown_either_engine_can_be_set_up_again(site, spans, first, second):
+    telemetry = setup_telemetry(site, http_engine=first)
+    await get(site, "/x")
     telemetry.shutdown()
     spans.clear()
-    telemetry = setup_telemetry(app, http_engine=second)
+    telemetry = setup_telemetry(site, http_engine=second)
 
-    await get(app, "/x")
+    await get(site, "/x")
 
     (span,) = spans.get_finished_spans()
     assert ("fastapi" in span.instrumentation_scope.name) == (second == "contrib")
     assert scrape(telemetry).series("http_requests_total", "endpoint") == {("/x",): 1}
-    assert (await get(app, "/monitoring/metrics")).status == 200
+    assert (await get(site, "/monitoring/metrics")).status == 200
     telemetry.shutdown()
 
 
@@ -160,14 +160,14 @@ async def test_either_engine_can_be_set_up_in_the_lifespan_handler(engine, spans
 
 @pytest.mark.parametrize("engine", ["native", "contrib"])
 @pytest.mark.parametrize("path", ["/x", "/none", "/silent/x"])
-async def test_within_a_span_of_the_caller_the_exemplar_is_of_the_requests_own(app, engine, path, spans):
+async def test_within_a_span_of_the_caller_the_exemplar_is_of_the_requests_own(site, engine, path, spans):
     async def silent(scope, receive, send):
         return None
 
-    app.mount("/silent", silent)
-    telemetry = setup_telemetry(app, http_engine=engine)
+    site.mount("/silent", silent)
+    telemetry = setup_telemetry(site, http_engine=engine)
     with trace.get_tracer("caller").start_as_current_span("outer"):
-        await get(app, path)
+        await get(site, path)
 
     (of_request,) = [span for span in spans.get_finished_spans() if span.name != "outer"]
     exemplars = {s.exemplar.labels["span_id"] for s in scrape(telemetry).samples if s.exemplar}
@@ -176,13 +176,13 @@ async def test_within_a_span_of_the_caller_the_exemplar_is_of_the_requests_own(a
 
 
 @pytest.mark.parametrize("chosen", ["", "http/dup"])
-async def test_the_conventions_are_stable_though_sql_and_redis_read_the_choice_first(app, spans, monkeypatch, chosen):
+async def test_the_conventions_are_stable_though_sql_and_redis_read_the_choice_first(site, spans, monkeypatch, chosen):
     monkeypatch.setattr(_OpenTelemetrySemanticConventionStability, "_initialized", False)
     monkeypatch.setattr(_OpenTelemetrySemanticConventionStability, "_OTEL_SEMCONV_STABILITY_SIGNAL_MAPPING", {})
     if chosen:
         monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", chosen)
-    telemetry = setup_telemetry(app, http_engine="contrib")
-    await get(app, "/x")
+    telemetry = setup_telemetry(site, http_engine="contrib")
+    await get(site, "/x")
     telemetry.shutdown()
 
     (span,) = spans.get_finished_spans()

@@ -51,6 +51,22 @@ async def test_its_duration_is_one_observation_by_method_and_template(app, telem
     assert (seen.buckets[0.05], seen.buckets[0.1]) == (0, 1)
 
 
+async def test_it_goes_out_with_its_scheme_and_the_type_of_its_error(app, received):
+    telemetry = setup_telemetry(app, otlp_endpoint=received.url)
+
+    @app.get("/broken")
+    async def broken():
+        raise KeyError
+
+    await get(app, "/x", scheme="https")
+    await get(app, "/broken")
+    assert telemetry.force_flush(30)
+
+    points = received.points("http.server.request.duration")
+    found = [{item.key: item.value.string_value for item in point.attributes} for point in points]
+    assert {one["url.scheme"]: one.get("error.type") for one in found} == {"https": None, "http": "500"}
+
+
 async def test_a_thousand_concurrent_requests_in_four_event_loops_are_a_thousand(app):
     telemetry = setup_telemetry(app)
 

@@ -25,7 +25,7 @@ def durations(telemetry):
 
 
 @pytest.fixture
-def app():
+def chat():
     app = FastAPI()
 
     @app.websocket("/echo/{room}")
@@ -67,19 +67,19 @@ def app():
         ({"type": "websocket.receive", "text": "boom"}, "error"),
     ],
 )
-async def test_a_connection_is_one_duration_by_template_and_outcome(app, last, outcome):
-    telemetry = setup_telemetry(app)
+async def test_a_connection_is_one_duration_by_template_and_outcome(chat, last, outcome):
+    telemetry = setup_telemetry(chat)
 
-    await websocket(app, "/echo/7", [TEXT, TEXT, last])
+    await websocket(chat, "/echo/7", [TEXT, TEXT, last])
 
     assert durations(telemetry) == {("/echo/{room}", outcome): 1}
     assert not scrape(telemetry).has("http_requests_total")
 
 
-async def test_a_disconnect_that_the_application_handles_itself_has_the_same_outcome(app):
-    telemetry = setup_telemetry(app)
+async def test_a_disconnect_that_the_application_handles_itself_has_the_same_outcome(chat):
+    telemetry = setup_telemetry(chat)
 
-    await websocket(app, "/caught", [leaves(1006)])
+    await websocket(chat, "/caught", [leaves(1006)])
 
     assert durations(telemetry) == {("/caught", "client_disconnect"): 1}
 
@@ -132,14 +132,14 @@ DENIALS = {"extensions": {"websocket.http.response": {}}}
 
 class TestAHandshakeThatIsNotAccepted:
     @pytest.mark.parametrize(("endpoint", "incoming", "status"), HANDSHAKES.values(), ids=HANDSHAKES)
-    async def test_is_a_request_with_the_status_that_the_client_gets(self, app, endpoint, incoming, status):
-        @app.websocket("/rooms/{room}")
+    async def test_is_a_request_with_the_status_that_the_client_gets(self, chat, endpoint, incoming, status):
+        @chat.websocket("/rooms/{room}")
         async def rooms(socket: WebSocket):
             await endpoint(socket)
 
-        telemetry = setup_telemetry(app)
+        telemetry = setup_telemetry(chat)
 
-        await websocket(app, "/rooms/7", list(incoming), **DENIALS)
+        await websocket(chat, "/rooms/7", list(incoming), **DENIALS)
 
         assert one_series(telemetry) == {
             "method": "GET",
@@ -149,6 +149,14 @@ class TestAHandshakeThatIsNotAccepted:
         }
         assert durations(telemetry) == {}
         assert scrape(telemetry).value("websocket_connections") == 0
+
+    @pytest.mark.parametrize(("scheme", "of_http"), [("ws", "http"), ("wss", "https")])
+    async def test_goes_out_with_the_scheme_of_http(self, app, received, scheme, of_http):
+        telemetry = setup_telemetry(app, otlp_endpoint=received.url)
+        await websocket(app, "/rejected", [], scheme=scheme)
+        assert telemetry.force_flush(30)
+        (point,) = received.points("http.server.request.duration")
+        assert {item.key: item.value.string_value for item in point.attributes}["url.scheme"] == of_http
 
     # uvicorn still has its implementation by the legacy websockets, which both say is deprecated.
     @pytest.mark.filterwarnings(r"default:::(uvicorn|websockets)\.")
@@ -172,33 +180,33 @@ class TestAHandshakeThatIsNotAccepted:
         assert scrape(telemetry).series("http_requests_total", "endpoint", "status_code") == statuses
         assert {status for _, status in statuses} == {"403", "429", "500"}
 
-    async def test_without_a_route_is_unmatched(self, app):
-        telemetry = setup_telemetry(app)
+    async def test_without_a_route_is_unmatched(self, chat):
+        telemetry = setup_telemetry(chat)
 
-        await websocket(app, "/nothing", [])
+        await websocket(chat, "/nothing", [])
 
         assert one_series(telemetry)["endpoint"] == "unmatched"
         assert one_series(telemetry)["status_code"] == "403"
 
-    async def test_counts_for_the_detection_of_abuse(self, app):
-        telemetry = setup_telemetry(app)
+    async def test_counts_for_the_detection_of_abuse(self, chat):
+        telemetry = setup_telemetry(chat)
 
         for _ in range(100):
-            await websocket(app, "/rejected", [])
+            await websocket(chat, "/rejected", [])
 
         seen = scrape(telemetry)
         assert seen.value("http_requests_total", endpoint="/rejected", status_code="403") == 100
         assert seen.value("security_events_total", event_type="suspicious_access") == 1
 
-    async def test_is_recorded_when_the_response_is_sent(self, app):
-        telemetry, go_on = setup_telemetry(app), asyncio.Event()
+    async def test_is_recorded_when_the_response_is_sent(self, chat):
+        telemetry, go_on = setup_telemetry(chat), asyncio.Event()
 
-        @app.websocket("/busy")
+        @chat.websocket("/busy")
         async def busy(socket: WebSocket):
             await socket.close()
             await go_on.wait()
 
-        running = asyncio.create_task(websocket(app, "/busy", []))
+        running = asyncio.create_task(websocket(chat, "/busy", []))
         await asyncio.sleep(0.01)
         during = scrape(telemetry)
         go_on.set()
@@ -213,15 +221,15 @@ CODES |= {3000: "completed", 1002: "error", 1003: "error", 1008: "error", 1011: 
 
 
 @pytest.mark.parametrize(("code", "outcome"), CODES.items())
-async def test_the_close_code_of_the_application_decides_the_outcome(app, code, outcome, spans):
+async def test_the_close_code_of_the_application_decides_the_outcome(chat, code, outcome, spans):
     async def closes(scope, receive, send):
         await send({"type": "websocket.accept"})
         await send({"type": "websocket.close"} | ({} if code is None else {"code": code}))
 
-    app.mount("/closes", closes)
-    telemetry = setup_telemetry(app)
+    chat.mount("/closes", closes)
+    telemetry = setup_telemetry(chat)
 
-    await websocket(app, "/closes/x", [])
+    await websocket(chat, "/closes/x", [])
 
     assert durations(telemetry) == {("/closes/{path}", outcome): 1}
     assert not scrape(telemetry).has("application_errors_total")
@@ -254,23 +262,23 @@ async def loses_its_database(scope, receive, send):
         (loses_its_database, [], "error"),
     ],
 )
-async def test_the_side_that_ends_a_connection_decides_the_outcome(app, application, incoming, outcome):
-    app.mount("/raw", application)
-    telemetry = setup_telemetry(app)
+async def test_the_side_that_ends_a_connection_decides_the_outcome(chat, application, incoming, outcome):
+    chat.mount("/raw", application)
+    telemetry = setup_telemetry(chat)
 
-    await websocket(app, "/raw/x", incoming)
+    await websocket(chat, "/raw/x", incoming)
 
     assert durations(telemetry) == {("/raw/{path}", outcome): 1}
 
 
 @pytest.mark.parametrize("failure", [OSError, ConnectionResetError])
-async def test_a_failed_send_to_a_client_that_left_is_a_client_disconnect(app, failure):
+async def test_a_failed_send_to_a_client_that_left_is_a_client_disconnect(chat, failure):
     async def talks(scope, receive, send):
         await send({"type": "websocket.accept"})
         await send({"type": "websocket.send", "text": "hello"})
 
-    app.mount("/talks", talks)
-    telemetry = setup_telemetry(app)
+    chat.mount("/talks", talks)
+    telemetry = setup_telemetry(chat)
 
     async def send(message):
         if message["type"] == "websocket.send":
@@ -281,17 +289,17 @@ async def test_a_failed_send_to_a_client_that_left_is_a_client_disconnect(app, f
 
     scope = {**http_scope("GET", "/talks/x"), "type": "websocket", "scheme": "ws", "subprotocols": []}
     with pytest.raises(failure):
-        await app(scope, receive, send)
+        await chat(scope, receive, send)
 
     assert durations(telemetry) == {("/talks/{path}", "client_disconnect"): 1}
     assert not scrape(telemetry).has("application_errors_total")
 
 
-async def test_an_exception_is_an_application_error_and_a_disconnect_is_not(app):
-    telemetry = setup_telemetry(app)
+async def test_an_exception_is_an_application_error_and_a_disconnect_is_not(chat):
+    telemetry = setup_telemetry(chat)
 
-    answer = await websocket(app, "/echo/1", [{"type": "websocket.receive", "text": "boom"}])
-    await websocket(app, "/echo/1", [leaves(1006)])
+    answer = await websocket(chat, "/echo/1", [{"type": "websocket.receive", "text": "boom"}])
+    await websocket(chat, "/echo/1", [leaves(1006)])
 
     assert isinstance(answer.raised, ValueError)
     assert scrape(telemetry).series("application_errors_total", "error_type", "component") == {
@@ -299,10 +307,10 @@ async def test_an_exception_is_an_application_error_and_a_disconnect_is_not(app)
     }
 
 
-async def test_open_connections_are_a_gauge_apart_from_requests_in_flight(app):
-    telemetry = setup_telemetry(app)
+async def test_open_connections_are_a_gauge_apart_from_requests_in_flight(chat):
+    telemetry = setup_telemetry(chat)
 
-    running = [asyncio.create_task(websocket(app, "/echo/1", [TEXT])) for _ in range(3)]
+    running = [asyncio.create_task(websocket(chat, "/echo/1", [TEXT])) for _ in range(3)]
     await asyncio.sleep(0.05)
     during = scrape(telemetry)
     for task in running:
@@ -314,10 +322,10 @@ async def test_open_connections_are_a_gauge_apart_from_requests_in_flight(app):
     assert scrape(telemetry).value("websocket_connections") == 0
 
 
-async def test_a_connection_is_one_span(app, spans):
-    setup_telemetry(app)
+async def test_a_connection_is_one_span(chat, spans):
+    setup_telemetry(chat)
 
-    await websocket(app, "/echo/7", [TEXT, {"type": "websocket.receive", "text": "boom"}])
+    await websocket(chat, "/echo/7", [TEXT, {"type": "websocket.receive", "text": "boom"}])
 
     (span,) = spans.get_finished_spans()
     assert span.name == "WS /echo/{room}"

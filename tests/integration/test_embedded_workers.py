@@ -12,7 +12,7 @@ from tests.servers.uvicorn import Server, gunicorn, uvicorn
 from tests.until import until
 
 LABELS = ("endpoint", "status_code")
-REQUESTS = 400
+REQUESTS = 120
 RECYCLED = 3
 
 
@@ -53,6 +53,7 @@ def run(request):
         yield sent, seen
 
 
+@pytest.mark.long
 def test_the_totals_are_what_was_sent_by_every_label_whichever_answers(run):
     sent, seen = run
     for scrape in seen[-1]:

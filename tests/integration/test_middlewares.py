@@ -15,7 +15,7 @@ ROUTES_OF_AN_AREA = 20
 
 LABELS = ("method", "endpoint", "status_code", "user_role")
 CLIENTS = 40
-REQUESTS = 2000
+REQUESTS = 1000
 LEAVING = 40
 
 Labels = tuple[str, ...]

@@ -16,7 +16,7 @@ APP = "tests.integration.served:app"
 
 
 @pytest.fixture(scope="module")
-def server():
+def running():
     with uvicorn(APP) as running:
         yield running
 
@@ -27,30 +27,30 @@ def leave_after(server, path, seconds):
         time.sleep(seconds)
 
 
-def test_requests_over_one_connection_are_each_counted(server):
-    before = server.scrape().value("http_requests_total", endpoint="/fast/{n}")
-    client = http.client.HTTPConnection("127.0.0.1", server.port)
+def test_requests_over_one_connection_are_each_counted(running):
+    before = running.scrape().value("http_requests_total", endpoint="/fast/{n}")
+    client = http.client.HTTPConnection("127.0.0.1", running.port)
     for number in range(200):
         client.request("GET", f"/fast/{number}")
         assert client.getresponse().read() == str(number).encode()
 
-    seen = server.scrape()
+    seen = running.scrape()
     assert seen.value("http_requests_total", endpoint="/fast/{n}", status_code="200") == before + 200
     assert seen.value("http_concurrent_connections") == 0
 
 
-def test_a_client_that_leaves_before_the_response_is_499(server):
-    leave_after(server, "/slow", 0.1)
+def test_a_client_that_leaves_before_the_response_is_499(running):
+    leave_after(running, "/slow", 0.1)
 
-    seen = server.until("http_requests_total", 1, endpoint="/slow")
+    seen = running.until("http_requests_total", 1, endpoint="/slow")
     assert seen.series("http_requests_total", "endpoint", "status_code")["/slow", "499"] == 1
     assert ("/slow", "200") not in seen.series("http_requests_total", "endpoint", "status_code")
 
 
-def test_a_client_that_leaves_a_stream_is_a_disconnect(server):
-    leave_after(server, "/stream", 0.2)
+def test_a_client_that_leaves_a_stream_is_a_disconnect(running):
+    leave_after(running, "/stream", 0.2)
 
-    seen = server.until("http_stream_duration_seconds_count", 1, outcome="client_disconnect")
+    seen = running.until("http_stream_duration_seconds_count", 1, outcome="client_disconnect")
     assert seen.series("http_stream_duration_seconds_count", "endpoint", "outcome") == {
         ("/stream", "client_disconnect"): 1
     }
@@ -58,15 +58,15 @@ def test_a_client_that_leaves_a_stream_is_a_disconnect(server):
     assert not seen.has("application_errors_total")
 
 
-def test_websockets_are_counted_from_acceptance_to_close(server):
+def test_websockets_are_counted_from_acceptance_to_close(running):
     async def talk():
-        async with connect(f"ws://127.0.0.1:{server.port}/ws") as client:
+        async with connect(f"ws://127.0.0.1:{running.port}/ws") as client:
             await client.send("hello")
             assert await client.recv() == "hello"
-            return await asyncio.to_thread(server.scrape)
+            return await asyncio.to_thread(running.scrape)
 
     during = asyncio.run(talk())
-    seen = server.until("websocket_connections", 0)
+    seen = running.until("websocket_connections", 0)
 
     assert during.value("websocket_connections") == 1
     assert seen.series("websocket_duration_seconds_count", "endpoint", "outcome") == {("/ws", "completed"): 1}

@@ -21,6 +21,7 @@ def measured(*numbers: int, endpoint: str = "") -> list[dict[str, float]]:
 
 
 @pytest.mark.parametrize(("first", "last", "exports"), [(50, 300, False), (20, 60, True)], ids=["alone", "exporting"])
+@pytest.mark.long
 def test_repeated_setups_leak_no_memory_thread_file_or_fork_hook(first, last, exports):
     with http_receiver() as receiver:
         before, after = measured(first, last, endpoint=receiver.url if exports else "")

@@ -167,6 +167,17 @@ def test_two_processes_do_not_fold_at_once(directory, worker):
         os.close(fd)
 
 
+def test_a_worker_whose_files_outlive_its_fold_is_counted_once(directory, worker, monkeypatch):
+    """Whoever folded it may have been killed before it removed them."""
+    worker(DEAD, 2, is_live=False)
+    with monkeypatch.context() as killed:
+        killed.setattr(SharedDirectory, "remove", lambda self, name: None)
+        fold(directory, 100, b"")
+    assert directory.names() == [DEAD + VALUES, ENDED, "lock"]
+    assert folded(directory) == {"workers": 1, SOLD: 2}
+    assert directory.names() == [ENDED, "lock"]
+
+
 @pytest.mark.parametrize("content", [b"", b"x" * 1_000])
 def test_a_damaged_file_of_ended_workers_is_put_right_from_what_another_one_knows(directory, worker, content):
     worker(DEAD, 2, is_live=False)

@@ -7,7 +7,9 @@ import threading
 
 import pytest
 
-from tests.prometheus.parts import HEADER_BYTES, Header, Record, Segment, _segment, packed, records
+from tests.forks import forked
+from tests.prometheus.parts import HEADER_BYTES, Header, Record, Segment, Storage, _segment, packed, records
+from wxiai_otel.catalogue import BY_NAME
 
 
 @pytest.fixture
@@ -135,6 +137,19 @@ def test_no_more_is_read_than_is_in_use(directory, segment):
     os.pwrite(fd, Header(_segment.MAGIC, -1).packed(), 0)
     assert _segment.read(fd) == b""
     os.close(fd)
+
+
+def test_a_forked_child_counts_nothing_in_its_parents_file(directory, segment):
+    storage = Storage()
+    recorder = storage.recorder(BY_NAME["credits.purchased"], 10)
+    storage.share(segment)
+    recorder.record(3)
+
+    def child():
+        recorder.record(5)
+        return [record.cells for record in records(content(directory))]
+
+    assert forked(child) == "[[3.0, 0.0]]"
 
 
 def test_a_forked_child_that_closes_it_keeps_no_lock(directory, segment):

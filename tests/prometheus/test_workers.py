@@ -147,3 +147,18 @@ def test_a_worker_that_leaves_while_it_joins_is_not_counted_twice(start, tmp_pat
     one.workers._join()
     assert one.workers._me is None
     assert other.counts() == both(1)
+
+
+def test_a_worker_that_leaves_while_it_looks_is_not_one_that_returns(start, monkeypatch):
+    one, other = start(), start()
+    one.record()
+    is_removed = _workers.Segment.is_removed
+
+    def leave_first(segment):
+        one.workers.leave()
+        return is_removed(segment)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_workers.Segment, "is_removed", leave_first)
+        one.workers._look()
+    assert other.counts() == both(1)

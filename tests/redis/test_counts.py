@@ -47,6 +47,17 @@ async def test_each_command_is_counted_by_its_operation_and_result(live, client)
     assert durations(seen) == {"get": 7, "set": 2, "delete": 1, "other": 1}
 
 
+def test_a_round_trip_is_observed_in_seconds(app, telemetry, redis_server):
+    setup_telemetry(app)
+    clock = telemetry.freeze_clock()
+    with redis.Redis(port=redis_server.port) as client:
+        client.set_response_callback("GET", lambda response: clock.tick(0.004))
+        client.get("a")
+    seen = telemetry.histogram("cache_operation_duration_seconds", operation="get")
+    assert (seen.count, seen.sum) == (1, 0.004)
+    assert (seen.buckets[0.0025], seen.buckets[0.005]) == (0, 1)
+
+
 async def test_a_pipeline_counts_each_command_and_is_one_round_trip(live, client):
     for transaction in (True, False):
         pipeline = client.pipeline(transaction=transaction)

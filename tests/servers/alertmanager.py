@@ -16,9 +16,9 @@ from tests.servers.program import answers, program
 CONFIG = ROOT / "alerts" / "alertmanager.yml"
 
 
-def quick(text: str) -> str:
+def quick(text: str, group_wait: str = "200ms") -> str:
     """The configuration with intervals that a test can wait for."""
-    text = re.sub(r"group_wait: \S+", "group_wait: 200ms", text)
+    text = re.sub(r"group_wait: \S+", f"group_wait: {group_wait}", text)
     return re.sub(r"group_interval: \S+", "group_interval: 500ms", text)
 
 

@@ -139,8 +139,9 @@ class _Handler(BaseHTTPRequestHandler):
             number, _, text = value.partition(":")
             names = ("code", "msg") if robot == "feishu" else ("errcode", "errmsg")
             self._answer(200, {names[0]: int(number), names[1]: text or "refused"})
-        elif kind == "400code":
-            self._answer(400, {"code": int(value.partition(":")[0]), "msg": value.partition(":")[2], "data": {}})
+        elif kind.endswith("code"):
+            number, _, text = value.partition(":")
+            self._answer(int(kind.removesuffix("code")), {"code": int(number), "msg": text, "data": {}})
         else:
             self._answer(int(kind), {"message": "no"}, [("Retry-After", each) for each in value.split("|")])
         return False

@@ -1,6 +1,6 @@
 """A database of users and orders by each driver."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -33,16 +33,3 @@ async def postgresql(postgresql_server: PostgresqlServer) -> AsyncIterator[Datab
     made = postgresql_database("psycopg", postgresql_server)
     yield made
     await made.close()
-
-
-@pytest.fixture
-def passes(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Let seconds pass for the current statement. None pass otherwise, however busy the machine is."""
-    now = 0.0
-
-    def passes(seconds: float) -> None:
-        nonlocal now
-        now += seconds
-
-    monkeypatch.setattr("wxiai_otel.sql._instrumentation.perf_counter", lambda: now)
-    return passes

@@ -46,6 +46,7 @@ def test_telemetry_ends_and_starts_within_a_statement(target: type, name: str) -
     assert turns == [name]
 
 
+@pytest.mark.long
 def test_labels_of_engines_that_are_gone_are_forgotten() -> None:
     pools = Pools({}, max_pools=10)
     for number in range(60):

@@ -206,38 +206,45 @@ def test_an_engine_that_is_gone_is_no_longer_reported_and_makes_room(tmp_path):
     second.dispose()
 
 
-def waiting(engine, wait):
-    """Let statements call a function `wait` of seconds."""
+@pytest.fixture
+def waiting(sqlite, app, telemetry):
+    """Sets up, and makes an engine whose function ``wait`` takes as many seconds by a clock that it alone moves."""
+    clock = telemetry.freeze_clock()
 
-    @event.listens_for(engine, "connect")
-    def functions(connection, _record):
-        connection.create_function("wait", 1, wait)
+    def make(**settings):
+        live, engine = setup_telemetry(app, **settings), sqlite.engine()
 
-    return engine
+        @event.listens_for(engine, "connect")
+        def functions(connection, _record):
+            connection.create_function("wait", 1, clock.tick)
+
+        return live, engine
+
+    return make
 
 
-def test_a_statement_slower_than_the_setting_is_a_slow_query(sqlite, passes):
-    telemetry = setup_telemetry(FastAPI(), slow_query_seconds=0.05)
-
-    with waiting(sqlite.engine(), passes).connect() as connection:
+def test_a_statement_slower_than_the_setting_is_a_slow_query(waiting):
+    live, engine = waiting(slow_query_seconds=0.05)
+    with engine.connect() as connection:
         connection.execute(select(users))
         connection.execute(text("SELECT wait(0.1) FROM users"))  # no row, so it does not wait
         connection.execute(text("SELECT wait(0.1)"))
         connection.execute(text("INSERT INTO orders SELECT 1, wait(0.1)"))
         with pytest.raises(exc.OperationalError):
             connection.execute(text("UPDATE orders SET user_id = wait(0.1) + json('broken')"))
-    assert scrape(telemetry).series("db_slow_queries_total", "operation", "table") == {
+    assert scrape(live).series("db_slow_queries_total", "operation", "table") == {
         ("SELECT", "unknown"): 1,
         ("INSERT", "orders"): 1,
         ("UPDATE", "orders"): 1,
     }
 
 
-def test_half_a_second_is_slow_unless_it_is_set(live, sqlite, passes):
-    with waiting(sqlite.engine(), passes).connect() as connection:
-        connection.execute(text("SELECT wait(0.3)"))
+def test_half_a_second_is_slow_unless_it_is_set(waiting):
+    live, engine = waiting()
+    with engine.connect() as connection:
+        connection.execute(text("SELECT wait(0.5)"))
         assert not scrape(live).has("db_slow_queries_total")
-        connection.execute(text("SELECT wait(0.55)"))
+        connection.execute(text("SELECT wait(0.51)"))
     assert scrape(live).series("db_slow_queries_total", "operation", "table") == {("SELECT", "unknown"): 1}
     assert scrape(live).value("db_query_duration_seconds_bucket", le="0.5") == 1
     assert scrape(live).value("db_query_duration_seconds_bucket", le="1.0") == 2

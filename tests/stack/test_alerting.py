@@ -1,5 +1,6 @@
 """What alerting reads is laid out with this stack's addresses."""
 
+import os
 import re
 import subprocess
 import tomllib
@@ -8,6 +9,7 @@ import pytest
 
 from stack.alerting import ALERTS, lay_out_alertmanager, lay_out_bridge, lay_out_rules
 from stack.binaries import find
+from stack.services import wanted
 from wxiai_otel.alerting.bridge import _config
 
 
@@ -33,11 +35,23 @@ def test_the_rules_link_to_this_bridge_and_old_ones_go(tmp_path, monkeypatch):
     (source / "a_alerts.yml").write_text("runbook_url: http://localhost:9095/runbooks/A\n")
     (source / "b_rules.yml").write_text("groups: []\n")
     (source / "alertmanager.yml").write_text("")
-    folder = lay_out_rules(tmp_path, "127.0.0.1:1234")
+    folder = lay_out_rules(tmp_path / "rules", "127.0.0.1:1234")
     assert (folder / "a_alerts.yml").read_text() == "runbook_url: http://127.0.0.1:1234/runbooks/A\n"
     (source / "b_rules.yml").unlink()
-    lay_out_rules(tmp_path, "127.0.0.1:1234")
+    lay_out_rules(folder, "127.0.0.1:1234")
     assert [path.name for path in folder.iterdir()] == ["a_alerts.yml"]
+
+
+def test_no_service_rewrites_what_an_earlier_one_is_reading(tmp_path, monkeypatch):
+    monkeypatch.setenv("STACK_VICTORIAMETRICS", "1")
+    services = wanted()
+    ports = {name: port for service in services for name, port in service.ports.items()}
+    for service in services:
+        before = {path for path in tmp_path.rglob("*") if path.is_file()}
+        for path in before:
+            os.utime(path, (0, 0))
+        service.arguments(ports, tmp_path)
+        assert {path for path in before if not path.exists() or path.stat().st_mtime} == set(), service.name
 
 
 def test_the_bridge_is_the_users_once_it_is_there(tmp_path):

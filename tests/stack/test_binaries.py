@@ -13,6 +13,7 @@ from stack.binaries import find
 from stack.errors import StackError
 from stack.go import find_go, go_version
 from stack.programs import MAILPIT, MANIFEST, OTELCOL, PROMETHEUS, ROOT, minimum_go
+from stack.progress import Build
 from stack.state import Process
 from tests.until import until
 
@@ -172,3 +173,19 @@ def test_ctrl_c_ends_the_compilers_and_leaves_nothing_half_built(tmp_path):
     compiler = int(mark.read_text())
     assert not Process.of(compiler).started
     assert {path.suffix for path in (tmp_path / "cache" / "wxiai-otel" / "bin").iterdir()} == {".lock", ".log"}
+
+
+def test_ctrl_c_while_a_command_starts_ends_it_too(tmp_path, monkeypatch):
+    started = []
+
+    class Interrupted(subprocess.Popen):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            started.append(self.pid)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Build("sleep", 1, tmp_path / "log").run(["/bin/sleep", "60"], tmp_path, {})
+    assert not Process.of(started[0]).started
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())

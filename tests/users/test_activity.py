@@ -127,6 +127,7 @@ def test_what_is_too_old_is_not_counted(activity, clock):
     assert (figures.daily, figures.monthly, figures.retention) == (0, 0, {})
 
 
+@pytest.mark.long
 def test_memory_is_bounded_however_many_users_there_are_on_every_day(activity, clock):
     tracemalloc.start()
     try:

@@ -65,6 +65,13 @@ def test_workers_together_give_the_distinct_users(worker, clock):
         assert (figures.active, figures.daily, figures.monthly) == (500, 500, 500)
 
 
+def test_whoever_was_seen_in_any_part_of_the_last_five_minutes_is_active(worker, clock):
+    activity = worker()
+    for user in range(30):
+        activity.record(user, clock.now - 10 * user)
+    assert Figures(activity, clock).active == 30
+
+
 def test_retention_is_of_all_workers(worker, clock):
     one, other = worker(), worker()
     for user in range(40):
@@ -91,6 +98,7 @@ def test_midnight_comes_for_all(worker, clock):
     assert Figures(other, clock).retention == {"1d": 1}
 
 
+@pytest.mark.long
 def test_a_million_users_over_31_days_take_at_most_64_mib_and_are_counted_within_2_percent(redis_server):
     # A bitmap has its full size with its highest bit: of the other days a few thousand users are as good as all.
     before = used_memory(redis_server)
@@ -222,6 +230,7 @@ def test_a_redis_that_does_not_answer_is_told_later_and_the_figures_vanish_meanw
         assert (figures.daily, figures.monthly, figures.retention) == (2, 3, {"1d": 0})
 
 
+@pytest.mark.long
 def test_what_is_kept_for_a_redis_that_stays_away_is_bounded(clock):
     activity = Activity("Asia/Shanghai", state(f"redis://127.0.0.1:{free_port()}/0"), keep=300)
     for _ in range(60):

@@ -36,6 +36,7 @@ def test_scrapes_of_all_workers_at_once_are_all_answered_with_the_totals(server)
 
 
 @pytest.mark.parametrize("leave", ["end", "kill"])
+@pytest.mark.long
 def test_workers_that_come_and_go_leave_no_gap_in_the_answers(server, leave):
     observer = server.worker()
     with watched(observer) as seen:

@@ -26,6 +26,7 @@ def recycle(server, folder, count, types, act):
     return observer
 
 
+@pytest.mark.long
 def test_forty_recycled_workers_with_300_types_of_errors_each(server, folder):
     observer = recycle(server, folder, 40, 300, actions.fail_uploads)
 

@@ -110,6 +110,7 @@ def live_and_die(server, number):
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.long
 def test_hundreds_of_workers_that_are_killed_under_load_stay_exact_and_pile_up_nowhere(server, folder):
     observer, loaded = server.worker(), server.worker()
     loaded.begin(actions.record_until_told, str(folder.with_name("over")))
@@ -134,6 +135,7 @@ def test_hundreds_of_workers_that_are_killed_under_load_stay_exact_and_pile_up_n
     assert size(folder)[1] <= size_before + 2**14
 
 
+@pytest.mark.long
 def test_a_worker_that_is_killed_while_it_records_loses_nothing_that_was_seen(server):
     observer = server.worker()
     low = 0
@@ -161,6 +163,7 @@ def get(server, path):
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.long
 def test_workers_that_are_recycled_after_some_requests_stay_exact(tmp_path):
     sent, seen = 50, []
     options = ("--workers", "2", "--max-requests", "12", "--max-requests-jitter", "4")

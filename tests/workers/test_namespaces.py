@@ -36,6 +36,7 @@ def environ(directory):
 
 
 @pytest.mark.parametrize("directory", PRIVATE[:2])
+@pytest.mark.long
 def test_neither_of_two_servers_disturbs_the_other_while_its_workers_come_and_go(containers, directory):
     with serving(containers[0], environ(directory)) as one, serving(containers[1], environ(directory)) as other:
         observer, second = one.worker(), one.worker()

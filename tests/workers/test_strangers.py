@@ -171,6 +171,7 @@ def test_directories_that_look_forgotten_disable_nothing_however_deep_they_are(u
 
 
 @pytest.mark.parametrize("owner", [None, STRANGER], ids=["own", "a stranger's"])
+@pytest.mark.long
 def test_directories_beside_that_of_the_workers_do_not_delay_the_setup_however_many_they_are(usual, owner):
     paths = [f"{path.with_name(name)}" for path in taken_by(usual) for name in similar(path.name)]
     uid = usual.uid if owner is None else owner

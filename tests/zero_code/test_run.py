@@ -92,6 +92,7 @@ UVICORN_WORKER = ("--worker-class", "uvicorn_worker.UvicornWorker", "--bind", "1
     ],
     ids=lambda command: " ".join(word for word in command if word not in (APP, *QUIET, *UVICORN_WORKER)),
 )
+@pytest.mark.long
 def test_whatever_serves_an_application_its_requests_are_counted(command):
     with running(*command) as server:
         assert counted(server) == COUNTED

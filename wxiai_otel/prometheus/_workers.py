@@ -229,6 +229,8 @@ class Workers:
             me.close()
 
     def _join(self, returned_ns: int = 0) -> None:
+        if self._closed:  # a look that found the file closed, not removed
+            return
         me = _Member(self._named, self._server, returned_ns)
         if self._closed:  # meanwhile
             me.close()
