@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ForeignKey, MetaData, String, create_engine, event, insert, text
+from sqlalchemy import ForeignKey, MetaData, String, create_engine, insert, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
@@ -15,6 +15,7 @@ from sqlalchemy.schema import CreateTable
 
 from tests.scrape import Scrape, scrape
 from tests.servers.postgresql import PostgresqlServer
+from tests.until import until
 from wxiai_otel import Telemetry
 
 
@@ -126,18 +127,20 @@ def three_users(connection):
     connection.execute(insert(users), [{"name": f"n{n}"} for n in range(3)])
 
 
-async def cancel_a_statement(url: str) -> asyncio.Task:
-    """Cancel a task as soon as it waits for a statement, and return the task, which has ended."""
-    engine = create_async_engine(url)
-    executes = asyncio.Event()
-    event.listen(engine.sync_engine, "before_cursor_execute", lambda *_: executes.set())
+async def cancel_a_statement(server: PostgresqlServer, driver: str) -> asyncio.Task:
+    """Cancel a task while the server executes its statement, and return the task, which has ended.
+
+    Before that, PostgreSQL ignores a cancellation, and psycopg waits for the statement.
+    """
+    engine = create_async_engine(server.url(driver))
 
     async def sleep() -> None:
         async with engine.connect() as connection:
             await connection.execute(text("SELECT pg_sleep(60)"))
 
     task = asyncio.create_task(sleep())
-    await asyncio.wait_for(executes.wait(), 30)
+    sleeping = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+    await asyncio.to_thread(until, lambda: server.ask(sleeping))
     task.cancel()
     await asyncio.wait([task])
     await engine.dispose()

@@ -223,8 +223,8 @@ async def test_a_statement_is_counted_once_also_where_reading_its_rows_fails(liv
 
 
 @pytest.mark.parametrize("driver", ["psycopg_async", "asyncpg"])
-async def test_a_cancelled_statement_is_counted(live, postgresql, driver):
-    task = await cancel_a_statement(postgresql.url.replace("psycopg", driver))
+async def test_a_cancelled_statement_is_counted(live, postgresql_server, driver):
+    task = await cancel_a_statement(postgresql_server, driver)
     assert task.cancelled()
     assert counts(live) == {("SELECT", "unknown"): 1}
 

@@ -179,7 +179,7 @@ def test_a_failure_in_reading_rows_comes_after_the_span_and_makes_no_noise(trace
 
 
 async def test_a_cancelled_statement_ends_its_span(traced, postgresql_server):
-    task = await cancel_a_statement(postgresql_server.url("asyncpg"))
+    task = await cancel_a_statement(postgresql_server, "asyncpg")
     assert task.cancelled()
     assert only(traced).attributes["error.type"] == "CancelledError"
 
