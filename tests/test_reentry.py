@@ -49,6 +49,7 @@ def children(tmp_path_factory):
 
 @pytest.mark.parametrize(("kind", "storage"), CHILDREN)
 @pytest.mark.timeout(SECONDS + 110)
+@pytest.mark.long
 def test_helpers_that_interrupt_helpers_return_and_count_once(children, kind, storage):
     output, _ = children[kind, storage].communicate(timeout=SECONDS + 100)
     # The exporters have no receiver.

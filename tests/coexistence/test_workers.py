@@ -11,6 +11,8 @@ import pytest
 from tests.servers.uvicorn import Server, uvicorn
 from tests.until import until
 
+pytestmark = pytest.mark.long
+
 
 class Shop:
     """Two workers that both have sold.

@@ -127,6 +127,7 @@ def test_ended_tasks_are_as_many_as_submitted_and_callbacks_that_come_twice_coun
     assert seen.value("ai_task_duration_seconds_count") == ended(seen)
 
 
+@pytest.mark.long
 def test_it_ends_by_itself_after_the_seconds_given():
     done = run("--seconds", "1", "--port", str(free_port()))
     assert done.returncode == 0, done.stderr

@@ -11,6 +11,8 @@ import pytest
 from tests.servers.uvicorn import Server, gunicorn, uvicorn
 from tests.until import until
 
+pytestmark = pytest.mark.long
+
 LABELS = ("endpoint", "status_code")
 REQUESTS = 120
 RECYCLED = 3

@@ -21,5 +21,6 @@ def left(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.long
 def test_nothing_is_left_of_an_application(left, scenario):
     assert left[scenario] == {"kept": [], "alive": [], "more": {}, "threads": []}

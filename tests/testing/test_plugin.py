@@ -78,6 +78,7 @@ def test_tests_of_one_application_do_not_see_each_other(shop):
     run(shop).assert_outcomes(passed=7)
 
 
+@pytest.mark.long
 def test_nor_do_those_of_several_processes(shop):
     if importlib.util.find_spec("xdist") is None:
         pytest.skip("pytest-xdist is not installed")
@@ -102,6 +103,7 @@ def test_a_failed_assertion_says_what_was_counted(shop):
     result.stdout.fnmatch_lines(['*assert 0.0 (http_requests_total{*status_code="404"* 1) == 1*'])
 
 
+@pytest.mark.long
 def test_where_telemetry_is_to_be_live_it_is_an_error_to_ask_for_another(shop, monkeypatch):
     monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT")
     shop.makeini("[pytest]\nwxiai_otel_live = true")

@@ -58,6 +58,7 @@ def test_neither_of_two_servers_disturbs_the_other_while_its_workers_come_and_go
         assert observer.registrations() == 8
 
 
+@pytest.mark.long
 def test_workers_of_two_servers_that_are_given_one_directory_never_count_backwards(containers, public):
     shared = {"WXIAI_OTEL_WORKERS_FOLDER": f"{public}/workers"}
     with serving(containers[0], shared) as one, serving(containers[1], shared) as other:

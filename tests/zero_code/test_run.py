@@ -116,6 +116,7 @@ def ended(server, received):
     return {one for one in series if one[0] != "system_info"}, spans
 
 
+@pytest.mark.long
 def test_the_result_is_that_of_the_call(by_the_call):
     with http_receiver() as received:
         env = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.url, "WXIAI_OTEL_TRACE_SHARE": "1"}
