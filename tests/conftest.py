@@ -45,11 +45,6 @@ def forget_global_providers() -> None:
     assert metrics.get_meter_provider() is not None
 
 
-def faults() -> dict[str, int]:
-    """The faults inside the telemetry since the process started, by site."""
-    return _guard.faults()
-
-
 @pytest.fixture(autouse=True)
 def without_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The settings of whoever runs the tests are not theirs."""

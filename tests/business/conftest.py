@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.business.parts import _ai
+from tests.business.internals import _ai
 
 
 @pytest.fixture(autouse=True)

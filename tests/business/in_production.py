@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from fastapi import FastAPI
 
 import wxiai_otel
-from tests.business.parts import refusals
+from tests.business.internals import refusals
 
 
 class Hostile:

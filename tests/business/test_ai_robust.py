@@ -11,7 +11,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor
 
 from tests.business.ai_tasks import Wrong, counts
-from tests.business.parts import _ai
+from tests.business.internals import _ai
 from tests.scrape import scrape
 from wxiai_otel import monitor_ai_task, monitor_credits_operation, setup_telemetry
 

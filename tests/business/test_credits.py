@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI, Request
 
 from tests.asgi import get
-from tests.business.parts import _credits, _inputs
+from tests.business.internals import _credits, _inputs
 from tests.scrape import scrape
 from wxiai_otel import monitor_credits_operation, record_credits, setup_telemetry
 

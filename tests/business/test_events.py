@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from opentelemetry import trace
 
-from tests.business.parts import _events
+from tests.business.internals import _events
 from tests.otlp import http_receiver
 from tests.scrape import scrape
 from wxiai_otel import (

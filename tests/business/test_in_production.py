@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.business.parts import _inputs
+from tests.business.internals import _inputs
 from wxiai_otel import complete_ai_task, record_credits
 
 ROOT = Path(__file__).parents[2]

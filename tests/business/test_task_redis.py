@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import redis as redis_py
 
-from tests.business.parts import _task_store, _tasks
+from tests.business.internals import _task_store, _tasks
 from tests.business.tasks import after, ended, hardly_longer_than, set_up, settled, silent_server
 from tests.otlp import http_receiver
 from tests.scrape import scrape

@@ -11,7 +11,7 @@ from opentelemetry import trace
 from opentelemetry.trace import StatusCode
 
 from tests.business.ai_tasks import ai, is_consistent
-from tests.business.parts import _ai
+from tests.business.internals import _ai
 from tests.business.tasks import after, ended, set_up, settled
 from tests.scrape import scrape
 from wxiai_otel import TaskTokenError, complete_ai_task, start_ai_task

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, TraceFlags
 
-from tests.business.parts import TaskState, decode, encode, new_state
+from tests.business.internals import TaskState, decode, encode, new_state
 from wxiai_otel import TaskTokenError
 
 SPAN = SpanContext(0x0123456789ABCDEF0123456789ABCDEF, 0xFEDCBA9876543210, is_remote=True, trace_flags=TraceFlags(1))

@@ -6,7 +6,7 @@ import pytest
 from fastapi import FastAPI, Request, Response
 
 from tests.asgi import http_scope
-from tests.conftest import faults
+from tests.internals import faults
 from tests.scrape import scrape
 from wxiai_otel import setup_telemetry
 

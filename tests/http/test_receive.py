@@ -14,9 +14,9 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
 from tests.asgi import http_scope
-from tests.conftest import faults
 from tests.http.series import one_series
 from tests.http.served import eventually, served
+from tests.internals import faults
 from tests.scrape import scrape
 from wxiai_otel import setup_telemetry
 

@@ -13,7 +13,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_s
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from tests.asgi import get, http_scope
-from tests.conftest import faults
+from tests.internals import faults
 from tests.scrape import scrape
 from wxiai_otel import setup_telemetry
 

@@ -17,7 +17,7 @@ from starlette.requests import Request as StarletteRequest
 from starlette.responses import PlainTextResponse
 
 from tests.asgi import get
-from tests.conftest import faults
+from tests.internals import faults
 from tests.scrape import scrape
 from wxiai_otel import setup_telemetry
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.prometheus.parts import SharedDirectory
+from tests.prometheus.internals import SharedDirectory
 
 
 @pytest.fixture

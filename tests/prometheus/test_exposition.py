@@ -13,7 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from tests.asgi import get
-from tests.prometheus.parts import _collector
+from tests.prometheus.internals import _collector
 from tests.scrape import OPENMETRICS, Scrape, parse, scrape
 from wxiai_otel import setup_telemetry
 from wxiai_otel.catalogue import INSTRUMENTS, Kind

@@ -5,7 +5,7 @@ import json
 import pytest
 from prometheus_client import Metric
 
-from tests.prometheus.parts import _gauges
+from tests.prometheus.internals import _gauges
 
 
 def published(name: str, value: float, labels: dict[str, str] | None = None, kind: str = "gauge") -> list:

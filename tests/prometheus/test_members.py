@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from tests.prometheus.parts import (
+from tests.prometheus.internals import (
     ENDED,
     MOST_BYTES,
     VALUES,
@@ -168,7 +168,7 @@ def test_two_processes_do_not_fold_at_once(directory, worker):
 
 
 def test_a_worker_whose_files_outlive_its_fold_is_counted_once(directory, worker, monkeypatch):
-    """Whoever folded it may have been killed before it removed them."""
+    """The worker that folded it may have been killed before it removed them."""
     worker(DEAD, 2, is_live=False)
     with monkeypatch.context() as killed:
         killed.setattr(SharedDirectory, "remove", lambda self, name: None)

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from tests.forks import forked
-from tests.prometheus.parts import HEADER_BYTES, Header, Record, Segment, Storage, _segment, packed, records
+from tests.prometheus.internals import HEADER_BYTES, Header, Record, Segment, Storage, _segment, packed, records
 from wxiai_otel.catalogue import BY_NAME
 
 

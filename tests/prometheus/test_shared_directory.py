@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.prometheus.parts import (
+from tests.prometheus.internals import (
     SharedDirectory,
     _shared_directory,
     is_worker,

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.prometheus.parts import (
+from tests.prometheus.internals import (
     Record,
     add_exemplars,
     add_records,

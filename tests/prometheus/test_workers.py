@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from tests.prometheus.parts import Storage, _workers
+from tests.prometheus.internals import Storage, _workers
 from wxiai_otel.catalogue import BY_NAME
 
 LOOK_SECONDS = _workers._LOOK_SECONDS

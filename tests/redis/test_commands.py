@@ -5,7 +5,7 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.redis.parts import read
+from tests.redis.internals import read
 
 READ = ["GET", "MGET", "HGET", "HMGET", "HGETALL", "GETEX", "GETDEL"]
 WRITTEN = ["SET", "SETEX", "PSETEX", "SETNX", "MSET", "HSET"]

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from redis.backoff import NoBackoff
 
 from tests.redis.clients import Client, closed, durations, executed, operations
-from tests.redis.parts import own_traffic
+from tests.redis.internals import own_traffic
 from tests.scrape import scrape
 from tests.servers.ports import free_port
 from tests.until import until

@@ -97,7 +97,7 @@ def test_a_redis_that_accepts_and_says_nothing_is_given_up_after_the_timeout(pol
     with ExitStack() as accepted, socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(30)
         telemetry = polling(redis_client=f"redis://127.0.0.1:{silent.getsockname()[1]}", redis_poll_timeout=0.1)
-        for _ in range(3):  # each poll begins anew after the timeout
+        for _ in range(3):  # each poll starts again after the timeout
             accepted.enter_context(silent.accept()[0])
         assert not scrape(telemetry).has("cache_size_bytes")
 

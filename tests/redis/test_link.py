@@ -6,7 +6,7 @@ import time
 import pytest
 import redis
 
-from tests.redis.parts import Address, Link, within
+from tests.redis.internals import Address, Link, within
 
 
 @pytest.fixture

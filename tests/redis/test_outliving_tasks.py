@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from sqlalchemy import create_engine, text
 
-from tests.redis.parts import own_traffic, suppressed
+from tests.redis.internals import own_traffic, suppressed
 from wxiai_otel import setup_telemetry
 
 

@@ -8,7 +8,7 @@ import redis
 from fastapi import FastAPI
 
 from tests.monitoring.conftest import health
-from tests.redis.parts import _backoff
+from tests.redis.internals import _backoff
 from tests.scrape import scrape
 from tests.servers.redis import run_redis
 from tests.until import until

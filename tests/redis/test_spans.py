@@ -15,8 +15,8 @@ from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import SpanKind, StatusCode
 
 from tests.asgi import get
-from tests.conftest import faults
-from tests.redis.parts import Calls, ClientSpans, RedisSpans, _calls, _spans, own_traffic
+from tests.internals import faults
+from tests.redis.internals import Calls, ClientSpans, RedisSpans, _calls, _spans, own_traffic
 from wxiai_otel import setup_telemetry
 
 SECRET = "s3cret"

@@ -6,7 +6,7 @@ from sqlalchemy import create_engine, literal, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.scrape import scrape
-from tests.sql.parts import _ask, own_traffic
+from tests.sql.internals import _ask, own_traffic
 from wxiai_otel import setup_telemetry
 from wxiai_otel.sql import ask, ping
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from tests.scrape import scrape
-from tests.sql.parts import is_deadlock, own_traffic, sqlstate
+from tests.sql.internals import is_deadlock, own_traffic, sqlstate
 from tests.sql.shop import counts
 
 LOCK = text("SELECT pg_advisory_xact_lock(:n)")

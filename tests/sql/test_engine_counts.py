@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from tests.asgi import request
 from tests.scrape import scrape
-from tests.sql.parts import _listeners, own_traffic
+from tests.sql.internals import _listeners, own_traffic
 from tests.sql.shop import Order, User, counts, orders, three_users, users
 from wxiai_otel import setup_telemetry
 

@@ -7,9 +7,9 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool
 
-from tests.conftest import faults
+from tests.internals import faults
 from tests.scrape import scrape
-from tests.sql.parts import (
+from tests.sql.internals import (
     ClientSpans,
     EngineSpans,
     Pools,

@@ -8,7 +8,7 @@ from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import Pool
 
-from tests.sql.parts import Pools
+from tests.sql.internals import Pools
 from wxiai_otel import setup_telemetry
 
 # Where a listener of the application's runs among ours.

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import create_engine, text
 
-from tests.sql.parts import MAX_READ, UNKNOWN, ByText, Statements, _spans, _statements, head, read, without_literals
+from tests.sql.internals import MAX_READ, UNKNOWN, ByText, Statements, _spans, _statements, head, read, without_literals
 
 MEGABYTE = 1_000_000
 COLUMNS = ", ".join(f"t{n}.name{n} AS t{n}_name{n}" for n in range(60))

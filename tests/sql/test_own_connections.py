@@ -25,7 +25,7 @@ from sqlalchemy.pool import (
 
 from tests.monitoring.conftest import health
 from tests.scrape import scrape
-from tests.sql.parts import NotChecked
+from tests.sql.internals import NotChecked
 from wxiai_otel import setup_telemetry
 from wxiai_otel.sql import ping
 

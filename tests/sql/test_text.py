@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlglot import expressions
 
-from tests.sql.parts import MAX_NAME, MAX_SHOWN, OPERATIONS, read, without_literals
+from tests.sql.internals import MAX_NAME, MAX_SHOWN, OPERATIONS, read, without_literals
 from tests.sql.statements import CHANGES, COMMON_TABLE_EXPRESSIONS, NAMES, QUERIES, STATEMENTS
 
 

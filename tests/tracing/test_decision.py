@@ -13,7 +13,7 @@ from opentelemetry import context, trace
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, TraceFlags, set_span_in_context
 
-from tests.conftest import faults
+from tests.internals import faults
 from tests.scrape import scrape
 from tests.tracing.conftest import Left
 from tests.until import until

@@ -10,8 +10,8 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusC
 from starlette.exceptions import HTTPException
 
 from tests.asgi import get
-from tests.conftest import faults
-from tests.tracing.parts import _sampler, _span
+from tests.internals import faults
+from tests.tracing.internals import _sampler, _span
 from wxiai_otel.tracing import DeferredSpan, DeferredSpans
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from tests.conftest import forget_global_providers
-from tests.tracing.parts import HeldSpan, SdkSpan, _runtime, failure_of, sampled
+from tests.tracing.internals import HeldSpan, SdkSpan, _runtime, failure_of, sampled
 
 
 class Listening(SpanProcessor):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.users.parts import _activity
+from tests.users.internals import _activity
 from wxiai_otel.redis import StateRedis
 from wxiai_otel.users import Activity
 

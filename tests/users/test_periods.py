@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.users.parts import Calendar
+from tests.users.internals import Calendar
 
 SHANGHAI, NEW_YORK = Calendar("Asia/Shanghai"), Calendar("America/New_York")
 

@@ -17,7 +17,7 @@ from tests.servers.ports import free_port
 from tests.servers.redis import run_redis
 from tests.until import until
 from tests.users.conftest import Figures, state
-from tests.users.parts import Bitmap, position
+from tests.users.internals import Bitmap, position
 from wxiai_otel import record_user_activity, setup_telemetry
 from wxiai_otel.users import Activity
 

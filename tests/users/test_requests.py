@@ -13,7 +13,7 @@ from sqlalchemy.pool import StaticPool
 
 from tests.asgi import get, websocket
 from tests.scrape import OPENMETRICS, scrape
-from tests.users.parts import BusinessTelemetry, _websocket
+from tests.users.internals import BusinessTelemetry, _websocket
 from wxiai_otel import record_user_activity, record_user_registration, setup_telemetry
 from wxiai_otel.users import Activity
 

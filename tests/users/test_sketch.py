@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.users.parts import BITS, BYTES, Bitmap, common, estimate, position, united
+from tests.users.internals import BITS, BYTES, Bitmap, common, estimate, position, united
 
 
 def of(users) -> Bitmap:
