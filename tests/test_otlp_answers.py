@@ -169,7 +169,7 @@ def test_whatever_delay_a_receiver_requests_all_arrives_soon_after_it_takes_agai
         assert until(lambda: len(asked) > (connections.REFUSALS if valid else 0))
         received.instead = None
         assert until(lambda: received.spans)
-        # An exporter that is asked for nothing valid does not give up at once.
+        # An invalid delay does not make the exporter give up at once.
         assert valid or exports(telemetry, "failed") == 0
         assert scrape(telemetry).value("wxiai_otel_items_dropped_total", signal="traces", reason="not_sent") == 0
 

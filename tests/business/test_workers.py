@@ -4,7 +4,6 @@ import os
 import random
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from tests.business.worker import ROLES, SERVICES, status_of
 from tests.otlp import Received, http_receiver
 from tests.servers.ports import free_port
 from tests.servers.redis import run_redis
+from tests.until import until
 
 TASKS = 10_000
 SECRET = "a secret that all processes share"
@@ -206,16 +206,11 @@ def test_what_a_killed_process_has_submitted_times_out_once(received, redis_serv
     where, env = f"single:{redis_server.port}", {"WXIAI_OTEL_TASK_TIMEOUT": "1"}
     submitter = Worker(received, where, "submit", 200, "hang", **env)
     tokens = [submitter.process.stdout.readline().strip() for _ in range(200)]
-    deadline = time.monotonic() + 30
-    while total(received, "ai.tasks.submitted").total() < 200 or _open_tasks(redis_server) < 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: total(received, "ai.tasks.submitted").total() >= 200 and _open_tasks(redis_server) >= 200)
     submitter.process.kill()
     submitter.process.communicate()
     with workers(received, where, 0, 0, **env) as sweepers:
-        while ends(received).total() < 200:
-            assert time.monotonic() < deadline + 20
-            time.sleep(0.05)
+        until(lambda: ends(received).total() >= 200)
         for worker in sweepers:
             worker.give(tokens)
             worker.finish()

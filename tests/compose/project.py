@@ -16,7 +16,7 @@ from tests.compose.images import build_all, ours
 from tests.compose.test_file import IMAGES, SERVICES
 from tests.servers.ports import free_port
 
-# The test sends the requests that it counts, and nobody else any.
+# Without the traffic of the example: a test counts the requests that it sends.
 UP = ("up", "--detach", "--wait", "--wait-timeout=300", "--no-build", "--scale=traffic=0")
 # Each service waits for others to be healthy, and a machine may be slow.
 PATIENT = {"interval": "2s", "timeout": "20s", "retries": 60}

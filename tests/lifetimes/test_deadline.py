@@ -14,6 +14,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from tests.clock import Clock
 from tests.internals import deadline
 from tests.otlp import http_receiver
 from tests.servers.uvicorn import uvicorn
@@ -137,15 +138,6 @@ def test_measurements_after_a_short_lifespan_are_exported_at_exit():
         subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=100, env=env)
 
         assert sum(point.count for point in receiver.points("http.server.request.duration")) == 2
-
-
-class Clock:
-    """A clock that tests advance."""
-
-    now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 @pytest.fixture

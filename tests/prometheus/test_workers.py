@@ -5,28 +5,13 @@ from collections import Counter
 
 import pytest
 
+from tests.clock import Clock
 from tests.prometheus.internals import Storage, _workers
 from wxiai_otel.catalogue import BY_NAME
 
 LOOK_SECONDS = _workers._LOOK_SECONDS
 RETURN_SECONDS = 5
 REMOVALS = ["directory", "files", "own", "other", "ended"]
-
-
-class Clock:
-    """Time that passes only when a worker or the test waits."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def monotonic_ns(self) -> int:
-        return round(self.now * 1e9)
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
 
 
 @pytest.fixture(autouse=True)

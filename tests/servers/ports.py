@@ -1,8 +1,10 @@
-"""Ports for programs that cannot choose one by themselves."""
+"""Ports for programs that cannot choose one."""
 
 import itertools
 import socket
 from collections.abc import Iterator
+
+from stack.ports import is_free
 
 # Below those that the kernel gives to clients (32768 and above by default), so that no connection takes one meanwhile.
 _FIRST, _LAST = 20_000, 32_000
@@ -29,11 +31,4 @@ _candidates = _own()
 
 def free_port() -> int:
     """Return a port of the loopback interface on which nothing listens, and another one each time."""
-    while True:
-        port = next(_candidates)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
+    return next(filter(is_free, _candidates))

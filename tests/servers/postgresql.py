@@ -5,15 +5,16 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from tests.servers.ports import free_port
+from tests.until import until
 
 # Nothing has to survive; a deadlock is to be noticed soon; two-phase transactions are off by default.
 _CONFIGURATION = {
@@ -75,7 +76,7 @@ def run_postgresql() -> Iterator[PostgresqlServer]:
         process = subprocess.Popen(command, **options)
         server = PostgresqlServer(process, port, folder)
         try:
-            _until_it_answers(server)
+            until(partial(_answers, server))
             server.ask("CREATE DATABASE shop", database="postgres")
             server.ask("CREATE SCHEMA stats", "CREATE EXTENSION pg_stat_statements SCHEMA stats")
             yield server
@@ -91,14 +92,10 @@ def _program(name: str) -> str:
     return found
 
 
-def _until_it_answers(server: PostgresqlServer) -> None:
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            server.ask("SELECT 1", database="postgres")
-        except psycopg.OperationalError:
-            assert server.process.poll() is None, "postgres ended"
-            assert time.monotonic() < deadline, "postgres does not answer"
-            time.sleep(0.02)
-        else:
-            return
+def _answers(server: PostgresqlServer) -> bool:
+    assert server.process.poll() is None, "postgres ended"
+    try:
+        server.ask("SELECT 1", database="postgres")
+    except psycopg.OperationalError:
+        return False
+    return True

@@ -3,12 +3,13 @@
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from tests.servers.ports import free_port
+from tests.until import until
 
 
 class RedisServer:
@@ -65,7 +66,7 @@ def run_redis(*options: str, port: int | None = None, sentinel: bool = False) ->
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         server = RedisServer(process, port, unix_socket)
         try:
-            _until_it_answers(server)
+            until(partial(_answers, server))
             yield server
         finally:
             process.terminate()
@@ -88,20 +89,13 @@ def run_redis_cluster() -> Iterator[RedisServer]:
             node.ask("CLUSTER", "SET-CONFIG-EPOCH", str(index + 1))
         for node in nodes[1:]:
             nodes[0].ask("CLUSTER", "MEET", "127.0.0.1", str(node.port), str(node.bus))
-        deadline = time.monotonic() + 20
-        while not all(node.knows_all_of(nodes) for node in nodes):
-            assert time.monotonic() < deadline, "the cluster does not come together"
-            time.sleep(0.05)
+        until(lambda: all(node.knows_all_of(nodes) for node in nodes))
         yield nodes[0]
 
 
-def _until_it_answers(server: RedisServer) -> None:
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            assert server.ask("PING").startswith(("+PONG", "-NOAUTH"))
-            return
-        except OSError:
-            assert server.process.poll() is None, "redis-server ended"
-            assert time.monotonic() < deadline, "redis-server does not answer"
-            time.sleep(0.02)
+def _answers(server: RedisServer) -> bool:
+    assert server.process.poll() is None, "redis-server ended"
+    try:
+        return server.ask("PING").startswith(("+PONG", "-NOAUTH"))
+    except OSError:
+        return False

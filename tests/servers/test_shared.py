@@ -44,5 +44,5 @@ def test_users_in_several_processes_have_one_server_that_ends_with_a_killed_user
     until(lambda: not running.alive())
     assert ended.exists()
 
-    with shared(tmp_path, NAME) as anew:
-        assert anew != theirs
+    with shared(tmp_path, NAME) as restarted:
+        assert restarted != theirs
