@@ -3,8 +3,11 @@
 import os
 import re
 
-_DURATION = re.compile(r"(?<![\w.])(\d+)(ms|s|m|h|d)\b")
-_MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+# https://prometheus.io/docs/prometheus/latest/querying/basics/#float-literals-and-time-durations
+_PART = re.compile(r"(\d+)(ms|[smhdwy])")
+_DURATION = re.compile(rf"(?<![\w.])(?:{_PART.pattern})+\b")
+_DAY = 86_400_000
+_MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": _DAY, "w": 7 * _DAY, "y": 365 * _DAY}
 
 
 def faster(text: str) -> str:
@@ -12,4 +15,8 @@ def faster(text: str) -> str:
     speed = float(os.environ.get("STACK_SPEED") or 1)
     if speed == 1:
         return text
-    return _DURATION.sub(lambda found: f"{int(found[1]) * _MILLISECONDS[found[2]] / speed:.0f}ms", text)
+    return _DURATION.sub(lambda found: f"{_milliseconds(found[0]) / speed:.0f}ms", text)
+
+
+def _milliseconds(duration: str) -> int:
+    return sum(int(number) * _MILLISECONDS[unit] for number, unit in _PART.findall(duration))

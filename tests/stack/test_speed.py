@@ -18,6 +18,7 @@ def test_by_default_nothing_changes(monkeypatch):
         ("avg_over_time(x[1h:1m] offset 1d)", "avg_over_time(x[1440000ms:24000ms] offset 34560000ms)"),
         ("group_wait: 0s", "group_wait: 0ms"),
         ("-evaluationInterval=5s", "-evaluationInterval=2000ms"),
+        ("increase(x[1h30m]) offset 1w", "increase(x[2160000ms]) offset 241920000ms"),
         # Numbers and names.
         ("predict_linear(x[30m], 4 * 3600) > 0.5", "predict_linear(x[720000ms], 4 * 3600) > 0.5"),
         ("job:http_requests:rate5m", "job:http_requests:rate5m"),
