@@ -1,4 +1,4 @@
-"""Free ports of the loopback interface, for programs that are started a moment later."""
+"""Free ports of the loopback interface, for programs that start a moment later."""
 
 import itertools
 import os
@@ -10,7 +10,7 @@ HOST = "127.0.0.1"
 _FIRST, _LAST = 17_000, 20_000
 _BLOCK = 32
 
-# Processes that are started one after the other begin at different ones.
+# Each process starts at a different port.
 _offsets = itertools.count(os.getpid() * _BLOCK)
 
 

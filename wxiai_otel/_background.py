@@ -47,13 +47,13 @@ paused_threads: list[Callable[[], object]] = []
 
 
 def pause(call: Callable[[], object]) -> None:
-    """Do this before the first measurement of a forked child. A fork of a child that has not measured does it once."""
+    """Defer a call to the first measurement in a forked child. It runs once there, also in a fork of a fork."""
     if call not in paused:
         paused.append(call)
 
 
 def resume() -> None:
-    """Do what is paused, before the first measurement after a fork.
+    """Run the deferred calls, before the first measurement after a fork.
 
     Threads stay paused while this thread may not start any: see `may_log`.
     """

@@ -169,7 +169,7 @@ class Runtime:
 
     def flush_at_end(self) -> bool:
         """Settle and export pending data as part of a shutdown. Return whether everything was exported in time."""
-        # A server may end by its signal after this, without an exit hook, as uvicorn does.
+        # uvicorn may end by its signal after this, which runs no exit hook.
         guarded("workers.publish")(self.reader.publish)()
         with self.allowance.spent() as deadline:
             return self._flush(deadline)

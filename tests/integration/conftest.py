@@ -41,14 +41,14 @@ def pipeline(run) -> Iterator[Pipeline]:
 
 @pytest.fixture(scope="session")
 def other_pipeline(run) -> Iterator[Pipeline]:
-    """One in which applications decide which traces are kept, and that has VictoriaMetrics too."""
+    """A stack with VictoriaMetrics, in which applications decide which traces are kept."""
     with shared(run, kept.OTHER_STACK, 120) as data:
         yield Pipeline(Path(data))
 
 
 @pytest.fixture(scope="session")
 def hostile_pipeline(run) -> Iterator[Pipeline]:
-    """One that is sent what others have to be spared."""
+    """A stack for malformed and huge input."""
     with shared(run, kept.HOSTILE_STACK, 120) as data:
         yield Pipeline(Path(data))
 

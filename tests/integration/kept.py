@@ -1,4 +1,4 @@
-"""What one run of the tests starts once, for all of its processes: stacks, and a demo that has had its traffic."""
+"""Stacks and a demo that all processes of a test run share."""
 
 import asyncio
 import os
@@ -24,13 +24,13 @@ from tests.until import until
 STACK, OTHER_STACK, HOSTILE_STACK, TRAFFIC = (
     f"{__name__}:{name}" for name in ("stack", "other_stack", "hostile_stack", "traffic")
 )
-# How many times faster intervals and windows pass than those that people watch. Prometheus scrapes every 2 s.
+# By which the intervals and windows of a stack are divided. Prometheus scrapes every 2 s.
 SPEED = "2.5"
 
 
 @contextmanager
 def running(folder: Path, **environ: str) -> Iterator[str]:
-    """Run a stack until the block ends; where its data are."""
+    """Run a stack until the block ends, and yield its data directory."""
     with patch.dict(os.environ, {"STACK_SPEED": SPEED, **environ}):
         up(folder, usual_ports=False)
     try:
@@ -41,9 +41,10 @@ def running(folder: Path, **environ: str) -> Iterator[str]:
 
 @contextmanager
 def stack(folder: Path) -> Iterator[str]:
-    """The one of most tests. A slow request of a second and its spans have arrived before the Collector decides.
+    """The stack of most tests.
 
-    Half of the other requests are kept, so that a few of each kind are enough for one to be seen.
+    The Collector decides on a trace after 3 s, when all spans of a request of a second have arrived. It keeps half of
+    the ordinary traces, so that a few requests of each kind are enough for one to be stored.
     """
     with robots() as sink:
         write_bridge(folder / "bridge.toml", sink)
@@ -53,21 +54,21 @@ def stack(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def other_stack(folder: Path) -> Iterator[str]:
-    """One in which applications decide which traces are kept, and that has VictoriaMetrics too."""
+    """A stack with VictoriaMetrics, in which applications decide which traces are kept."""
     with running(folder, STACK_TAIL_SAMPLING="process", STACK_VICTORIAMETRICS="1") as data:
         yield data
 
 
 @contextmanager
 def hostile_stack(folder: Path) -> Iterator[str]:
-    """One that is sent what others have to be spared. Several tests at once may send tens of megabytes each."""
+    """A stack for malformed and huge input. Several tests at once may send tens of megabytes each."""
     with running(folder, COLLECTOR_MEMORY_LIMIT_MIB="2048", COLLECTOR_SAMPLING_WAIT="1s") as data:
         yield data
 
 
 @contextmanager
 def traffic(folder: Path) -> Iterator[dict[str, object]]:
-    """A demo in the stack of most tests: its job and address, and when everything that dashboards show was there."""
+    """A demo in the stack of most tests: its job and address, and when all that dashboards show was stored."""
     job = f"demo-{uuid.uuid4().hex[:12]}"
     with shared(folder.parents[1], STACK) as data, demo(pipeline := Pipeline(Path(data)), job) as url:
         shown = [target["expr"] for uid in UIDS for panel in panels(load(uid)) for target in panel["targets"]]
